@@ -1,0 +1,5 @@
+//! The pure core.
+#![forbid(unsafe_code)]
+
+pub mod time;
+pub mod wire;

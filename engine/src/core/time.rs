@@ -1,0 +1,61 @@
+//! Time as the core sees it: nanoseconds since a start that the shell chose.
+//!
+//! Invariant: it only moves forward (the shell takes it from the monotonic clock, a simulation from its own).
+//! The core never asks for the time; every `handle_*` call brings it along.
+
+use std::ops::{Add, AddAssign, Sub};
+use std::time::Duration;
+
+/// A point in monotonic time, in nanoseconds since the engine's start. Wraps after 584 years.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The start of time.
+    pub const START: Self = Self(0);
+    /// Later than everything: "no deadline".
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `nanoseconds` after the start.
+    pub const fn from_nanoseconds(nanoseconds: u64) -> Self {
+        Self(nanoseconds)
+    }
+
+    /// Nanoseconds since the start.
+    pub const fn as_nanoseconds(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it is in the future.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
+
+impl AddAssign<Duration> for Moment {
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+}
