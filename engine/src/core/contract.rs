@@ -1,0 +1,186 @@
+//! What passes between the pure core and its shell: handles, actions, bytes to write, notices.
+//!
+//! Owns only plain values. The order of calls is on [`PacketEngine`](super::PacketEngine).
+
+use super::settings::{ServerIndex, VserverIndex};
+use super::wire::{CommandId, Status};
+use bytes::BytesMut;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A core, and so an engine, of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoreIndex(pub u16);
+
+/// A connection of one engine. The engine makes it; a re-used index has another generation, so a stale handle is
+/// recognised and its event is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    /// Place in the engine's table; small and dense, fit to index a table of the shell's own.
+    pub index: u32,
+    /// Which use of that place.
+    pub generation: u32,
+}
+
+/// What the engine took of the bytes that it was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOutcome {
+    /// Octets that are done with. The rest must be shown again, with what arrives behind it.
+    pub consumed_octets: usize,
+    /// How many more octets the PDU at the front needs; at least 1. A hint for the size of the next read.
+    pub missing_octets: usize,
+}
+
+/// Bytes for one connection. Until [`handle_transmitted`](super::PacketEngine::handle_transmitted) (or
+/// [`handle_closed`](super::PacketEngine::handle_closed)) gives the buffer back there is no second one for it.
+#[derive(Debug)]
+pub struct Transmit {
+    /// Where to.
+    pub connection: ConnectionId,
+    /// What; never empty.
+    pub octets: BytesMut,
+}
+
+/// What the shell is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a TCP connection. Answered by `handle_connected`, or by `handle_closed` when it fails.
+    Connect {
+        /// The handle that all later events carry.
+        connection: ConnectionId,
+        /// `host:port`; a name is resolved off the engine's thread.
+        address: String,
+        /// Source address to bind, if one is configured.
+        local_address: Option<IpAddr>,
+        /// Give up after this long.
+        timeout: Duration,
+    },
+    /// Write what was handed out for this connection, then close it. The handle is dead: no event for it may follow.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// False: drop unwritten bytes and close at once (the peer broke the framing, or does not read).
+        after_writing: bool,
+    },
+    /// Show no more bytes of this connection until `ResumeReading`; keep what was read and not consumed.
+    PauseReading(ConnectionId),
+    /// Show the kept bytes again, then go on reading.
+    ResumeReading(ConnectionId),
+    /// The drain is over: every session is closed and nothing is under way.
+    Drained {
+        /// False when the drain's time ran out first.
+        settled: bool,
+    },
+}
+
+/// Why a connection is gone, as the shell saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The peer closed its side in an orderly way.
+    PeerClosed,
+    /// The kernel reported an error (reset, time-out, unreachable).
+    Error(std::io::ErrorKind),
+    /// The connection could not be opened at all.
+    ConnectFailed(std::io::ErrorKind),
+}
+
+/// What was in the shell's hands when a connection was lost.
+#[derive(Debug)]
+pub struct Unsent {
+    /// The buffer of the last [`Transmit`].
+    pub octets: BytesMut,
+    /// How many octets of it the kernel had taken.
+    pub written_octets: usize,
+}
+
+/// An order from the control core.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Take no new sessions and requests, settle what is under way, unbind, and report `Action::Drained`.
+    Drain,
+    /// Close everything now.
+    Stop,
+}
+
+/// Something that an operator may want to read. Few by design: never one for each message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A server session is bound.
+    ServerBound {
+        /// Which server.
+        server: ServerIndex,
+    },
+    /// A server session ended or could not be made.
+    ServerLost {
+        /// Which server.
+        server: ServerIndex,
+        /// Why.
+        reason: CloseReason,
+        /// When the next try comes.
+        retry_after: Duration,
+    },
+    /// A server refused our bind. With a credential status this is an alarm: retries are slow until it is mended.
+    ServerRefusedBind {
+        /// Which server.
+        server: ServerIndex,
+        /// What it answered.
+        status: Status,
+        /// When the next try comes.
+        retry_after: Duration,
+    },
+    /// A client bound.
+    ClientBound {
+        /// At which vserver.
+        vserver: VserverIndex,
+        /// As whom.
+        system_id: String,
+        /// How.
+        bind: CommandId,
+    },
+    /// A client's bind was refused.
+    ClientRefused {
+        /// At which vserver.
+        vserver: VserverIndex,
+        /// As whom; shortened to 64 octets, control characters replaced.
+        system_id: String,
+        /// The status that it got.
+        status: Status,
+    },
+    /// A client's session ended.
+    ClientLost {
+        /// At which vserver.
+        vserver: VserverIndex,
+        /// Whose; empty when it never bound.
+        system_id: String,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Unbound in an orderly way by the peer.
+    PeerUnbound,
+    /// The connection was lost or could not be opened.
+    Connection(ClosedBy),
+    /// command_length was impossible; the peer broke the framing.
+    BadCommandLength {
+        /// What it claimed.
+        command_length: u32,
+    },
+    /// No bind came in time.
+    BindTimeout,
+    /// The bind was refused.
+    BindRefused(Status),
+    /// enquire_links went unanswered.
+    EnquireLinkTimeout,
+    /// The peer did not read what it was sent.
+    OutputFull,
+    /// The peer kept breaking the protocol.
+    ProtocolViolations,
+    /// We unbound: drain, stop or configuration.
+    WeUnbound,
+    /// No server can be reached and the vserver is configured to unbind its clients.
+    AllServersDown,
+}

@@ -1,0 +1,93 @@
+//! What engines say to each other. The shell carries these as they are; only their lane matters to it.
+//!
+//! A request takes a credit that reserves the room for its answer, so only requests may be refused. Buffers travel with
+//! the messages and are re-used where they arrive: no allocation per message in a steady state.
+
+use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
+use super::settings::ServerIndex;
+use super::wire::Status;
+use bytes::BytesMut;
+
+/// Which lane of the mailbox a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// May be refused; takes a credit.
+    Request,
+    /// Never refused: the request's credit holds its place. Gives the credit back.
+    Answer,
+    /// Never refused: at most two are under way between two cores (an update and an acknowledgement).
+    Control,
+}
+
+/// A message between two engines.
+#[derive(Debug)]
+pub enum CoreMessage {
+    /// Please forward this PDU; exactly one answer must follow.
+    Request(CoreRequest),
+    /// The answer to a request.
+    Answer(CoreAnswer),
+    /// What has changed about the sender's pools and servers.
+    Directory(DirectoryUpdate),
+    /// An update has been applied.
+    DirectoryApplied(DirectoryAcknowledgement),
+}
+
+impl CoreMessage {
+    /// The lane that this message must take.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Request(_) => Lane::Request,
+            Self::Answer(_) => Lane::Answer,
+            Self::Directory(_) | Self::DirectoryApplied(_) => Lane::Control,
+        }
+    }
+}
+
+/// A request PDU that another core's session must get.
+#[derive(Debug)]
+pub struct CoreRequest {
+    /// Names the sender's entry; comes back in the answer.
+    pub reference: u32,
+    /// Who shall get it.
+    pub target: CoreTarget,
+    /// The whole PDU as it arrived, with the original sequence number.
+    pub pdu: BytesMut,
+}
+
+/// Who shall get a request at the other core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoreTarget {
+    /// Some session of this pool (the owner's own handle).
+    Pool(PoolHandle),
+    /// Some session towards this server.
+    Server(ServerIndex),
+}
+
+/// A pool at the core that owns it. A re-used index has another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolHandle {
+    /// Place in the owner's table.
+    pub index: u32,
+    /// Which use of that place.
+    pub generation: u32,
+}
+
+/// The one answer to a [`CoreRequest`].
+#[derive(Debug)]
+pub struct CoreAnswer {
+    /// The request's reference.
+    pub reference: u32,
+    /// How it went.
+    pub outcome: CoreOutcome,
+}
+
+/// How a request to another core went.
+#[derive(Debug)]
+pub enum CoreOutcome {
+    /// The far peer answered; the PDU is its answer (its sequence number is to be replaced).
+    Answered(BytesMut),
+    /// Nothing was written to any peer; the request comes back and may be tried elsewhere.
+    Refused(BytesMut),
+    /// It was written, but no answer will come; the status says why.
+    Failed(Status),
+}

@@ -1,0 +1,94 @@
+//! Figures of one engine for operators: plain numbers, copied out on request, never shared memory.
+
+use super::contract::CoreIndex;
+use super::settings::ServerIndex;
+
+/// One engine's figures at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Which engine.
+    pub core: u16,
+    /// Events since the start.
+    pub counters: Counters,
+    /// Connections from clients, bound or not.
+    pub client_connections: u64,
+    /// Bound sessions of clients.
+    pub client_sessions: u64,
+    /// Requests that wait in a hold.
+    pub held_requests: u64,
+    /// Requests from other cores' sessions and to them that wait for their answer.
+    pub core_requests_outstanding: u64,
+    /// One row for each configured server, in configured order.
+    pub servers: Vec<ServerReport>,
+}
+
+impl Report {
+    /// The core that this report is of.
+    pub const fn core(&self) -> CoreIndex {
+        CoreIndex(self.core)
+    }
+}
+
+/// One server as one engine sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReport {
+    /// Which server.
+    pub server: ServerIndex,
+    /// Sessions that are bound on this core.
+    pub bound_sessions: u64,
+    /// Requests that wait for this server's answer on this core.
+    pub outstanding: u64,
+    /// Requests written to it.
+    pub requests: u64,
+    /// Answers read from it, whatever their status.
+    pub answers: u64,
+    /// Answers among them that were not ESME_ROK.
+    pub errors: u64,
+    /// deliver_sm and data_sm received from it.
+    pub mobile_originated: u64,
+}
+
+/// Events since the engine's start. Plain integers of one thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests from clients that a server must answer (submit_sm, data_sm, query_sm …).
+    pub client_requests: u64,
+    /// Answers written to clients for those, smppmux's own error answers included.
+    pub client_answers: u64,
+    /// Answers among them that smppmux made itself.
+    pub client_answers_own: u64,
+    /// deliver_sm and data_sm from servers.
+    pub mobile_originated: u64,
+    /// Answers written to servers for those.
+    pub mobile_originated_answers: u64,
+    /// Answers among them that smppmux made itself (nobody could take the message).
+    pub mobile_originated_answers_own: u64,
+    /// Requests sent to other cores.
+    pub core_requests_sent: u64,
+    /// Requests received from other cores.
+    pub core_requests_received: u64,
+    /// Requests that found no credit towards the other core.
+    pub core_requests_refused: u64,
+    /// Answers from other cores for an entry that was gone.
+    pub core_answers_stale: u64,
+    /// Requests that were held because every window was full.
+    pub held: u64,
+    /// Requests answered ESME_RTHROTTLED.
+    pub throttled: u64,
+    /// Requests that the far side did not answer in time.
+    pub timeouts: u64,
+    /// Answers that came after the request's timeout.
+    pub late_answers: u64,
+    /// Answers that match no request.
+    pub unmatched_answers: u64,
+    /// PDUs that broke a rule, answered with an error.
+    pub violations: u64,
+    /// Clients' binds accepted.
+    pub binds_accepted: u64,
+    /// Clients' binds refused.
+    pub binds_refused: u64,
+    /// Octets read.
+    pub received_octets: u64,
+    /// Octets handed out for writing.
+    pub transmitted_octets: u64,
+}

@@ -1,0 +1,306 @@
+//! The configuration as the engines see it: checked, complete, immutable.
+//!
+//! Built off the engines (from a file or from flags), shared as one [`std::sync::Arc`] by all cores, never changed in
+//! place: a reload brings a new one. Every limit that the engines rely on has been checked before a `Settings` exists;
+//! names are unique and every index points at something.
+
+use super::range::AddressRange;
+use super::secret::Secret;
+use super::wire::Status;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Which vserver of [`Settings::vservers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VserverIndex(pub u16);
+
+/// Which server of [`Settings::servers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerIndex(pub u16);
+
+/// Which account of [`Settings::clients`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientIndex(pub u32);
+
+/// Everything that the packet engines are told.
+#[derive(Debug)]
+pub struct Settings {
+    /// Limits that hold for every engine.
+    pub engine: EngineSettings,
+    /// The listening virtual servers.
+    pub vservers: Vec<VserverSettings>,
+    /// The SMSCs.
+    pub servers: Vec<ServerSettings>,
+    /// The accounts that ESMEs bind with.
+    pub clients: Vec<ClientSettings>,
+}
+
+/// Limits of one engine; each core has its own engine with these.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Largest command_length to accept, in octets.
+    pub max_pdu_octets: u32,
+    /// The first sequence number on a server session, 1 to 0x7FFFFFFF.
+    pub first_sequence_number: u32,
+    /// How long a drain waits for answers that are still due.
+    pub drain_timeout: Duration,
+    /// Requests under way to each other core at most (credits for its answers).
+    pub core_requests_max: u32,
+    /// Sessions (connections) of this engine at most, both sides together.
+    pub sessions_max: u32,
+    /// Octets that may wait in one session's output buffer before its requests are refused or its reading pauses.
+    pub output_octets_max: usize,
+    /// system_id and password over 15 and 8 octets are refused at bind (false: up to 63 octets are accepted).
+    pub strict_lengths: bool,
+}
+
+/// A listening virtual server.
+#[derive(Clone, Debug)]
+pub struct VserverSettings {
+    /// Unique name.
+    pub name: String,
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// How a server is chosen for a message from a client.
+    pub method: Method,
+    /// What `Method::Hash` hashes.
+    pub hash_key: HashKey,
+    /// Who checks a client's password.
+    pub auth: Auth,
+    /// The SMSCs behind this vserver, in configured order.
+    pub servers: Vec<ServerIndex>,
+    /// What happens to a message while every server's window is full.
+    pub overload: Overload,
+    /// How long an overloaded message is held before ESME_RTHROTTLED.
+    pub hold_time: Duration,
+    /// What happens to a message while no server is bound.
+    pub all_servers_down: AllServersDown,
+    /// What happens to written, unanswered requests of a server session that died.
+    pub on_server_loss: OnServerLoss,
+    /// How a session is chosen inside a pool.
+    pub pool_method: PoolMethod,
+    /// What a bind with an empty address_range gets.
+    pub empty_range: EmptyRange,
+    /// The signature in tagged message ids (`<id>#<signature>-<uid>`).
+    pub signature: String,
+    /// How long an unanswered request keeps its slot after its timeout, so that a late answer is recognised.
+    pub late_answer_hold: Duration,
+    /// How long the keyed hash of a forwarded bind's password is kept (`auth = "forward"`).
+    pub forward_cache: Duration,
+    /// Status that a client gets for a submit that the server did not answer in time.
+    pub timeout_status: Status,
+    /// How long a new connection may take to bind.
+    pub bind_timeout: Duration,
+    /// Nothing received from a client for so long: send enquire_link.
+    pub enquire_link_interval: Duration,
+    /// Unanswered enquire_links in a row after which the client's connection is closed.
+    pub enquire_link_misses: u32,
+    /// How long a client may take to answer a deliver_sm.
+    pub response_timeout: Duration,
+}
+
+/// One SMSC.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Unique name.
+    pub name: String,
+    /// Two characters `[0-9A-Z]`, unique; part of tagged message ids.
+    pub uid: [u8; 2],
+    /// Where to connect, tried in turn; a host name is resolved by the shell at each connect.
+    pub addresses: Vec<String>,
+    /// Where transmitter binds connect instead, when the SMSC splits its ports.
+    pub transmitter_address: Option<String>,
+    /// Where receiver binds connect instead, when the SMSC splits its ports.
+    pub receiver_address: Option<String>,
+    /// Source address of our connections.
+    pub local_address: Option<std::net::IpAddr>,
+    /// Our system_id there.
+    pub system_id: String,
+    /// Our password there.
+    pub password: Secret,
+    /// Our system_type there.
+    pub system_type: String,
+    /// interface_version of our bind: 0x33, 0x34 or 0x50.
+    pub interface_version: u8,
+    /// Which kind of sessions to bind.
+    pub bind: ServerBind,
+    /// address_range of our bind.
+    pub address_range: String,
+    /// addr_ton of our bind.
+    pub addr_ton: u8,
+    /// addr_npi of our bind.
+    pub addr_npi: u8,
+    /// How many sessions, per core or in all.
+    pub connections: Connections,
+    /// Requests in flight on one session at most, towards the server.
+    pub window: u32,
+    /// Share of this server in weighted-round-robin, from 1.
+    pub weight: u32,
+    /// Priority group, 0 first; later groups serve only when no earlier one can.
+    pub priority: u32,
+    /// How long the server may take to answer.
+    pub response_timeout: Duration,
+    /// Nothing received for so long: send enquire_link.
+    pub enquire_link_interval: Duration,
+    /// Unanswered enquire_links in a row after which the session is closed.
+    pub enquire_link_misses: u32,
+    /// First pause before a reconnect; doubles up to `reconnect_max`.
+    pub reconnect_min: Duration,
+    /// Longest pause before a reconnect.
+    pub reconnect_max: Duration,
+    /// Pause after a refused system_id or password.
+    pub auth_retry: Duration,
+    /// The vserver whose clients get this server's deliver_sm; `None` when no vserver lists the server.
+    pub mobile_originated_vserver: Option<VserverIndex>,
+}
+
+/// How many sessions to keep towards a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// So many on every core.
+    PerCore(u32),
+    /// So many in all, spread over the cores; the other cores reach the server by C2C.
+    Total(u32),
+}
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Unique system_id.
+    pub system_id: String,
+    /// How a bind's password is checked.
+    pub password: Secret,
+    /// Vservers this account may bind at; empty means all.
+    pub vservers: Vec<VserverIndex>,
+    /// Kinds of bind allowed.
+    pub binds: BindKinds,
+    /// What the account may claim by address_range; empty means no deliver_sm other than its receipts.
+    pub address_ranges: Vec<AddressRange>,
+    /// Networks it may come from (address, prefix length); empty means any.
+    pub allow: Vec<(std::net::IpAddr, u8)>,
+    /// Sessions at once on all cores together; `None` is no limit.
+    pub max_binds: Option<u32>,
+    /// Requests in flight per session, counted for each direction on its own.
+    pub window: u32,
+    /// Servers its messages may go to; empty means all of the vserver.
+    pub servers: Vec<ServerIndex>,
+}
+
+/// Which of the three kinds of bind an account may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindKinds {
+    /// bind_transmitter is allowed.
+    pub transmitter: bool,
+    /// bind_receiver is allowed.
+    pub receiver: bool,
+    /// bind_transceiver is allowed.
+    pub transceiver: bool,
+}
+
+impl BindKinds {
+    /// Every kind.
+    pub const ALL: Self = Self {
+        transmitter: true,
+        receiver: true,
+        transceiver: true,
+    };
+}
+
+/// The kind of session that we bind at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerBind {
+    /// One transceiver session.
+    Transceiver,
+    /// Transmitter sessions only: no MO.
+    Transmitter,
+    /// Receiver sessions only: no MT.
+    Receiver,
+    /// A transmitter and a receiver session for each connection.
+    Both,
+}
+
+/// Balancing methods; priority groups always apply before the method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// In turn.
+    RoundRobin,
+    /// In turn, as often as the weight says, spread evenly.
+    WeightedRoundRobin,
+    /// The server with the fewest unanswered requests for its weight.
+    LeastOutstanding,
+    /// The server with the shortest smoothed response time for its load.
+    LeastResponseTime,
+    /// The same key goes to the same server while it can take it.
+    Hash,
+    /// Priority groups, least-outstanding inside a group.
+    Priority,
+}
+
+/// What `Method::Hash` hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// source_addr.
+    Source,
+    /// destination_addr.
+    Destination,
+    /// The client's system_id.
+    SystemId,
+}
+
+/// Who checks a client's password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// The client table.
+    Local,
+    /// A server: the bind itself is forwarded.
+    Forward,
+}
+
+/// Every window is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// Hold the message for `hold_time`, then ESME_RTHROTTLED.
+    Hold,
+    /// ESME_RTHROTTLED at once.
+    Throttle,
+}
+
+/// No server is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllServersDown {
+    /// ESME_RSYSERR for each message.
+    Answer,
+    /// Hold messages for `hold_time`, then ESME_RSYSERR.
+    Hold,
+    /// Unbind the clients and refuse binds.
+    Unbind,
+}
+
+/// A server session died with requests that were written but not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnServerLoss {
+    /// ESME_RSYSERR: at most once.
+    Fail,
+    /// Sent again to another server: at least once, may duplicate.
+    Retry,
+}
+
+/// How a session is chosen inside a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMethod {
+    /// In turn.
+    RoundRobin,
+    /// The session with the fewest unanswered requests.
+    LeastOutstanding,
+}
+
+/// What a bind with an empty address_range gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmptyRange {
+    /// All MO that nobody claims more precisely.
+    All,
+    /// No MO.
+    None,
+    /// What the account's `address-ranges` allow.
+    Allowed,
+}
