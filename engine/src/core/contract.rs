@@ -76,7 +76,7 @@ pub enum Action {
 /// Why a connection is gone, as the shell saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosedBy {
-    /// The peer closed its side in an orderly way.
+    /// The peer closed its side in an orderly way (see `handle_read_closed`; the engine's own reason, not the shell's).
     PeerClosed,
     /// The kernel reported an error (reset, time-out, unreachable).
     Error(std::io::ErrorKind),

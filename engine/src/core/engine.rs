@@ -66,6 +66,12 @@ impl PacketEngine {
         let _ = (now, connection, buffer);
     }
 
+    /// The peer closed its sending side in an orderly way (end of file). Writing goes on: the engine answers what it
+    /// still can and then asks for `Action::Close` itself.
+    pub fn handle_read_closed(&mut self, now: Moment, connection: ConnectionId) {
+        let _ = (now, connection);
+    }
+
     /// The connection is gone, or could not be opened. Not called for connections that `Action::Close` ended.
     pub fn handle_closed(
         &mut self,
