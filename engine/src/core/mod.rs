@@ -12,6 +12,7 @@ pub mod range;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod tag;
 pub mod time;
 pub mod wire;
 

@@ -1,9 +1,34 @@
 //! Address ranges: which destinations a client serves.
+//!
+//! Owns the reading of an `address_range` (SMPP v3.4 section 5.2.7, v5.0 section 4.7.2), the question whether an account
+//! that was granted one range may claim another, and the indexes that find the most specific range for a destination.
+//!
+//! Invariants: an [`AddressRange`] always holds a text that parses; two ranges are equal exactly when their normal forms
+//! are; matching takes time linear in the address; no look-up costs more with a million prefixes than with ten, or allocates.
+//!
+//! Must never: judge policy (what an empty range gets is the engine's question), or normalise an address: a leading `+` is
+//! a character like any other.
 
-/// An address range in its normal form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AddressRange;
+mod address_range;
+mod allowed;
+mod expression;
+mod index;
 
-/// What names a pool.
+pub use address_range::{AddressRange, RANGE_OCTETS_MAX, RangeError, RangeKind};
+pub use allowed::AllowedIndex;
+pub use index::RangeIndex;
+
+use super::settings::VserverIndex;
+
+/// What names a pool: the sessions of one vserver that claim the same addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PoolKey;
+pub struct PoolKey {
+    /// Where the clients bound.
+    pub vserver: VserverIndex,
+    /// addr_ton of the bind; 0 matches every dest_addr_ton.
+    pub addr_ton: u8,
+    /// addr_npi of the bind; 0 matches every dest_addr_npi.
+    pub addr_npi: u8,
+    /// address_range of the bind.
+    pub range: AddressRange,
+}
