@@ -114,6 +114,11 @@ impl CommandId {
         Self(self.0 & !RESPONSE_BIT)
     }
 
+    /// Whether the specification defines an answer to this request: all but outbind and alert_notification have one.
+    pub const fn has_response(self) -> bool {
+        !self.is_response() && !matches!(self, Self::OUTBIND | Self::ALERT_NOTIFICATION)
+    }
+
     /// Reserved for message centre vendors: 0x00010200-0x000102FF and their responses.
     pub const fn is_vendor(self) -> bool {
         matches!(self.request().0, 0x0001_0200..=0x0001_02FF)
@@ -151,8 +156,11 @@ mod tests {
     #[test]
     fn requests_and_responses_pair_up() {
         for command in CommandId::ALL.iter().filter(|command| !command.is_response()) {
-            let has_no_response = matches!(*command, CommandId::OUTBIND | CommandId::ALERT_NOTIFICATION);
-            assert_eq!(command.response().name().is_none(), has_no_response, "{command}");
+            assert_eq!(
+                command.response().name().is_some(),
+                command.has_response(),
+                "{command}"
+            );
             assert_eq!(command.response().request(), *command);
         }
         assert!(CommandId(0x8001_0207).is_vendor());

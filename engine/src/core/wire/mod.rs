@@ -1,14 +1,33 @@
 //! SMPP on the wire: framing, zero-copy views of PDUs, and writers for the PDUs that smppmux makes itself.
 //!
 //! Invariants: a view borrows the octets it was given and never copies them; every read is bounded by the slice;
-//! no function here allocates, except the owned writers' output buffers; hostile input yields an error value, never a panic.
+//! no function here allocates, except the writers' output buffers; hostile input yields a [`Fault`], never a panic.
+//!
+//! The way of a message: [`next_frame`] → [`MessageView::parse`] → copy and [`patch_sequence_number`].
+
+pub mod field;
+pub mod tlv;
 
 mod command;
+mod fault;
 mod frame;
 mod header;
 mod status;
+mod tag;
+mod validate;
+mod version;
+mod view;
+mod walk;
+mod write;
 
 pub use command::CommandId;
+pub use fault::{Fault, FaultKind};
 pub use frame::{Frame, next_frame};
 pub use header::{HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_sequence_number};
 pub use status::Status;
+pub use tag::{Tag, TagDefinition, TlvType};
+pub use tlv::{Tlv, Tlvs};
+pub use validate::{Acceptance, validate};
+pub use version::Version;
+pub use view::*;
+pub use write::*;
