@@ -7,11 +7,14 @@
 
 pub mod field;
 pub mod tlv;
+pub mod user_data;
+pub mod value;
 
 mod command;
 mod fault;
 mod frame;
 mod header;
+mod receipt;
 mod status;
 mod tag;
 mod validate;
@@ -24,10 +27,13 @@ pub use command::CommandId;
 pub use fault::{Fault, FaultKind};
 pub use frame::{Frame, next_frame};
 pub use header::{HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_sequence_number};
+pub use receipt::{Receipt, ReceiptKind, ReceiptText, RewriteLimits, Rewritten, TextCarrier};
 pub use status::Status;
 pub use tag::{Tag, TagDefinition, TlvType};
 pub use tlv::{Tlv, Tlvs};
+pub use user_data::{Concatenation, ConcatenationKind, UserDataHeader};
 pub use validate::{Acceptance, validate};
+pub use value::{EsmClass, MessageState};
 pub use version::Version;
 pub use view::*;
 pub use write::*;
