@@ -7,31 +7,40 @@
 
 pub mod field;
 pub mod tlv;
-pub mod user_data;
 pub mod value;
 
 mod command;
+mod concatenation;
+mod decode;
+mod explain;
 mod fault;
 mod frame;
 mod header;
+mod layout;
 mod receipt;
 mod status;
 mod tag;
+mod user_data;
 mod validate;
 mod version;
 mod view;
 mod walk;
+mod words;
 mod write;
 
 pub use command::CommandId;
+pub use concatenation::{Concatenation, ConcatenationKind, udh_8_bit, udh_16_bit};
+pub use decode::{DecodedField, FieldName, FieldValue, visit_fields};
+pub use explain::Explanation;
 pub use fault::{Fault, FaultKind};
 pub use frame::{Frame, next_frame};
 pub use header::{HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_sequence_number};
+pub use layout::{EntryLayout, FieldLayout, body_layout};
 pub use receipt::{Receipt, ReceiptKind, ReceiptText, RewriteLimits, Rewritten, TextCarrier};
 pub use status::Status;
 pub use tag::{Tag, TagDefinition, TlvType};
 pub use tlv::{Tlv, Tlvs};
-pub use user_data::{Concatenation, ConcatenationKind, UserDataHeader};
+pub use user_data::{InformationElement, UserDataHeader};
 pub use validate::{Acceptance, validate};
 pub use value::{EsmClass, MessageState};
 pub use version::Version;

@@ -32,6 +32,13 @@ pub struct TagDefinition {
     pub octets_max: u16,
 }
 
+impl TagDefinition {
+    /// Whether a value may have that many octets.
+    pub const fn allows(&self, octets: usize) -> bool {
+        self.octets_min as usize <= octets && octets <= self.octets_max as usize
+    }
+}
+
 macro_rules! tags {
     ($($constant:ident = $value:literal, $name:literal, $value_type:ident, $octets_min:literal..=$octets_max:literal;)*) => {
         impl Tag {

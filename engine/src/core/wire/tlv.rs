@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::walk::octets;
-use super::{Fault, Tag};
+use super::walk::{octet, octets};
+use super::{Fault, HEADER_OCTETS, Tag};
 
 /// Octets of a TLV's tag and length.
 pub const TLV_HEADER_OCTETS: usize = 4;
@@ -23,14 +23,14 @@ pub struct Tlv<'a> {
     pub range: Range<usize>,
 }
 
-impl Tlv<'_> {
+impl<'a> Tlv<'a> {
     /// Where the value stands in the PDU.
     pub const fn value_range(&self) -> Range<usize> {
         self.range.start + TLV_HEADER_OCTETS..self.range.end
     }
 
     /// The value as text: up to its first NUL, or all of it (many peers leave the NUL out).
-    pub fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &'a [u8] {
         self.value.split(|octet| *octet == 0).next().unwrap_or_default()
     }
 
@@ -110,14 +110,21 @@ pub fn check_area(area: &[u8]) -> Result<(), Fault> {
 pub fn check_known_lengths(tlvs: Tlvs<'_>) -> Result<(), Fault> {
     for tlv in tlvs {
         let tlv = tlv?;
-        if let Some(definition) = tlv.tag.definition() {
-            let allowed = usize::from(definition.octets_min)..=usize::from(definition.octets_max);
-            if !allowed.contains(&tlv.value.len()) {
-                return Err(Fault::tlv_length(definition.name));
-            }
+        if let Some(definition) = tlv.tag.definition()
+            && !definition.allows(tlv.value.len())
+        {
+            return Err(Fault::tlv_length(definition.name));
         }
     }
     Ok(())
+}
+
+/// Whether the body of a response is TLVs alone, as on some error responses: it starts with the high octet of a defined
+/// tag, which no message_id or system_id does, and parses as TLVs to its end.
+#[inline]
+pub(super) fn is_body_tlvs_alone(pdu: &[u8]) -> bool {
+    matches!(octet(pdu, HEADER_OCTETS), 0x01..=0x1F)
+        && check_area(octets(pdu, HEADER_OCTETS..pdu.len())).is_ok()
 }
 
 /// Where the TLV at the front of `area` ends; `None` when it reaches past the end.

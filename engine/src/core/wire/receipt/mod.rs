@@ -12,10 +12,9 @@ use std::ops::Range;
 pub use rewrite::{RewriteLimits, Rewritten};
 pub use text::ReceiptText;
 
-use super::user_data::UserDataHeader;
 use super::value::{EsmClass, Finality, MessageState};
 use super::walk::octets;
-use super::{DataView, MessageView, Tag, Tlvs};
+use super::{DataView, MessageView, Tag, Tlvs, UserDataHeader};
 
 /// What a receipt reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,8 +170,7 @@ fn receipt_kind(esm_class: u8) -> Option<ReceiptKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::wire::user_data::udh_8_bit;
-    use crate::core::wire::{Body, CommandId, Message, PduWriter, Status};
+    use crate::core::wire::{Body, CommandId, Message, PduWriter, Status, udh_8_bit};
     use bytes::BytesMut;
 
     pub(super) fn deliver_sm(esm_class: u8, short_message: &[u8], tlvs: &[(Tag, &[u8])]) -> BytesMut {

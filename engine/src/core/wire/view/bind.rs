@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::core::wire::field::{ADDRESS_RANGE, PASSWORD, SYSTEM_ID, SYSTEM_TYPE, TextField};
-use crate::core::wire::tlv::{Tlvs, check_area};
+use crate::core::wire::tlv::{Tlvs, check_area, is_body_tlvs_alone};
 use crate::core::wire::walk::{Span, Walk, octet, octets};
 use crate::core::wire::{Fault, HEADER_OCTETS, Header, Tag, Version};
 
@@ -163,7 +163,11 @@ impl<'a> BindRespView<'a> {
     /// Walks the body once. Only a PDU shorter than a header is a fault.
     pub fn parse(pdu: &'a [u8]) -> Result<Self, Fault> {
         let mut walk = Walk::body(pdu)?;
-        let system_id = walk.text_of_any_length(&SYSTEM_ID).unwrap_or_default();
+        let system_id = if is_body_tlvs_alone(pdu) {
+            Span::default()
+        } else {
+            walk.text_of_any_length(&SYSTEM_ID).unwrap_or_default()
+        };
         Ok(Self {
             pdu,
             system_id,

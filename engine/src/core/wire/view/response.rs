@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use crate::core::wire::field::MESSAGE_ID;
-use crate::core::wire::tlv::{Tlvs, check_area};
-use crate::core::wire::walk::{Walk, octet, octets};
+use crate::core::wire::tlv::{Tlvs, is_body_tlvs_alone};
+use crate::core::wire::walk::{Walk, octets};
 use crate::core::wire::{Fault, HEADER_OCTETS};
 
 /// A response whose body is a message_id and TLVs.
@@ -24,7 +24,7 @@ impl<'a> MessageIdRespView<'a> {
     #[inline]
     pub fn parse(pdu: &'a [u8]) -> Result<Self, Fault> {
         let mut walk = Walk::body(pdu)?;
-        if starts_with_tlvs(pdu) {
+        if is_body_tlvs_alone(pdu) {
             return Ok(Self::without_id(pdu));
         }
         let message_id_end = match walk
@@ -87,14 +87,6 @@ impl<'a> MessageIdRespView<'a> {
     pub const fn tlvs(&self) -> Tlvs<'a> {
         Tlvs::new(self.pdu, self.tail)
     }
-}
-
-/// Whether the body is TLVs alone, as on some error responses: it starts with the high octet of a defined tag, which no
-/// id does, and parses as TLVs to its end.
-#[inline]
-fn starts_with_tlvs(pdu: &[u8]) -> bool {
-    matches!(octet(pdu, HEADER_OCTETS), 0x01..=0x1F)
-        && check_area(octets(pdu, HEADER_OCTETS..pdu.len())).is_ok()
 }
 
 #[cfg(test)]
