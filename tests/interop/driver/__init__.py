@@ -1,0 +1,1 @@
+"""Drives real SMPP programs through smppmux, or against each other, and checks what they saw."""
