@@ -54,9 +54,8 @@ def check_sending(report, scene, kannel, way):
     wanted = {str(number): ids.get(text) for number, text in enumerate(texts)}
     for kind, name in ((ACCEPTED, "taken by the SMSC"), (DELIVERED, "delivered")):
         got = {row["reference"]: row["id"] for row in reports if row["type"] == kind}
-        report.check(
-            f"{way}: a report '{name}' for each message, under its id", got == wanted, f"{len(got)}: {sorted(got.values())[:3]}"
-        )
+        evidence = f"{len(got)}: {sorted(got.values())[:3]}"
+        report.check(f"{way}: a report '{name}' for each message, under its id", got == wanted, evidence)
 
 
 def check_mo(report, scene, kannel, way):

@@ -44,7 +44,8 @@ def check_binds(report, scene, esme):
     if not scene.direct:
         row = bind_command("refused", PLAIN, "receiver", address_range=EXPRESSION.prefix)
         answer = esme.ask("bind", **row)
-        report.check("a range that the account may not claim is refused", answer.get("status") == ESME_RBINDFAIL, answer)
+        refused = answer.get("status") == ESME_RBINDFAIL
+        report.check("a range that the account may not claim is refused", refused, answer)
         for smsc in scene.smscs:
             rows = smsc.bound_sessions()
             modes = [row["mode"] for row in rows]

@@ -24,7 +24,7 @@ ACCOUNTS = (PLAIN, EXPRESSION, EMPTY, KANNEL)
 
 
 def smppmux_config(listen_port, smscs, cores):
-    """The text of a configuration file: one vserver, round-robin over the SMSCs, an engine for each entry of `cores`."""
+    """The text of a configuration file: one vserver, round-robin over the SMSCs, an engine on each of `cores`."""
     servers = ", ".join(f'"{smsc.name}"' for smsc in smscs)
     parts = [
         "[engine]",

@@ -1,4 +1,4 @@
-"""Kannel as an ESME: bearerbox, which speaks SMPP, smsbox, which speaks HTTP, and the HTTP server that they report to."""
+"""Kannel as an ESME: bearerbox speaks SMPP, smsbox HTTP, and an HTTP server here gets what they report."""
 
 import http.server
 import os

@@ -12,7 +12,7 @@ const [host, port] = process.argv.slice(2);
 const BIND_MODES = { bind_transmitter: 'transmitter', bind_receiver: 'receiver', bind_transceiver: 'transceiver' };
 const FIRST_MESSAGE_ID = 0xa0000001;
 const RECEIPT_ESM_CLASS = 0x04;
-// Longer than an ESME takes to note the id of its submit_sm_resp: Kannel drops a receipt for an id that it has not noted.
+// Longer than an ESME takes to note the id of a submit_sm_resp: Kannel drops a receipt whose id it has not noted.
 const RECEIPT_DELAY_MS = 200;
 const STATE_ENROUTE = 1;
 const STATE_DELIVERED = 2;

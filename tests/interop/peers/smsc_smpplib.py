@@ -24,7 +24,7 @@ BIND_MODES = {"bind_transmitter": "transmitter", "bind_receiver": "receiver", "b
 FIRST_MESSAGE_ID = 7_000_001
 STATE_ENROUTE = smpplib.consts.SMPP_MESSAGE_STATE_ENROUTE
 RECEIPT_ESM_CLASS = 0x04
-# Longer than an ESME takes to note the id of its submit_sm_resp: Kannel drops a receipt for an id that it has not noted.
+# Longer than an ESME takes to note the id of a submit_sm_resp: Kannel drops a receipt whose id it has not noted.
 RECEIPT_DELAY_S = 0.2
 
 
