@@ -13,6 +13,9 @@ mod address_range;
 mod allowed;
 mod expression;
 mod index;
+mod literal_index;
+mod literal_table;
+mod numbering;
 
 pub use address_range::{AddressRange, RANGE_OCTETS_MAX, RangeError, RangeKind};
 pub use allowed::AllowedIndex;

@@ -29,3 +29,22 @@ impl AllowedIndex {
         self.ranges.best(0, 0, address).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a destination may be claimed exactly when some configured range holds it; the empty range grants nothing.
+    #[test]
+    fn only_granted_destinations_may_be_claimed() {
+        let texts = ["888765", "^4479$", "99$", ""];
+        let ranges = texts.map(|text| AddressRange::parse(text.as_bytes()).expect("a good range"));
+        let index = AllowedIndex::new(1, &ranges);
+        for address in ["888765", "8887651", "4479", "1199"] {
+            assert!(index.may_be_claimed(address.as_bytes()), "{address}");
+        }
+        for address in ["88876", "44791", "1", ""] {
+            assert!(!index.may_be_claimed(address.as_bytes()), "{address}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use super::address_range::{RANGE_OCTETS_MAX, RangeError};
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, LookSet, Repetition};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Memory of one expression's automaton, in octets.
@@ -48,6 +49,11 @@ impl Expression {
         &self.text
     }
 
+    /// The automaton.
+    pub(super) fn regex(&self) -> &Regex {
+        &self.regex
+    }
+
     /// What every address that matches starts with; may be empty.
     pub(super) fn common_start(&self) -> &[u8] {
         match self.starts.first() {
@@ -69,6 +75,11 @@ impl Expression {
     /// Whether every address that matches is known to start with a literal that `accepts` takes.
     pub(super) fn starts_always_with(&self, accepts: impl Fn(&[u8]) -> bool) -> bool {
         !self.starts.is_empty() && self.starts.iter().all(|start| accepts(start))
+    }
+
+    /// Which of two expressions is the more specific: the longer common start, then the order of the texts.
+    pub(super) fn compare_specificity(&self, other: &Self) -> Ordering {
+        (other.common_start_octets, &self.text).cmp(&(self.common_start_octets, &other.text))
     }
 }
 

@@ -1,0 +1,289 @@
+//! Exact and prefix ranges: the longest literal that a destination starts with.
+//!
+//! A look-up asks one hash table for each length that occurs, longest first, so its cost depends on how many different
+//! lengths there are and not on how many ranges. docs/decisions/0001-range-index.md has the measurements.
+//!
+//! Invariant: `lengths` counts exactly the entries of both tables, and holds no numbering without entries.
+
+use super::address_range::RANGE_OCTETS_MAX;
+use super::literal_table::{LiteralKey, LiteralKind, LiteralTable, PACKED_SYMBOLS_MAX, PackedLiteral};
+use super::numbering::matching_numberings;
+use ahash::RandomState;
+use std::collections::{BTreeMap, HashMap};
+
+/// Literals by TON, NPI and kind, with a value for each.
+#[derive(Debug)]
+pub(super) struct LiteralIndex<V> {
+    /// Literals that can be packed: nearly all.
+    packed: LiteralTable<V>,
+    /// The others, by [`OtherKey`]: more than 16 characters, or letters.
+    others: HashMap<Box<[u8]>, V, RandomState>,
+    /// Which lengths occur, for each TON and NPI that occurs.
+    lengths: BTreeMap<(u8, u8), Lengths>,
+}
+
+/// One literal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LiteralEntry<'a> {
+    pub(super) addr_ton: u8,
+    pub(super) addr_npi: u8,
+    pub(super) kind: LiteralKind,
+    pub(super) literal: &'a [u8],
+}
+
+/// How many literals there are of each length; the masks have a bit for each length that occurs.
+#[derive(Debug, Default)]
+struct Lengths {
+    packed_prefixes: u128,
+    other_prefixes: u128,
+    exact_literals: u32,
+    counts: Box<LengthCounts>,
+}
+
+/// Prefixes by length, `[packed, others]`.
+#[derive(Debug)]
+struct LengthCounts([[u32; RANGE_OCTETS_MAX + 1]; 2]);
+
+/// Numberings that match one destination: at most four.
+type Candidates<'a> = [Option<((u8, u8), &'a Lengths)>; 4];
+
+impl<V: Copy> LiteralIndex<V> {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            packed: LiteralTable::new(seed),
+            others: HashMap::with_hasher(RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 1)),
+            lengths: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn reserve(&mut self, literals: usize) {
+        self.packed.reserve(literals);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.packed.len() + self.others.len()
+    }
+
+    pub(super) fn memory_octets(&self) -> usize {
+        self.packed.memory_octets()
+            + self
+                .others
+                .keys()
+                .map(|key| 2 * key.len() + size_of::<V>())
+                .sum::<usize>()
+    }
+
+    pub(super) fn insert(&mut self, entry: LiteralEntry<'_>, value: V) -> Option<V> {
+        let packed = entry.packed();
+        let old = match packed {
+            Some(key) => self.packed.insert(key, value),
+            None => {
+                let mut buffer = OtherKey::default();
+                self.others.insert(buffer.of(entry).into(), value)
+            }
+        };
+        if old.is_none() {
+            let lengths = self.lengths.entry((entry.addr_ton, entry.addr_npi)).or_default();
+            lengths.add(entry, packed.is_some());
+        }
+        old
+    }
+
+    pub(super) fn remove(&mut self, entry: LiteralEntry<'_>) -> Option<V> {
+        let packed = entry.packed();
+        let old = match packed {
+            Some(key) => self.packed.remove(&key),
+            None => self.others.remove(OtherKey::default().of(entry)),
+        }?;
+        let numbering = (entry.addr_ton, entry.addr_npi);
+        if let Some(lengths) = self.lengths.get_mut(&numbering) {
+            lengths.take_out(entry, packed.is_some());
+            if lengths.is_empty() {
+                self.lengths.remove(&numbering);
+            }
+        }
+        Some(old)
+    }
+
+    pub(super) fn get(&self, entry: LiteralEntry<'_>) -> Option<V> {
+        match entry.packed() {
+            Some(key) => self.packed.get(&key),
+            None => self.others.get(OtherKey::default().of(entry)).copied(),
+        }
+    }
+
+    /// The value of the exact literal, or else of the longest prefix of `address`; between equal literals the TON and NPI
+    /// decide as [`matching_numberings`] says.
+    #[inline]
+    pub(super) fn best(&self, dest_ton: u8, dest_npi: u8, address: &[u8]) -> Option<V> {
+        if self.lengths.is_empty() {
+            return None;
+        }
+        let candidates = self.candidates(dest_ton, dest_npi);
+        self.best_exact(&candidates, address)
+            .or_else(|| self.best_prefix(&candidates, address))
+    }
+
+    #[inline]
+    fn candidates(&self, dest_ton: u8, dest_npi: u8) -> Candidates<'_> {
+        let mut candidates = [None; 4];
+        for (place, numbering) in candidates.iter_mut().zip(matching_numberings(dest_ton, dest_npi)) {
+            *place = self.lengths.get(&numbering).map(|lengths| (numbering, lengths));
+        }
+        candidates
+    }
+
+    #[inline]
+    fn best_exact(&self, candidates: &Candidates<'_>, address: &[u8]) -> Option<V> {
+        if address.len() > RANGE_OCTETS_MAX {
+            return None;
+        }
+        let with_exact = candidates
+            .iter()
+            .flatten()
+            .filter(|(_, lengths)| lengths.exact_literals > 0);
+        with_exact.into_iter().find_map(|((addr_ton, addr_npi), _)| {
+            self.get(LiteralEntry {
+                addr_ton: *addr_ton,
+                addr_npi: *addr_npi,
+                kind: LiteralKind::Exact,
+                literal: address,
+            })
+        })
+    }
+
+    #[inline]
+    fn best_prefix(&self, candidates: &Candidates<'_>, address: &[u8]) -> Option<V> {
+        let (packed, packed_octets) = PackedLiteral::pack_front(address);
+        let packed_lengths = lengths_up_to(packed_octets);
+        let all_lengths = lengths_up_to(address.len());
+        let mut wanted = 0;
+        for (_, lengths) in candidates.iter().flatten() {
+            wanted |= lengths.packed_prefixes & packed_lengths | lengths.other_prefixes & all_lengths;
+        }
+        while wanted != 0 {
+            let octets = wanted.ilog2() as usize;
+            wanted ^= 1 << octets;
+            for ((addr_ton, addr_npi), lengths) in candidates.iter().flatten() {
+                if octets <= packed_octets && lengths.packed_prefixes >> octets & 1 == 1 {
+                    let key = LiteralKey {
+                        literal: packed.front(octets),
+                        addr_ton: *addr_ton,
+                        addr_npi: *addr_npi,
+                        kind: LiteralKind::Prefix,
+                    };
+                    if let Some(value) = self.packed.get(&key) {
+                        return Some(value);
+                    }
+                }
+                if lengths.other_prefixes >> octets & 1 == 1
+                    && let Some(value) = self.other_prefix(*addr_ton, *addr_npi, &address[..octets])
+                {
+                    return Some(value);
+                }
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn other_prefix(&self, addr_ton: u8, addr_npi: u8, literal: &[u8]) -> Option<V> {
+        let entry = LiteralEntry {
+            addr_ton,
+            addr_npi,
+            kind: LiteralKind::Prefix,
+            literal,
+        };
+        self.others.get(OtherKey::default().of(entry)).copied()
+    }
+}
+
+impl LiteralEntry<'_> {
+    fn packed(&self) -> Option<LiteralKey> {
+        Some(LiteralKey {
+            literal: PackedLiteral::pack(self.literal)?,
+            addr_ton: self.addr_ton,
+            addr_npi: self.addr_npi,
+            kind: self.kind,
+        })
+    }
+}
+
+impl Lengths {
+    fn add(&mut self, entry: LiteralEntry<'_>, is_packed: bool) {
+        match entry.kind {
+            LiteralKind::Exact => self.exact_literals += 1,
+            LiteralKind::Prefix => {
+                *self.count_of(entry, is_packed) += 1;
+                *self.mask_of(is_packed) |= 1 << entry.literal.len();
+            }
+        }
+    }
+
+    fn take_out(&mut self, entry: LiteralEntry<'_>, is_packed: bool) {
+        match entry.kind {
+            LiteralKind::Exact => self.exact_literals -= 1,
+            LiteralKind::Prefix => {
+                let count = self.count_of(entry, is_packed);
+                *count -= 1;
+                if *count == 0 {
+                    *self.mask_of(is_packed) &= !(1 << entry.literal.len());
+                }
+            }
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.packed_prefixes == 0 && self.other_prefixes == 0 && self.exact_literals == 0
+    }
+
+    fn count_of(&mut self, entry: LiteralEntry<'_>, is_packed: bool) -> &mut u32 {
+        &mut self.counts.0[usize::from(!is_packed)][entry.literal.len()]
+    }
+
+    const fn mask_of(&mut self, is_packed: bool) -> &mut u128 {
+        if is_packed {
+            &mut self.packed_prefixes
+        } else {
+            &mut self.other_prefixes
+        }
+    }
+}
+
+impl Default for LengthCounts {
+    fn default() -> Self {
+        Self([[0; RANGE_OCTETS_MAX + 1]; 2])
+    }
+}
+
+/// The key of a literal that cannot be packed: TON, NPI, kind, then the literal; put together without an allocation.
+struct OtherKey([u8; RANGE_OCTETS_MAX + 3]);
+
+impl Default for OtherKey {
+    fn default() -> Self {
+        Self([0; RANGE_OCTETS_MAX + 3])
+    }
+}
+
+impl OtherKey {
+    /// `entry.literal` has at most [`RANGE_OCTETS_MAX`] octets.
+    fn of(&mut self, entry: LiteralEntry<'_>) -> &[u8] {
+        let end = 3 + entry.literal.len();
+        self.0[..3].copy_from_slice(&[entry.addr_ton, entry.addr_npi, entry.kind as u8]);
+        self.0[3..end].copy_from_slice(entry.literal);
+        &self.0[..end]
+    }
+}
+
+/// A mask of the lengths 0 to `octets`.
+#[inline]
+const fn lengths_up_to(octets: usize) -> u128 {
+    let octets = if octets > RANGE_OCTETS_MAX {
+        RANGE_OCTETS_MAX
+    } else {
+        octets
+    };
+    (2 << octets) - 1
+}
+
+const _: () = assert!(RANGE_OCTETS_MAX < 127 && PACKED_SYMBOLS_MAX <= RANGE_OCTETS_MAX);
