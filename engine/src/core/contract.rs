@@ -8,9 +8,7 @@ use bytes::BytesMut;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A core, and so an engine, of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CoreIndex(pub u16);
+pub use smppmux_c2c::CoreIndex;
 
 /// A connection of one engine. The engine makes it; a re-used index has another generation, so a stale handle is
 /// recognised and its event is dropped.
@@ -94,7 +92,7 @@ pub struct Unsent {
 }
 
 /// An order from the control core.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Take no new sessions and requests, settle what is under way, unbind, and report `Action::Drained`.
     Drain,

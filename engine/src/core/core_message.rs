@@ -7,17 +7,8 @@ use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
 use super::settings::ServerIndex;
 use super::wire::Status;
 use bytes::BytesMut;
-
-/// Which lane of the mailbox a message takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// May be refused; takes a credit.
-    Request,
-    /// Never refused: the request's credit holds its place. Gives the credit back.
-    Answer,
-    /// Never refused: at most two are under way between two cores (an update and an acknowledgement).
-    Control,
-}
+use smppmux_c2c::Lane;
+use std::ops::Range;
 
 /// A message between two engines.
 #[derive(Debug)]
@@ -50,8 +41,10 @@ pub struct CoreRequest {
     pub reference: u32,
     /// Who shall get it.
     pub target: CoreTarget,
-    /// The whole PDU as it arrived, with the original sequence number.
+    /// The whole PDU as it arrived, with the original sequence number (a receipt with its id tagged).
     pub pdu: BytesMut,
+    /// Octets of the PDU to leave out when it is sent: the tag of its message_id. Empty for none.
+    pub leave_out: Range<u32>,
 }
 
 /// Who shall get a request at the other core.

@@ -1,11 +1,18 @@
-//! Which core can take what: every core's picture of all pools and servers.
+//! Which core can take what: every core's picture of all pools, servers and accounts.
+//!
+//! Each core tells the others what has changed about its own. Entries are states, not events: what changes again before it
+//! was told is told once, so at most one update is under way towards each core, and nothing has to be dropped or queued
+//! (PITFALLS 35). A version number says up to which change the others know, which is what a bind_resp waits for.
 
+use super::contract::CoreIndex;
 use super::core_message::PoolHandle;
 use super::range::PoolKey;
-use super::settings::ServerIndex;
+use super::settings::{ClientIndex, ServerIndex};
+use ahash::RandomState;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Changes of one core's pools and servers, in order.
+/// Changes of one core's pools, servers and accounts.
 #[derive(Debug)]
 pub struct DirectoryUpdate {
     /// The sender's change number that this update brings the receiver to.
@@ -39,9 +46,132 @@ pub enum DirectoryEntry {
     Server {
         /// Which server.
         server: ServerIndex,
-        /// Bound sessions; 0 removes the entry.
+        /// Bound sessions that may transmit; 0 removes the entry.
         sessions: u32,
-        /// Free places in their windows, in steps.
-        available: bool,
+        /// Some session is bound, whatever its kind.
+        has_bound: bool,
+        /// Some window among them has room.
+        has_room: bool,
+        /// The core has tried in vain and leaves its turn to another (`connections-total`).
+        has_given_up: bool,
     },
+    /// Bound sessions of an account.
+    Account {
+        /// Which account.
+        client: ClientIndex,
+        /// How many; 0 removes the entry.
+        sessions: u32,
+    },
+}
+
+/// What an entry is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum DirectoryKey {
+    Pool(Arc<PoolKey>),
+    Server(ServerIndex),
+    Account(ClientIndex),
+}
+
+/// What each other core has been told.
+#[derive(Debug)]
+pub(super) struct Directory {
+    version: u64,
+    peers: Vec<Peer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    core: CoreIndex,
+    /// Changed since the last update, in order of the first change.
+    changed: Vec<DirectoryKey>,
+    is_changed: HashSet<DirectoryKey, RandomState>,
+    /// The version that is under way.
+    sent: Option<u64>,
+    acknowledged: u64,
+}
+
+impl Directory {
+    pub(super) fn new(core: CoreIndex, cores: u16) -> Self {
+        let peers = (0..cores)
+            .map(CoreIndex)
+            .filter(|peer| *peer != core)
+            .map(|core| Peer {
+                core,
+                changed: Vec::new(),
+                is_changed: HashSet::with_hasher(RandomState::with_seeds(1, 2, 3, 4)),
+                sent: None,
+                acknowledged: 0,
+            })
+            .collect();
+        Self { version: 0, peers }
+    }
+
+    /// Notes a change; the answer is its version.
+    pub(super) fn changed(&mut self, key: &DirectoryKey) -> u64 {
+        self.version += 1;
+        for peer in &mut self.peers {
+            if peer.is_changed.insert(key.clone()) {
+                peer.changed.push(key.clone());
+            }
+        }
+        self.version
+    }
+
+    /// Every core knows of all changes up to `version`.
+    pub(super) fn everyone_knows(&self, version: u64) -> bool {
+        self.peers.iter().all(|peer| peer.acknowledged >= version)
+    }
+
+    /// The next core to tell something, and what to look up for it; `None` when all is told or under way.
+    pub(super) fn next_update(&mut self) -> Option<(CoreIndex, u64, Vec<DirectoryKey>)> {
+        let version = self.version;
+        let peer = self
+            .peers
+            .iter_mut()
+            .find(|peer| peer.sent.is_none() && !peer.changed.is_empty())?;
+        peer.sent = Some(version);
+        peer.is_changed.clear();
+        Some((peer.core, version, std::mem::take(&mut peer.changed)))
+    }
+
+    pub(super) fn acknowledged(&mut self, core: CoreIndex, version: u64) {
+        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.core == core) {
+            peer.acknowledged = peer.acknowledged.max(version);
+            peer.sent = None;
+        }
+    }
+
+    /// A core is gone: nothing waits for it any more.
+    pub(super) fn forget_core(&mut self, core: CoreIndex) {
+        self.peers.retain(|peer| peer.core != core);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: at most one update is under way to each core, changes meanwhile are told once, and a version counts as known
+    /// only when every core has acknowledged it.
+    #[test]
+    fn changes_are_told_once_and_acknowledged() {
+        let mut directory = Directory::new(CoreIndex(1), 3);
+        let first = directory.changed(&DirectoryKey::Server(ServerIndex(7)));
+        assert_eq!(directory.next_update().map(|(core, ..)| core), Some(CoreIndex(0)));
+        assert_eq!(directory.next_update().map(|(core, ..)| core), Some(CoreIndex(2)));
+        assert!(directory.next_update().is_none());
+        for _ in 0..3 {
+            directory.changed(&DirectoryKey::Server(ServerIndex(7)));
+        }
+        assert!(directory.next_update().is_none(), "one is under way already");
+        directory.acknowledged(CoreIndex(0), first);
+        assert!(!directory.everyone_knows(first));
+        let (core, version, keys) = directory.next_update().unwrap();
+        assert_eq!((core, version, keys.len()), (CoreIndex(0), 4, 1));
+        directory.acknowledged(CoreIndex(2), first);
+        assert!(directory.everyone_knows(first) && !directory.everyone_knows(version));
+        directory.forget_core(CoreIndex(2));
+        directory.acknowledged(CoreIndex(0), version);
+        assert!(directory.everyone_knows(version));
+    }
 }

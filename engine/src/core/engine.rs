@@ -1,13 +1,31 @@
 //! The packet engine: the whole SMPP logic of one core behind `handle_*` and `poll_*`.
+//!
+//! This file owns the engine's parts and the two ends of the contract; what happens to a PDU stands in one file for each
+//! way: `client_requests` (MT), `server_requests` (MO), `answers`, `core_link` (between cores), `client_bind`,
+//! `server_link`, `session_end`, `timeouts`.
 
+use super::balance::Balancer;
 use super::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
 };
+use super::core_link::CoreLink;
 use super::core_message::CoreMessage;
-use super::report::Report;
-use super::settings::{Settings, VserverIndex};
+use super::directory::Directory;
+use super::drain::Drain;
+use super::forward_bind::Identities;
+use super::hold::Hold;
+use super::outbox::Outbox;
+use super::output::Buffers;
+use super::pool::Pools;
+use super::random::Random;
+use super::report::{Counters, Report};
+use super::server::Server;
+use super::session::Sessions;
+use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
+use super::timer::Timers;
 use bytes::BytesMut;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -25,15 +43,111 @@ use std::sync::Arc;
 /// `now` must never go back. A handle that is no longer known is ignored.
 #[derive(Debug)]
 pub struct PacketEngine {
-    settings: Arc<Settings>,
+    pub(super) core: CoreIndex,
+    pub(super) cores: u16,
+    pub(super) settings: Arc<Settings>,
+    pub(super) sessions: Sessions,
+    /// In configured order.
+    pub(super) servers: Vec<Server>,
+    /// In configured order.
+    pub(super) vservers: Vec<Vserver>,
+    pub(super) pools: Pools,
+    /// Bound sessions of each account on this core, and on the others by the directory.
+    pub(super) account_sessions: AccountSessions,
+    pub(super) identities: Identities,
+    /// One for each core; the own core's is never used.
+    pub(super) links: Vec<CoreLink>,
+    pub(super) directory: Directory,
+    /// Accepted binds whose pools not every core knows: version of the change, session.
+    pub(super) unreleased_binds: VecDeque<(u64, ConnectionId)>,
+    pub(super) drain: Option<Drain>,
+    pub(super) timers: Timers,
+    pub(super) outbox: Outbox,
+    pub(super) buffers: Buffers,
+    pub(super) counters: Counters,
+    pub(super) random: Random,
+}
+
+/// One vserver as one core sees it.
+#[derive(Debug)]
+pub(super) struct Vserver {
+    pub(super) balancer: Balancer,
+    pub(super) hold: Hold,
+}
+
+/// How many sessions an account has, by core.
+#[derive(Debug, Default)]
+pub(super) struct AccountSessions {
+    counts: std::collections::BTreeMap<(ClientIndex, CoreIndex), u32>,
+}
+
+impl AccountSessions {
+    pub(super) fn total(&self, client: ClientIndex) -> u32 {
+        self.counts
+            .range((client, CoreIndex(0))..=(client, CoreIndex(u16::MAX)))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    pub(super) fn at(&self, client: ClientIndex, core: CoreIndex) -> u32 {
+        self.counts.get(&(client, core)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set(&mut self, client: ClientIndex, core: CoreIndex, sessions: u32) {
+        if sessions == 0 {
+            self.counts.remove(&(client, core));
+        } else {
+            self.counts.insert((client, core), sessions);
+        }
+    }
+
+    pub(super) fn forget_core(&mut self, gone: CoreIndex) {
+        self.counts.retain(|(_, core), _| *core != gone);
+    }
 }
 
 impl PacketEngine {
     /// An engine for core `core` of `cores`. The first turn may follow at once: it asks for the connections to servers.
     /// `seed` feeds jitter and hashing; the same seed and events give the same actions.
     pub fn new(core: CoreIndex, cores: u16, settings: Arc<Settings>, seed: u64, now: Moment) -> Self {
-        let _ = (core, cores, seed, now);
-        Self { settings }
+        let servers = (0_u16..)
+            .zip(&settings.servers)
+            .map(|(index, server)| {
+                Server::new(server.reconnect_min, settings.vservers_of(ServerIndex(index)))
+            })
+            .collect();
+        let vservers = settings
+            .vservers
+            .iter()
+            .map(|vserver| Vserver {
+                balancer: Balancer::new(vserver, &settings.servers),
+                hold: Hold::default(),
+            })
+            .collect();
+        let mut engine = Self {
+            core,
+            cores,
+            sessions: Sessions::default(),
+            servers,
+            vservers,
+            pools: Pools::new(settings.vservers.len(), seed),
+            account_sessions: AccountSessions::default(),
+            identities: Identities::new(seed),
+            links: (0..cores)
+                .map(|_| CoreLink::new(settings.engine.core_requests_max))
+                .collect(),
+            directory: Directory::new(core, cores),
+            unreleased_binds: VecDeque::new(),
+            drain: None,
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            buffers: Buffers::default(),
+            counters: Counters::default(),
+            random: Random::new(seed ^ u64::from(core.0)),
+            settings,
+        };
+        engine.connect_all_servers(now);
+        engine
     }
 
     /// A connection was accepted for a vserver. `None`: the session table is full or a drain is on; close it.
@@ -43,33 +157,35 @@ impl PacketEngine {
         vserver: VserverIndex,
         peer: SocketAddr,
     ) -> Option<ConnectionId> {
-        let _ = (now, vserver, peer, &self.settings);
-        None
+        let accepted = self.accept_client(now, vserver, peer);
+        self.check_invariants_in_debug_builds();
+        accepted
     }
 
     /// The connection that `Action::Connect` asked for is open.
     pub fn handle_connected(&mut self, now: Moment, connection: ConnectionId) {
-        let _ = (now, connection);
+        self.server_connected(now, connection);
+        self.check_invariants_in_debug_builds();
     }
 
     /// Bytes arrived. `bytes` starts where the last call's consumed octets ended.
     pub fn handle_bytes(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome {
-        let _ = (now, connection);
-        ReadOutcome {
-            consumed_octets: bytes.len(),
-            missing_octets: 16,
-        }
+        let outcome = self.read_pdus(now, connection, bytes);
+        self.check_invariants_in_debug_builds();
+        outcome
     }
 
     /// All octets of the last [`Transmit`] were taken by the kernel; the buffer comes back for re-use.
     pub fn handle_transmitted(&mut self, now: Moment, connection: ConnectionId, buffer: BytesMut) {
-        let _ = (now, connection, buffer);
+        self.output_written(now, connection, buffer);
+        self.check_invariants_in_debug_builds();
     }
 
     /// The peer closed its sending side in an orderly way (end of file). Writing goes on: the engine answers what it
     /// still can and then asks for `Action::Close` itself.
     pub fn handle_read_closed(&mut self, now: Moment, connection: ConnectionId) {
-        let _ = (now, connection);
+        self.read_closed(now, connection);
+        self.check_invariants_in_debug_builds();
     }
 
     /// The connection is gone, or could not be opened. Not called for connections that `Action::Close` ended.
@@ -80,56 +196,92 @@ impl PacketEngine {
         by: ClosedBy,
         unsent: Option<Unsent>,
     ) {
-        let _ = (now, connection, by, unsent);
+        self.connection_lost(now, connection, by, unsent);
+        self.check_invariants_in_debug_builds();
     }
 
     /// A message from another core.
     pub fn handle_core_message(&mut self, now: Moment, from: CoreIndex, message: CoreMessage) {
-        let _ = (now, from, message);
+        match message {
+            CoreMessage::Request(request) => self.core_request(now, from, request),
+            CoreMessage::Answer(answer) => self.core_answer(now, from, answer),
+            CoreMessage::Directory(update) => self.directory_update(now, from, update),
+            CoreMessage::DirectoryApplied(acknowledgement) => {
+                self.directory.acknowledged(from, acknowledgement.version);
+                self.release_binds(now);
+            }
+        }
+        self.check_invariants_in_debug_builds();
     }
 
     /// A message that `poll_core_message` gave could not be delivered: the mailbox refused it or the core is gone.
     pub fn handle_core_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage) {
-        let _ = (now, to, message);
+        self.core_message_refused(now, to, message);
+        self.check_invariants_in_debug_builds();
+    }
+
+    /// Another core has stopped for good: what it owned is gone, and nothing waits for it any more.
+    pub fn handle_core_gone(&mut self, now: Moment, core: CoreIndex) {
+        self.forget_core(now, core);
+        self.check_invariants_in_debug_builds();
     }
 
     /// `next_timeout` has come (or passed; or not yet: harmless).
     pub fn handle_timeout(&mut self, now: Moment) {
-        let _ = now;
+        self.run_due_timers(now);
+        self.check_invariants_in_debug_builds();
     }
 
     /// An order from the control core.
     pub fn handle_command(&mut self, now: Moment, command: Command) {
-        let _ = (now, command);
+        match command {
+            Command::Drain => self.start_drain(now),
+            Command::Stop => self.stop(now),
+        }
+        self.check_invariants_in_debug_builds();
     }
 
     /// The next connection that has bytes to write.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        while let Some(connection) = self.outbox.writable.pop_front() {
+            let Some(session) = self.sessions.get_mut(connection) else {
+                continue;
+            };
+            session.output.listed = false;
+            if session.output.may_hand_out() {
+                let octets = session.output.hand_out(&mut self.buffers);
+                self.counters.transmitted_octets += octets.len() as u64;
+                return Some(Transmit { connection, octets });
+            }
+        }
         None
     }
 
     /// The next message for another core.
     pub fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)> {
-        None
+        if let Some(message) = self.outbox.core_messages.pop_front() {
+            return Some(message);
+        }
+        self.next_directory_update()
     }
 
     /// The next thing for the shell to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        None
+        self.outbox.actions.pop_front()
     }
 
     /// The next notice for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        None
+        self.outbox.notices.pop_front()
     }
 
     /// When `handle_timeout` wants to be called; [`Moment::NEVER`] for not at all.
     pub fn next_timeout(&self) -> Moment {
-        Moment::NEVER
+        self.timers.next()
     }
 
     /// Figures for operators, taken without changing anything.
     pub fn report(&self) -> Report {
-        Report::default()
+        self.make_report()
     }
 }

@@ -2,18 +2,48 @@
 //! per message.
 //!
 //! [`PacketEngine`] is the entrance; [`contract`] has what passes between it and the shell.
+//!
+//! A message's way through the files: `read` frames it, `client_requests` (or `server_requests`) checks it and chooses where
+//! it goes, `relay` copies it there with a number from `sequence`, `answers` brings the answer back.
 #![forbid(unsafe_code)]
 
 pub mod contract;
 pub mod core_message;
 pub mod directory;
-mod engine;
 pub mod range;
 pub mod report;
 pub mod secret;
+
 pub mod settings;
 pub mod tag;
 pub mod time;
 pub mod wire;
+
+mod answers;
+mod balance;
+mod bookkeeping;
+mod client_bind;
+mod client_requests;
+mod core_link;
+mod drain;
+mod engine;
+mod forward_bind;
+mod hold;
+mod invariants;
+mod outbox;
+mod output;
+mod pool;
+mod random;
+mod read;
+mod receipts;
+mod relay;
+mod sequence;
+mod server;
+mod server_link;
+mod server_requests;
+mod session;
+mod session_end;
+mod timeouts;
+mod timer;
 
 pub use engine::PacketEngine;

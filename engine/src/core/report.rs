@@ -14,6 +14,8 @@ pub struct Report {
     pub client_connections: u64,
     /// Bound sessions of clients.
     pub client_sessions: u64,
+    /// Pools that this core knows, its own and others'.
+    pub pools: u64,
     /// Requests that wait in a hold.
     pub held_requests: u64,
     /// Requests from other cores' sessions and to them that wait for their answer.

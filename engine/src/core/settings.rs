@@ -4,7 +4,7 @@
 //! place: a reload brings a new one. Every limit that the engines rely on has been checked before a `Settings` exists;
 //! names are unique and every index points at something.
 
-use super::range::AddressRange;
+use super::range::{AddressRange, AllowedIndex};
 use super::secret::Secret;
 use super::wire::Status;
 use std::net::SocketAddr;
@@ -33,6 +33,105 @@ pub struct Settings {
     pub servers: Vec<ServerSettings>,
     /// The accounts that ESMEs bind with.
     pub clients: Vec<ClientSettings>,
+    lookups: Lookups,
+}
+
+/// What is worked out once, for all cores.
+#[derive(Debug)]
+struct Lookups {
+    /// Accounts by system_id.
+    accounts: Vec<ClientIndex>,
+    /// For each vserver, what some account may claim there.
+    claimable: Vec<AllowedIndex>,
+    late_answer_hold_max: Duration,
+}
+
+impl Settings {
+    /// Puts checked settings together. `seed` is a random number from outside, for hashing.
+    pub fn new(
+        engine: EngineSettings,
+        vservers: Vec<VserverSettings>,
+        servers: Vec<ServerSettings>,
+        clients: Vec<ClientSettings>,
+        seed: u64,
+    ) -> Self {
+        let mut accounts: Vec<_> = (0_u32..)
+            .zip(&clients)
+            .map(|(index, _)| ClientIndex(index))
+            .collect();
+        accounts.sort_by(|one, other| {
+            clients[one.0 as usize]
+                .system_id
+                .cmp(&clients[other.0 as usize].system_id)
+        });
+        let claimable = (0_u16..)
+            .zip(&vservers)
+            .map(|(index, _)| {
+                let may_bind = |client: &&ClientSettings| {
+                    client.vservers.is_empty() || client.vservers.contains(&VserverIndex(index))
+                };
+                AllowedIndex::new(
+                    seed,
+                    clients
+                        .iter()
+                        .filter(may_bind)
+                        .flat_map(|client| &client.address_ranges),
+                )
+            })
+            .collect();
+        let late_answer_hold_max = vservers
+            .iter()
+            .map(|vserver| vserver.late_answer_hold)
+            .max()
+            .unwrap_or_default();
+        Self {
+            engine,
+            vservers,
+            servers,
+            clients,
+            lookups: Lookups {
+                accounts,
+                claimable,
+                late_answer_hold_max,
+            },
+        }
+    }
+
+    /// The account with this system_id.
+    pub fn account(&self, system_id: &[u8]) -> Option<ClientIndex> {
+        let accounts = &self.lookups.accounts;
+        let place = accounts
+            .binary_search_by(|index| self.clients[index.0 as usize].system_id.as_bytes().cmp(system_id));
+        place.ok().map(|place| accounts[place])
+    }
+
+    /// Whether some account may claim this destination at a vserver. With `auth = "forward"` the servers decide, so any may.
+    pub fn may_be_claimed(&self, vserver: VserverIndex, address: &[u8]) -> bool {
+        let place = usize::from(vserver.0);
+        let is_forwarded = self
+            .vservers
+            .get(place)
+            .is_some_and(|vserver| vserver.auth == Auth::Forward);
+        is_forwarded
+            || self
+                .lookups
+                .claimable
+                .get(place)
+                .is_some_and(|index| index.may_be_claimed(address))
+    }
+
+    /// The vservers that a server stands behind.
+    pub(super) fn vservers_of(&self, server: ServerIndex) -> Vec<VserverIndex> {
+        let listing = (0_u16..)
+            .zip(&self.vservers)
+            .filter(|(_, vserver)| vserver.servers.contains(&server));
+        listing.map(|(index, _)| VserverIndex(index)).collect()
+    }
+
+    /// The longest time that any vserver waits for a late answer.
+    pub(super) const fn late_answer_hold_max(&self) -> Duration {
+        self.lookups.late_answer_hold_max
+    }
 }
 
 /// Limits of one engine; each core has its own engine with these.
@@ -303,4 +402,66 @@ pub enum EmptyRange {
     None,
     /// What the account's `address-ranges` allow.
     Allowed,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A server with sensible values, for tests to vary.
+    pub(in crate::core) fn server_settings() -> ServerSettings {
+        ServerSettings {
+            name: "smsc".into(),
+            uid: *b"0A",
+            addresses: vec!["127.0.0.1:2776".into()],
+            transmitter_address: None,
+            receiver_address: None,
+            local_address: None,
+            system_id: "mux".into(),
+            password: Secret::new("secret"),
+            system_type: String::new(),
+            interface_version: 0x34,
+            bind: ServerBind::Transceiver,
+            address_range: String::new(),
+            addr_ton: 0,
+            addr_npi: 0,
+            connections: Connections::PerCore(1),
+            window: 1_000,
+            weight: 1,
+            priority: 0,
+            response_timeout: Duration::from_secs(10),
+            enquire_link_interval: Duration::from_secs(25),
+            enquire_link_misses: 2,
+            reconnect_min: Duration::from_millis(500),
+            reconnect_max: Duration::from_secs(30),
+            auth_retry: Duration::from_secs(300),
+            mobile_originated_vserver: Some(VserverIndex(0)),
+        }
+    }
+
+    /// A vserver with the documented defaults and server 0.
+    pub(in crate::core) fn vserver_settings() -> VserverSettings {
+        VserverSettings {
+            name: "sms".into(),
+            listen: Vec::new(),
+            method: Method::LeastOutstanding,
+            hash_key: HashKey::Source,
+            auth: Auth::Local,
+            servers: vec![ServerIndex(0)],
+            overload: Overload::Hold,
+            hold_time: Duration::from_secs(2),
+            all_servers_down: AllServersDown::Answer,
+            on_server_loss: OnServerLoss::Fail,
+            pool_method: PoolMethod::RoundRobin,
+            empty_range: EmptyRange::Allowed,
+            signature: "mx".into(),
+            late_answer_hold: Duration::from_secs(60),
+            forward_cache: Duration::from_secs(60),
+            timeout_status: Status::ESME_RSYSERR,
+            bind_timeout: Duration::from_secs(5),
+            enquire_link_interval: Duration::from_secs(25),
+            enquire_link_misses: 2,
+            response_timeout: Duration::from_secs(10),
+        }
+    }
 }

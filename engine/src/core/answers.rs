@@ -1,0 +1,278 @@
+//! Answers on their way back: out of the window, the original number restored, ids tagged on the way to a client.
+//!
+//! Invariant: an answer is passed on only for an entry that it matches, and the entry goes with it.
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::CoreOutcome;
+use super::engine::PacketEngine;
+use super::sequence::{Origin, Pending};
+use super::session::Session;
+use super::settings::ServerIndex;
+use super::tag::append_response_with_tagged_id;
+use super::time::Moment;
+use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_only, write_response};
+
+impl PacketEngine {
+    /// A server's answer to a request that we sent it.
+    #[inline]
+    pub(super) fn answer_from_server(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some((server, pending)) = self.take_from_server(now, from, &header) else {
+            return self.unmatched_answer(now, from);
+        };
+        let figures = &mut self.servers[usize::from(server.0)].figures;
+        figures.answers += 1;
+        figures.errors += u64::from(!header.command_status.is_ok());
+        if pending.expired {
+            self.counters.late_answers += 1;
+        } else {
+            self.pass_to_requester(now, server, &pending, header, pdu);
+        }
+        self.room_at_server(now, server);
+        self.leave_server_if_settled(now, from);
+    }
+
+    /// A server's generic_nack: the answer to the request that it names (WIRE 9.5), as that request's own response.
+    pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header) {
+        self.reject_own_bind(now, from, &header);
+        let Some((server, pending)) = self.take_from_server(now, from, &header) else {
+            return self.unmatched_answer(now, from);
+        };
+        let figures = &mut self.servers[usize::from(server.0)].figures;
+        figures.answers += 1;
+        figures.errors += 1;
+        if pending.expired {
+            self.counters.late_answers += 1;
+        } else {
+            self.fail_request(now, &pending, header.command_status);
+        }
+        self.room_at_server(now, server);
+    }
+
+    /// A client's answer to a deliver_sm or data_sm that we sent it.
+    #[inline]
+    pub(super) fn answer_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(pending) = self.take_from_client(from, &header) else {
+            return self.unmatched_answer(now, from);
+        };
+        if pending.expired {
+            self.counters.late_answers += 1;
+            return;
+        }
+        match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => {
+                self.send_copy(connection, pdu, sequence_number);
+                self.counters.mobile_originated_answers += 1;
+                self.guard_output(now, connection);
+            }
+            Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+            Origin::Own => {}
+        }
+    }
+
+    /// A client's generic_nack for something that we sent it.
+    pub(super) fn nack_from_client(&mut self, now: Moment, from: ConnectionId, header: Header) {
+        match self.take_from_client(from, &header) {
+            None => self.unmatched_answer(now, from),
+            Some(pending) if pending.expired => self.counters.late_answers += 1,
+            Some(pending) => self.fail_request(now, &pending, header.command_status),
+        }
+    }
+
+    /// Tells whoever asked that a request failed, with the request's own response. The entry is gone already.
+    pub(super) fn fail_request(&mut self, now: Moment, pending: &Pending, status: Status) {
+        match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => {
+                let header = Header {
+                    command_length: 16,
+                    command_id: pending.command,
+                    command_status: status,
+                    sequence_number,
+                };
+                self.fail_for_session(now, connection, header, status);
+            }
+            Origin::Core { core, reference } => {
+                self.send_core_answer(core, reference, CoreOutcome::Failed(status));
+            }
+            Origin::Own => {}
+        }
+    }
+
+    /// Gives a session of this core the error answer to its request.
+    pub(super) fn fail_for_session(&mut self, now: Moment, to: ConnectionId, header: Header, status: Status) {
+        match self.sessions.get(to) {
+            Some(session) if session.client().is_some() => self.answer_client(now, to, header, status),
+            Some(_) => self.answer_mobile_originated(now, to, &header, status),
+            None => {}
+        }
+    }
+
+    /// Answers a server's deliver_sm or data_sm with a status of our own.
+    pub(super) fn answer_mobile_originated(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        header: &Header,
+        status: Status,
+    ) {
+        let (command, number) = (header.command_id.response(), header.sequence_number);
+        self.write_to(to, |buffer| {
+            // An empty id always fits, so this can't fail; an error response is a header alone.
+            if write_response(
+                buffer,
+                command,
+                status,
+                number,
+                &MessageIdResponse { message_id: b"" },
+            )
+            .is_err()
+            {
+                write_header_only(buffer, command, status, number);
+            }
+        });
+        self.counters.mobile_originated_answers += 1;
+        self.counters.mobile_originated_answers_own += 1;
+        self.guard_output(now, to);
+    }
+
+    /// Writes a server's answer to the client that asked, its id tagged.
+    #[inline]
+    pub(super) fn answer_to_client(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        to: ConnectionId,
+        sequence_number: u32,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        let Some(session) = self.sessions.writable(to) else {
+            return;
+        };
+        let octets_max = session.version.message_id_characters_max();
+        let Some(client) = session.client() else { return };
+        let signature = self.settings.vservers[usize::from(client.vserver.0)]
+            .signature
+            .as_bytes();
+        let uid = self.settings.servers[usize::from(server.0)].uid;
+        let output = &mut session.output.pending;
+        let is_tagged = header.command_status.is_ok() && carries_id(header.command_id) && {
+            append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max).is_ok()
+        };
+        if is_tagged {
+            super::relay::list_writable(&mut self.outbox, to, session);
+        } else {
+            self.send_copy(to, pdu, sequence_number);
+        }
+        self.client_request_answered(now, to);
+    }
+
+    #[inline]
+    fn pass_to_requester(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        pending: &Pending,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => {
+                self.answer_to_client(now, server, connection, sequence_number, header, pdu);
+            }
+            Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+            Origin::Own => {}
+        }
+    }
+
+    /// The entry that a server's answer belongs to, taken out of its window.
+    #[inline]
+    fn take_from_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+    ) -> Option<(ServerIndex, Pending)> {
+        let session = self.sessions.get_mut(from)?;
+        let pending = take_matching(session, header)?;
+        session.faults = 0;
+        let (server, is_counted) = session.server().map(|side| (side.server, side.is_counted))?;
+        let state = &mut self.servers[usize::from(server.0)];
+        if is_counted {
+            state.outstanding = state.outstanding.saturating_sub(1);
+        }
+        if !pending.expired {
+            state.measure(now.since(pending.sent_at));
+        }
+        Some((server, pending))
+    }
+
+    #[inline]
+    fn take_from_client(&mut self, from: ConnectionId, header: &Header) -> Option<Pending> {
+        let session = self.sessions.get_mut(from)?;
+        let pending = take_matching(session, header)?;
+        session.faults = 0;
+        self.room_at_client(from);
+        Some(pending)
+    }
+
+    #[cold]
+    fn unmatched_answer(&mut self, now: Moment, from: ConnectionId) {
+        self.counters.unmatched_answers += 1;
+        self.count_fault(now, from);
+    }
+
+    /// Books a request that another core's client or ours has sent on a session of this server.
+    #[inline]
+    pub(super) fn count_server_request(&mut self, server: ServerIndex, session: ConnectionId) {
+        let is_counted = self
+            .sessions
+            .get(session)
+            .and_then(Session::server)
+            .is_some_and(|side| side.is_counted);
+        let state = &mut self.servers[usize::from(server.0)];
+        state.figures.requests += 1;
+        if is_counted {
+            state.outstanding += 1;
+            self.room_changed_at_server(server);
+        }
+    }
+
+    /// A message that no session here asked for must not reach another core's either.
+    pub(super) fn core_is_known(&self, core: CoreIndex) -> bool {
+        core.as_usize() < self.links.len() && core != self.core
+    }
+}
+
+/// Takes the request that `header` answers; an answer of another kind than its request matches nothing.
+#[inline]
+fn take_matching(session: &mut Session, header: &Header) -> Option<Pending> {
+    let pending = session.window.get_mut(header.sequence_number)?;
+    let is_nack = header.command_id == CommandId::GENERIC_NACK;
+    if pending.origin == Origin::Own || !(is_nack || pending.command.response() == header.command_id) {
+        return None;
+    }
+    session.window.take(header.sequence_number)
+}
+
+/// Positive responses whose body starts with a message_id that the client may use later.
+#[inline]
+const fn carries_id(command: CommandId) -> bool {
+    matches!(
+        command,
+        CommandId::SUBMIT_SM_RESP
+            | CommandId::DATA_SM_RESP
+            | CommandId::SUBMIT_MULTI_RESP
+            | CommandId::QUERY_SM_RESP
+            | CommandId::BROADCAST_SM_RESP
+            | CommandId::QUERY_BROADCAST_SM_RESP
+    )
+}

@@ -1,0 +1,306 @@
+//! Choosing a server for a message: priority groups first, then the vserver's method.
+//!
+//! Owns nothing but the turn of each vserver. It must never choose a server that has no room, and a later priority group
+//! only when no server of an earlier one has any.
+
+use super::server::Server;
+use super::settings::{HashKey, Method, ServerIndex, ServerSettings, VserverSettings};
+use ahash::RandomState;
+
+/// The servers behind one vserver, ordered for choosing.
+#[derive(Debug)]
+pub(super) struct Balancer {
+    method: Method,
+    hash_key: HashKey,
+    /// Servers of equal priority, the first group first.
+    groups: Vec<Vec<ServerIndex>>,
+    cursor: usize,
+    hasher: RandomState,
+}
+
+/// What the hash method looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BalanceKey<'a> {
+    pub(super) source: &'a [u8],
+    pub(super) destination: &'a [u8],
+    pub(super) system_id: &'a [u8],
+}
+
+impl Balancer {
+    pub(super) fn new(vserver: &VserverSettings, servers: &[ServerSettings]) -> Self {
+        let mut ordered = vserver.servers.clone();
+        ordered.sort_by_key(|server| servers[usize::from(server.0)].priority);
+        let groups = ordered
+            .chunk_by(|one, other| {
+                servers[usize::from(one.0)].priority == servers[usize::from(other.0)].priority
+            })
+            .map(<[ServerIndex]>::to_vec)
+            .collect();
+        // The same on all cores, so that a key's server does not depend on the core that took the connection.
+        let hasher = RandomState::with_seeds(0x736D_7070, 0x6D75_7800, 0x6861_7368, 0x6B65_7900);
+        Self {
+            method: vserver.method,
+            hash_key: vserver.hash_key,
+            groups,
+            cursor: 0,
+            hasher,
+        }
+    }
+
+    /// The server for the next message among those for which `has_room` holds.
+    #[inline]
+    pub(super) fn choose(
+        &mut self,
+        servers: &mut [Server],
+        settings: &[ServerSettings],
+        key: BalanceKey<'_>,
+        has_room: impl Fn(ServerIndex, &Server) -> bool,
+    ) -> Option<ServerIndex> {
+        self.cursor = self.cursor.wrapping_add(1);
+        for group in 0..self.groups.len() {
+            let chosen = match self.method {
+                Method::LeastOutstanding | Method::Priority => {
+                    self.least(group, servers, settings, &has_room, |server, weight| {
+                        u64::from(server.load()) * SCALE / weight
+                    })
+                }
+                Method::LeastResponseTime => {
+                    self.least(group, servers, settings, &has_room, |server, weight| {
+                        (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
+                    })
+                }
+                Method::RoundRobin => self.in_turn(group, servers, &has_room),
+                Method::WeightedRoundRobin => self.weighted(group, servers, settings, &has_room),
+                Method::Hash => self.hashed(group, servers, settings, key, &has_room),
+            };
+            if chosen.is_some() {
+                return chosen;
+            }
+        }
+        None
+    }
+
+    /// The lowest cost wins; equal ones take turns.
+    #[inline]
+    fn least(
+        &self,
+        group: usize,
+        servers: &[Server],
+        settings: &[ServerSettings],
+        has_room: &impl Fn(ServerIndex, &Server) -> bool,
+        cost: impl Fn(&Server, u64) -> u64,
+    ) -> Option<ServerIndex> {
+        let mut best: Option<(u64, ServerIndex)> = None;
+        for index in self.rotated(group) {
+            let server = &servers[usize::from(index.0)];
+            if has_room(index, server) {
+                let cost = cost(server, u64::from(settings[usize::from(index.0)].weight.max(1)));
+                if best.is_none_or(|(lowest, _)| cost < lowest) {
+                    best = Some((cost, index));
+                }
+            }
+        }
+        best.map(|(_, index)| index)
+    }
+
+    fn in_turn(
+        &self,
+        group: usize,
+        servers: &[Server],
+        has_room: &impl Fn(ServerIndex, &Server) -> bool,
+    ) -> Option<ServerIndex> {
+        self.rotated(group)
+            .find(|index| has_room(*index, &servers[usize::from(index.0)]))
+    }
+
+    /// Smooth weighted round-robin: everyone saves its weight, the richest goes and pays the total.
+    fn weighted(
+        &self,
+        group: usize,
+        servers: &mut [Server],
+        settings: &[ServerSettings],
+        has_room: &impl Fn(ServerIndex, &Server) -> bool,
+    ) -> Option<ServerIndex> {
+        let mut total = 0;
+        let mut best: Option<(i64, ServerIndex)> = None;
+        for index in self.groups[group].iter().copied() {
+            let server = &mut servers[usize::from(index.0)];
+            if !has_room(index, server) {
+                continue;
+            }
+            let weight = i64::from(settings[usize::from(index.0)].weight);
+            server.credit += weight;
+            total += weight;
+            if best.is_none_or(|(richest, _)| server.credit > richest) {
+                best = Some((server.credit, index));
+            }
+        }
+        let (_, index) = best?;
+        servers[usize::from(index.0)].credit -= total;
+        Some(index)
+    }
+
+    /// Rendezvous hashing: each key ranks all servers in an order of its own and takes the first that has room, so a server
+    /// that comes or goes moves only its own keys.
+    fn hashed(
+        &self,
+        group: usize,
+        servers: &[Server],
+        settings: &[ServerSettings],
+        key: BalanceKey<'_>,
+        has_room: &impl Fn(ServerIndex, &Server) -> bool,
+    ) -> Option<ServerIndex> {
+        let key = match self.hash_key {
+            HashKey::Source => key.source,
+            HashKey::Destination => key.destination,
+            HashKey::SystemId => key.system_id,
+        };
+        let candidates = self.groups[group]
+            .iter()
+            .copied()
+            .filter(|index| has_room(*index, &servers[usize::from(index.0)]));
+        candidates.max_by(|one, other| {
+            let score = |index: &ServerIndex| {
+                let settings = &settings[usize::from(index.0)];
+                let hash = self.hasher.hash_one((key, settings.uid)) >> 11;
+                let uniform = (hash as f64 + 1.0) / (1_u64 << 53) as f64;
+                -f64::from(settings.weight) / uniform.ln()
+            };
+            score(one).total_cmp(&score(other))
+        })
+    }
+
+    #[inline]
+    fn rotated(&self, group: usize) -> impl Iterator<Item = ServerIndex> {
+        let servers = &self.groups[group];
+        let start = self.cursor % servers.len();
+        servers[start..].iter().chain(&servers[..start]).copied()
+    }
+}
+
+/// Makes room for the division by the weight.
+const SCALE: u64 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::{server_settings, vserver_settings};
+    use super::*;
+    use std::time::Duration;
+
+    const KEY: BalanceKey<'static> = BalanceKey {
+        source: b"1",
+        destination: b"2",
+        system_id: b"3",
+    };
+
+    fn setup(
+        method: Method,
+        weights_and_priorities: &[(u32, u32)],
+    ) -> (Balancer, Vec<Server>, Vec<ServerSettings>) {
+        let settings: Vec<_> = (0_u8..)
+            .zip(weights_and_priorities)
+            .map(|(place, (weight, priority))| ServerSettings {
+                uid: [b'0', b'A' + place],
+                weight: *weight,
+                priority: *priority,
+                ..server_settings()
+            })
+            .collect();
+        let servers = settings
+            .iter()
+            .map(|_| Server {
+                capacity: 100,
+                ..Server::new(Duration::ZERO, Vec::new())
+            })
+            .collect();
+        let indices = (0..settings.len() as u16).map(ServerIndex).collect();
+        let vserver = VserverSettings {
+            method,
+            servers: indices,
+            ..vserver_settings()
+        };
+        (Balancer::new(&vserver, &settings), servers, settings)
+    }
+
+    fn shares(method: Method, weights_and_priorities: &[(u32, u32)], rounds: usize) -> Vec<usize> {
+        let (mut balancer, mut servers, settings) = setup(method, weights_and_priorities);
+        let mut shares = vec![0; settings.len()];
+        for _ in 0..rounds {
+            let chosen = balancer
+                .choose(&mut servers, &settings, KEY, |_, server| server.has_local_room())
+                .unwrap();
+            shares[usize::from(chosen.0)] += 1;
+        }
+        shares
+    }
+
+    /// Goal: each method's shares are what it promises, and a later group gets nothing while the first has room.
+    #[test]
+    fn shares_follow_the_method() {
+        assert_eq!(
+            shares(Method::RoundRobin, &[(1, 0), (1, 0), (1, 0)], 300),
+            [100, 100, 100]
+        );
+        assert_eq!(
+            shares(Method::WeightedRoundRobin, &[(5, 0), (1, 0), (2, 0)], 800),
+            [500, 100, 200]
+        );
+        assert_eq!(shares(Method::LeastOutstanding, &[(1, 0), (1, 0)], 100), [50, 50]);
+        assert_eq!(shares(Method::Priority, &[(1, 1), (1, 0)], 100), [0, 100]);
+        assert!(
+            shares(Method::Hash, &[(1, 0), (1, 0), (1, 0)], 100).contains(&100),
+            "one key, one server"
+        );
+    }
+
+    /// Goal: least-outstanding follows load and weight, least-response-time the measured time.
+    #[test]
+    fn the_least_loaded_is_chosen() {
+        let (mut balancer, mut servers, settings) = setup(Method::LeastOutstanding, &[(1, 0), (4, 0)]);
+        (servers[0].outstanding, servers[1].outstanding) = (3, 8);
+        let room = |_: ServerIndex, server: &Server| server.has_local_room();
+        assert_eq!(
+            balancer.choose(&mut servers, &settings, KEY, room),
+            Some(ServerIndex(1))
+        );
+        let (mut balancer, mut servers, settings) = setup(Method::LeastResponseTime, &[(1, 0), (1, 0)]);
+        servers[0].measure(Duration::from_millis(50));
+        servers[1].measure(Duration::from_millis(10));
+        assert_eq!(
+            balancer.choose(&mut servers, &settings, KEY, room),
+            Some(ServerIndex(1))
+        );
+        servers[1].outstanding = 9;
+        assert_eq!(
+            balancer.choose(&mut servers, &settings, KEY, room),
+            Some(ServerIndex(0))
+        );
+    }
+
+    /// Goal: when a server goes, only its own keys move, and keys spread by weight.
+    #[test]
+    fn hashing_moves_only_the_lost_servers_keys() {
+        let (mut balancer, mut servers, settings) = setup(Method::Hash, &[(1, 0), (1, 0), (2, 0)]);
+        let keys: Vec<_> = (0..4_000).map(|number: u32| number.to_string()).collect();
+        let mut choose = |servers: &mut Vec<Server>, key: &str| {
+            let key = BalanceKey {
+                source: key.as_bytes(),
+                ..KEY
+            };
+            balancer
+                .choose(servers, &settings, key, |_, server| server.has_local_room())
+                .unwrap()
+        };
+        let before: Vec<_> = keys.iter().map(|key| choose(&mut servers, key)).collect();
+        let share = before.iter().filter(|server| server.0 == 2).count();
+        assert!(
+            (1_800..2_200).contains(&share),
+            "half of the keys for half of the weight: {share}"
+        );
+        servers[0].capacity = 0;
+        for (key, before) in keys.iter().zip(before) {
+            let after = choose(&mut servers, key);
+            assert!(after == before || before == ServerIndex(0));
+        }
+    }
+}

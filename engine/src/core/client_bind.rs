@@ -1,0 +1,440 @@
+//! Clients coming: accept, bind, and the wait until every core knows where their messages go.
+//!
+//! Must never put a session into a pool whose range its account may not claim, or let a session transmit or receive before
+//! its bind_resp is in its output.
+
+use super::contract::{ConnectionId, Notice};
+use super::directory::DirectoryKey;
+use super::engine::PacketEngine;
+use super::range::{AddressRange, PoolKey, RangeKind};
+use super::sequence::Window;
+use super::session::{BindKind, ClientSide, Session, SessionState, Side};
+use super::settings::{
+    AllServersDown, Auth, BindKinds, ClientIndex, ClientSettings, EmptyRange, VserverIndex,
+};
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{BindLimits, BindResponse, BindView, Header, Status, write_response};
+use bytes::BytesMut;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A bind_resp waits no longer than this for other cores.
+const RELEASE_TIME: Duration = Duration::from_millis(50);
+/// Who we are in a bind_resp.
+const OUR_SYSTEM_ID: &[u8] = b"smppmux";
+
+/// What a session is granted by its bind.
+pub(super) struct Grant {
+    pub(super) client: Option<ClientIndex>,
+    pub(super) window: u32,
+    pub(super) ranges: Vec<AddressRange>,
+    pub(super) identity: Option<u32>,
+    /// The server's own bind_resp, where it decided (`auth = "forward"`).
+    pub(super) answer: Option<BytesMut>,
+}
+
+impl PacketEngine {
+    pub(super) fn accept_client(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        let settings = self.settings.vservers.get(usize::from(vserver.0))?;
+        if self.drain.is_some() || self.sessions.len() >= self.settings.engine.sessions_max as usize {
+            return None;
+        }
+        let deadline = now + settings.bind_timeout;
+        let side = Side::Client(ClientSide::new(vserver, peer.ip().to_canonical()));
+        let id = self.sessions.insert(Session::new(
+            side,
+            SessionState::Open,
+            Window::new(0, 1),
+            now,
+            deadline,
+        ));
+        if let Some(session) = self.sessions.get_mut(id) {
+            self.timers
+                .arm(&mut session.armed_at, deadline, TimerKey::Session(id));
+        }
+        Some(id)
+    }
+
+    /// A bind of a client.
+    pub(super) fn client_bind(&mut self, now: Moment, id: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let state = session.state;
+        let Some(client) = session.client_mut() else {
+            return;
+        };
+        if state != SessionState::Open {
+            return self.refuse(now, id, &header, Status::ESME_RALYBND);
+        }
+        let limits = if self.settings.engine.strict_lengths {
+            BindLimits::STRICT
+        } else {
+            BindLimits::LENIENT
+        };
+        let view = match BindView::parse(pdu, limits) {
+            Ok(view) => view,
+            Err(fault) => return self.refuse_fault(now, id, &header, &fault),
+        };
+        let Some(kind) = BindKind::of(header.command_id) else {
+            return;
+        };
+        client.bind = kind;
+        client.bind_sequence_number = header.sequence_number;
+        client.system_id = view.system_id().into();
+        let (vserver, peer) = (client.vserver, client.peer);
+        session.version = view.version();
+        if let Err(status) = self.may_bind_now(vserver) {
+            return self.refuse_bind(now, id, status);
+        }
+        if self.settings.vservers[usize::from(vserver.0)].auth == Auth::Forward {
+            return self.forward_client_bind(now, id, &view, pdu);
+        }
+        match self.authorise(vserver, peer, kind, &view) {
+            Ok(grant) => self.accept_bind(now, id, &view, grant),
+            Err(status) => self.refuse_bind(now, id, status),
+        }
+    }
+
+    /// Puts an accepted client into its pools; its bind_resp leaves when every core knows.
+    pub(super) fn accept_bind(&mut self, now: Moment, id: ConnectionId, view: &BindView<'_>, grant: Grant) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.window = Window::new(grant.window, 1);
+        session.state = SessionState::Binding;
+        session.state_deadline = now + RELEASE_TIME;
+        self.timers
+            .arm(&mut session.armed_at, now + RELEASE_TIME, TimerKey::Session(id));
+        let Some(client) = session.client_mut() else {
+            return;
+        };
+        client.client = grant.client;
+        client.counted_account = grant.client;
+        client.window = grant.window;
+        client.identity = grant.identity;
+        client.bind_answer = grant.answer;
+        client.accepted = true;
+        let (vserver, receives) = (client.vserver, client.bind.receives());
+        let mut version = 0;
+        if let Some(account) = grant.client {
+            let sessions = self.account_sessions.at(account, self.core) + 1;
+            self.account_sessions.set(account, self.core, sessions);
+            version = self.directory.changed(&DirectoryKey::Account(account));
+        }
+        // A session of an identity gets its messages from its own server sessions, not from pools.
+        if receives && grant.identity.is_none() {
+            for range in grant.ranges {
+                let key = Arc::new(PoolKey {
+                    vserver,
+                    addr_ton: view.addr_ton(),
+                    addr_npi: view.addr_npi(),
+                    range,
+                });
+                let pool = self.pools.join(&key, id);
+                version = self.directory.changed(&DirectoryKey::Pool(key));
+                if let Some(client) = self.sessions.get_mut(id).and_then(Session::client_mut) {
+                    client.pools.push(pool);
+                }
+            }
+        }
+        self.unreleased_binds.push_back((version, id));
+        self.release_binds(now);
+    }
+
+    /// Sends the bind_resps of all sessions whose pools every core knows by now.
+    pub(super) fn release_binds(&mut self, now: Moment) {
+        while let Some((version, id)) = self.unreleased_binds.front().copied() {
+            let is_current = self
+                .sessions
+                .get(id)
+                .is_some_and(|session| session.state == SessionState::Binding);
+            if is_current && !self.directory.everyone_knows(version) {
+                return;
+            }
+            self.unreleased_binds.pop_front();
+            if is_current {
+                self.release_bind(now, id);
+            }
+        }
+    }
+
+    /// Sends the bind_resp of an accepted client; from here on it is bound.
+    pub(super) fn release_bind(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let version = session.version;
+        let Some(client) = session.client_mut() else {
+            return;
+        };
+        let (kind, number, vserver) = (client.bind, client.bind_sequence_number, client.vserver);
+        let answer = client.bind_answer.take();
+        let system_id = printable(&client.system_id);
+        session.state = SessionState::Bound(kind);
+        session.state_deadline = Moment::NEVER;
+        match answer {
+            Some(answer) => {
+                self.send_copy(id, &answer, number);
+                self.buffers.give(answer);
+            }
+            None => self.write_to(id, |buffer| {
+                let sc_interface_version = version.has_tlvs().then_some(version);
+                let body = BindResponse {
+                    system_id: OUR_SYSTEM_ID,
+                    sc_interface_version,
+                };
+                // Our own system_id fits its field.
+                let _ = write_response(buffer, kind.command().response(), Status::ESME_ROK, number, &body);
+            }),
+        }
+        self.counters.binds_accepted += 1;
+        self.outbox.notice(Notice::ClientBound {
+            vserver,
+            system_id,
+            bind: kind.command(),
+        });
+        self.arm_enquire_link(now, id);
+    }
+
+    /// A message is about to go to a client whose bind_resp still waits: that has to go first.
+    #[inline]
+    pub(super) fn release_bind_before_message(&mut self, now: Moment, id: ConnectionId) {
+        if self
+            .sessions
+            .get(id)
+            .is_some_and(|session| session.state == SessionState::Binding)
+        {
+            self.release_bind(now, id);
+        }
+    }
+
+    /// Answers a bind with an error; the connection stays until its bind deadline, for another try.
+    pub(super) fn refuse_bind(&mut self, now: Moment, id: ConnectionId, status: Status) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.state = SessionState::Open;
+        let Some(client) = session.client() else { return };
+        let header = Header {
+            command_length: 16,
+            command_id: client.bind.command(),
+            command_status: Status::ESME_ROK,
+            sequence_number: client.bind_sequence_number,
+        };
+        let notice = Notice::ClientRefused {
+            vserver: client.vserver,
+            system_id: printable(&client.system_id),
+            status,
+        };
+        self.outbox.notice(notice);
+        self.counters.binds_refused += 1;
+        self.send_header(id, header.command_id.response(), status, header.sequence_number);
+        let bind_timeout = match self.sessions.get(id).and_then(Session::client) {
+            Some(client) => self.settings.vservers[usize::from(client.vserver.0)].bind_timeout,
+            None => return,
+        };
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.state_deadline = session.state_deadline.min(now + bind_timeout);
+            self.timers.arm(
+                &mut session.armed_at,
+                session.state_deadline,
+                TimerKey::Session(id),
+            );
+        }
+    }
+
+    fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {
+        let settings = &self.settings.vservers[usize::from(vserver.0)];
+        let is_up = || {
+            settings
+                .servers
+                .iter()
+                .any(|server| self.servers[usize::from(server.0)].is_bound_somewhere())
+        };
+        if self.drain.is_some() {
+            return Err(Status::ESME_RSYSERR);
+        }
+        if settings.auth == Auth::Local && settings.all_servers_down == AllServersDown::Unbind && !is_up() {
+            return Err(Status::ESME_RSYSERR);
+        }
+        Ok(())
+    }
+
+    /// Checks a bind against the client table (`auth = "local"`).
+    fn authorise(
+        &self,
+        vserver: VserverIndex,
+        peer: IpAddr,
+        kind: BindKind,
+        view: &BindView<'_>,
+    ) -> Result<Grant, Status> {
+        let index = self
+            .settings
+            .account(view.system_id())
+            .ok_or(Status::ESME_RINVSYSID)?;
+        let account = &self.settings.clients[index.0 as usize];
+        if !account.password.matches(view.password()) {
+            return Err(Status::ESME_RINVPASWD);
+        }
+        let sessions = self.account_sessions.total(index);
+        let is_allowed = (account.vservers.is_empty() || account.vservers.contains(&vserver))
+            && is_kind_allowed(account.binds, kind)
+            && is_address_allowed(&account.allow, peer)
+            && account.max_binds.is_none_or(|max| sessions < max);
+        if !is_allowed {
+            return Err(Status::ESME_RBINDFAIL);
+        }
+        let ranges = if kind.receives() {
+            self.claimed_ranges(vserver, account, view.address_range())?
+        } else {
+            Vec::new()
+        };
+        Ok(Grant {
+            client: Some(index),
+            window: account.window,
+            ranges,
+            identity: None,
+            answer: None,
+        })
+    }
+
+    /// The ranges that a bind gets, or ESME_RBINDFAIL for a claim outside what the account may have.
+    fn claimed_ranges(
+        &self,
+        vserver: VserverIndex,
+        account: &ClientSettings,
+        claim: &[u8],
+    ) -> Result<Vec<AddressRange>, Status> {
+        let claim = AddressRange::parse(claim).map_err(|_| Status::ESME_RBINDFAIL)?;
+        if claim.kind() == RangeKind::Empty {
+            return Ok(match self.settings.vservers[usize::from(vserver.0)].empty_range {
+                EmptyRange::All => AddressRange::parse(b".*").into_iter().collect(),
+                EmptyRange::None => Vec::new(),
+                EmptyRange::Allowed => account.address_ranges.clone(),
+            });
+        }
+        let is_covered = account
+            .address_ranges
+            .iter()
+            .any(|allowed| allowed.covers(&claim));
+        if is_covered {
+            Ok(vec![claim])
+        } else {
+            Err(Status::ESME_RBINDFAIL)
+        }
+    }
+}
+
+impl ClientSide {
+    /// A client that has not bound.
+    fn new(vserver: VserverIndex, peer: IpAddr) -> Self {
+        Self {
+            vserver,
+            peer,
+            client: None,
+            system_id: Box::default(),
+            bind: BindKind::Transceiver,
+            bind_sequence_number: 0,
+            counted_account: None,
+            pools: Vec::new(),
+            unanswered: 0,
+            window: 0,
+            held: BytesMut::new(),
+            held_requests: 0,
+            accepted: false,
+            bind_answer: None,
+            unbind_sequence_number: None,
+            reported_full: false,
+            identity: None,
+        }
+    }
+}
+
+const fn is_kind_allowed(allowed: BindKinds, kind: BindKind) -> bool {
+    match kind {
+        BindKind::Transmitter => allowed.transmitter,
+        BindKind::Receiver => allowed.receiver,
+        BindKind::Transceiver => allowed.transceiver,
+    }
+}
+
+/// Whether an address lies in one of the networks; no networks at all allow every address.
+fn is_address_allowed(networks: &[(IpAddr, u8)], peer: IpAddr) -> bool {
+    let lies_in = |(network, prefix): &(IpAddr, u8)| match (network, peer) {
+        (IpAddr::V4(network), IpAddr::V4(peer)) => {
+            let shift = 32_u32.saturating_sub(u32::from(*prefix));
+            (u32::from(*network) ^ u32::from(peer))
+                .checked_shr(shift)
+                .unwrap_or(0)
+                == 0
+        }
+        (IpAddr::V6(network), IpAddr::V6(peer)) => {
+            let shift = 128_u32.saturating_sub(u32::from(*prefix));
+            (u128::from(*network) ^ u128::from(peer))
+                .checked_shr(shift)
+                .unwrap_or(0)
+                == 0
+        }
+        _ => false,
+    };
+    networks.is_empty() || networks.iter().any(lies_in)
+}
+
+/// A system_id for a log line: bounded, and without control characters.
+pub(super) fn printable(system_id: &[u8]) -> String {
+    let shown = system_id.iter().take(64);
+    shown
+        .map(|octet| {
+            if octet.is_ascii_graphic() {
+                char::from(*octet)
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: networks contain exactly their addresses, at every prefix length's edge.
+    #[test]
+    fn networks_contain_their_addresses() {
+        let cases = [
+            ("10.0.0.0", 8, "10.255.255.255", true),
+            ("10.0.0.0", 8, "11.0.0.0", false),
+            ("10.1.2.3", 32, "10.1.2.3", true),
+            ("10.1.2.3", 32, "10.1.2.2", false),
+            ("0.0.0.0", 0, "203.0.113.9", true),
+            ("2001:db8::", 32, "2001:db8:ffff::1", true),
+            ("2001:db8::", 32, "2001:db9::1", false),
+            ("::", 0, "2001:db9::1", true),
+            ("::", 0, "10.0.0.1", false),
+        ];
+        for (network, prefix, peer, expected) in cases {
+            let networks = [(network.parse().unwrap(), prefix)];
+            assert_eq!(
+                is_address_allowed(&networks, peer.parse().unwrap()),
+                expected,
+                "{network}/{prefix} {peer}"
+            );
+        }
+        assert!(is_address_allowed(&[], "10.0.0.1".parse().unwrap()));
+    }
+
+    /// Goal: nothing in a system_id can break a log line.
+    #[test]
+    fn system_ids_are_printable() {
+        assert_eq!(printable(b"es\nme\x1b1"), "es?me?1");
+        assert_eq!(printable(&[b'a'; 200]).len(), 64);
+    }
+}

@@ -1,0 +1,403 @@
+//! A client's requests on their way to a server (MT): check, choose, send; or hold; or answer with an error.
+//!
+//! Invariant: a request that was counted as unanswered gets exactly one answer, here or in `answers`.
+
+use super::balance::BalanceKey;
+use super::contract::{ConnectionId, CoreIndex};
+use super::engine::PacketEngine;
+use super::relay::Relay;
+use super::sequence::Origin;
+use super::session::SessionState;
+use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
+use super::tag::untag;
+use super::time::Moment;
+use super::wire::{
+    Acceptance, CancelBroadcastView, CancelView, CommandId, DataView, Fault, Header, MessageView,
+    QueryBroadcastView, QueryView, ReplaceView, Status, Version, validate,
+};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What is known of a request once it has been checked.
+pub(super) struct CheckedRequest<'a> {
+    /// As it came.
+    pub(super) pdu: &'a [u8],
+    /// The octets that the server must not see: the tag of a message_id. Empty for none.
+    pub(super) tag: Range<usize>,
+    source: &'a [u8],
+    destination: &'a [u8],
+    /// Its message_id names this server.
+    server: Option<ServerIndex>,
+    /// Where its TLVs stand, for peers that know none.
+    tlvs: Range<usize>,
+}
+
+/// Why a request goes nowhere.
+pub(super) enum Refusal {
+    /// It broke a rule of SMPP.
+    Fault(Fault),
+    /// It cannot be done; the peer did nothing wrong on the wire.
+    Status(Status),
+}
+
+/// The way a request takes.
+pub(super) enum Way {
+    Session(ServerIndex, ConnectionId),
+    Core(ServerIndex, CoreIndex),
+    /// Servers are up, but no window has room.
+    NoRoom,
+    NoServer,
+}
+
+impl PacketEngine {
+    /// A request of a client that a server must answer.
+    #[inline]
+    pub(super) fn client_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(session) = self.sessions.get_mut(from) else {
+            return;
+        };
+        let may_send = matches!(session.state, SessionState::Bound(kind) if kind.transmits());
+        let version = session.version;
+        let Some(client) = session.client_mut() else {
+            return;
+        };
+        if !may_send {
+            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+        }
+        let vserver = client.vserver;
+        let request = match check(&self.settings, vserver, version, header.command_id, pdu) {
+            Ok(request) => request,
+            Err(Refusal::Fault(fault)) => return self.refuse_fault(now, from, &header, &fault),
+            Err(Refusal::Status(status)) => return self.refuse(now, from, &header, status),
+        };
+        self.counters.client_requests += 1;
+        client.unanswered += 1;
+        let is_over_window = client.unanswered > client.window;
+        let must_queue =
+            client.held_requests > 0 || self.vservers[usize::from(vserver.0)].hold.has_requests();
+        session.faults = 0;
+        if self.drain.is_some() {
+            self.answer_client(now, from, header, Status::ESME_RSYSERR);
+        } else if is_over_window {
+            self.counters.throttled += 1;
+            self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+        } else if must_queue {
+            self.hold_request(now, from, header, pdu);
+        } else if let Err(way) = self.send_to_server(now, from, &header, &request) {
+            self.no_way(now, from, header, pdu, way);
+        }
+    }
+
+    /// Tries once more to send a request that was held or whose session was lost; `true` when it left.
+    pub(super) fn retry_client_request(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        pdu: &[u8],
+    ) -> RetryOutcome {
+        let (Some(session), Some(header)) = (self.sessions.get(from), Header::read(pdu)) else {
+            return RetryOutcome::Gone;
+        };
+        let Some(client) = session.client() else {
+            return RetryOutcome::Gone;
+        };
+        match check(
+            &self.settings,
+            client.vserver,
+            session.version,
+            header.command_id,
+            pdu,
+        ) {
+            Ok(request) => match self.send_to_server(now, from, &header, &request) {
+                Ok(()) => RetryOutcome::Sent,
+                Err(NoWay::NoRoom) => RetryOutcome::NoRoom,
+                Err(NoWay::NoServer) => RetryOutcome::NoServer,
+            },
+            // It was checked when it came; only the settings can have changed meanwhile.
+            Err(_) => RetryOutcome::NoServer,
+        }
+    }
+
+    /// Answers a counted request of a client with a status of our own.
+    pub(super) fn answer_client(&mut self, now: Moment, to: ConnectionId, header: Header, status: Status) {
+        self.send_header(to, header.command_id.response(), status, header.sequence_number);
+        self.counters.client_answers_own += 1;
+        self.client_request_answered(now, to);
+    }
+
+    /// Books one answer of a client's request.
+    #[inline]
+    pub(super) fn client_request_answered(&mut self, now: Moment, to: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(to) else {
+            return;
+        };
+        let is_unbinding = matches!(session.state, SessionState::Unbinding(_));
+        let Some(client) = session.client_mut() else {
+            return;
+        };
+        client.unanswered = client.unanswered.saturating_sub(1);
+        self.counters.client_answers += 1;
+        if is_unbinding && client.unanswered == 0 {
+            self.client_settled(now, to);
+        } else {
+            self.guard_output(now, to);
+        }
+    }
+
+    #[inline]
+    fn send_to_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        request: &CheckedRequest<'_>,
+    ) -> Result<(), NoWay> {
+        let origin = Origin::Session {
+            connection: from,
+            sequence_number: header.sequence_number,
+        };
+        match self.choose_way(from, header.command_id, request) {
+            Way::Session(server, to) => {
+                let relay = match self.servers[usize::from(server.0)].version {
+                    Version::V33 if !request.tlvs.is_empty() => {
+                        Relay::without(request.pdu, request.tlvs.clone())
+                    }
+                    _ => Relay::without(request.pdu, request.tag.clone()),
+                };
+                if !self.send_request(now, to, relay, origin, header.command_id, false) {
+                    return Err(NoWay::NoRoom);
+                }
+                self.count_server_request(server, to);
+                Ok(())
+            }
+            Way::Core(server, core) => {
+                let sent =
+                    self.send_core_request_to_server(now, core, server, request, origin, header.command_id);
+                if sent { Ok(()) } else { Err(NoWay::NoRoom) }
+            }
+            Way::NoRoom => Err(NoWay::NoRoom),
+            Way::NoServer => Err(NoWay::NoServer),
+        }
+    }
+
+    #[inline]
+    fn choose_way(&mut self, from: ConnectionId, command: CommandId, request: &CheckedRequest<'_>) -> Way {
+        let Self {
+            sessions,
+            settings,
+            servers,
+            vservers,
+            links,
+            ..
+        } = self;
+        let Some(client) = sessions.get(from).and_then(|session| session.client()) else {
+            return Way::NoServer;
+        };
+        if let Some(identity) = client.identity {
+            return self.choose_identity_session(identity, request.server);
+        }
+        let allowed = match client.client {
+            Some(index) => settings.clients[index.0 as usize].servers.as_slice(),
+            None => &[],
+        };
+        let may_take = |index: ServerIndex, server: &super::server::Server| {
+            request.server.is_none_or(|wanted| wanted == index)
+                && (allowed.is_empty() || allowed.contains(&index))
+                && server.version.knows(command)
+        };
+        let usable = |core: CoreIndex| !links[core.as_usize()].window.is_full();
+        let key = BalanceKey {
+            source: request.source,
+            destination: request.destination,
+            system_id: &client.system_id,
+        };
+        let vserver = &mut vservers[usize::from(client.vserver.0)];
+        let attempts = settings.vservers[usize::from(client.vserver.0)].servers.len();
+        for _ in 0..=attempts {
+            let chosen = vserver
+                .balancer
+                .choose(servers, &settings.servers, key, |index, server| {
+                    (server.has_local_room() || server.remote_with_room(usable).is_some())
+                        && may_take(index, server)
+                });
+            let Some(index) = chosen else { break };
+            let server = &mut servers[usize::from(index.0)];
+            if server.has_local_room() {
+                if let Some(session) = session_with_room(server, sessions, settings.engine.output_octets_max)
+                {
+                    return Way::Session(index, session);
+                }
+                server.is_choked = true;
+            } else if let Some(core) = server.remote_with_room(usable) {
+                return Way::Core(index, core);
+            }
+        }
+        let servers_of = &settings.vservers[usize::from(client.vserver.0)].servers;
+        let is_up = |index: &ServerIndex| {
+            let server = &servers[usize::from(index.0)];
+            server.is_bound_somewhere() && may_take(*index, server)
+        };
+        if servers_of.iter().any(is_up) {
+            Way::NoRoom
+        } else {
+            Way::NoServer
+        }
+    }
+
+    /// What the vserver's policies say for a request that cannot leave now.
+    #[cold]
+    fn no_way(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8], way: NoWay) {
+        let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
+            return;
+        };
+        let settings = Arc::clone(&self.settings);
+        let vserver = &settings.vservers[usize::from(client.vserver.0)];
+        match way {
+            NoWay::NoRoom if vserver.overload == Overload::Hold => self.hold_request(now, from, header, pdu),
+            NoWay::NoRoom => {
+                self.counters.throttled += 1;
+                self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+            }
+            NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
+                self.hold_request(now, from, header, pdu);
+            }
+            NoWay::NoServer => self.answer_client(now, from, header, self.status_without_server(&header)),
+        }
+    }
+
+    /// A PDU that only v5.0 knows can't be done at all by older servers; anything else may be tried again later.
+    fn status_without_server(&self, header: &Header) -> Status {
+        if Version::V34.knows(header.command_id) {
+            Status::ESME_RSYSERR
+        } else {
+            Status::ESME_RINVCMDID
+        }
+    }
+}
+
+/// Why a request cannot leave now.
+#[derive(Clone, Copy)]
+pub(super) enum NoWay {
+    NoRoom,
+    NoServer,
+}
+
+/// What became of another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryOutcome {
+    Sent,
+    NoRoom,
+    NoServer,
+    /// The client is no longer there.
+    Gone,
+}
+
+/// Checks a request of a client: one bounded walk, and for operations on a message the tag of its id.
+#[inline]
+pub(super) fn check<'a>(
+    settings: &Settings,
+    vserver: VserverIndex,
+    version: Version,
+    command: CommandId,
+    pdu: &'a [u8],
+) -> Result<CheckedRequest<'a>, Refusal> {
+    if command == CommandId::SUBMIT_SM {
+        let view = MessageView::parse(pdu)?;
+        view.check_destination()?;
+        let (source, destination) = (view.source().addr, view.destination().addr);
+        return Ok(CheckedRequest {
+            pdu,
+            tag: 0..0,
+            source,
+            destination,
+            server: None,
+            tlvs: view.tlvs().range(),
+        });
+    }
+    check_rare(settings, vserver, version, command, pdu)
+}
+
+fn check_rare<'a>(
+    settings: &Settings,
+    vserver: VserverIndex,
+    version: Version,
+    command: CommandId,
+    pdu: &'a [u8],
+) -> Result<CheckedRequest<'a>, Refusal> {
+    validate(pdu, &Acceptance::of(version))?;
+    let plain = CheckedRequest {
+        pdu,
+        tag: 0..0,
+        source: &[],
+        destination: &[],
+        server: None,
+        tlvs: 0..0,
+    };
+    let message_id = match command {
+        CommandId::DATA_SM => {
+            let view = DataView::parse(pdu)?;
+            return Ok(CheckedRequest {
+                source: view.source().addr,
+                destination: view.destination().addr,
+                ..plain
+            });
+        }
+        CommandId::QUERY_SM => QueryView::parse(pdu)?.message_id_range(),
+        CommandId::CANCEL_SM => CancelView::parse(pdu)?.message_id_range(),
+        CommandId::REPLACE_SM => ReplaceView::parse(pdu)?.message_id_range(),
+        CommandId::QUERY_BROADCAST_SM => QueryBroadcastView::parse(pdu)?.message_id_range(),
+        CommandId::CANCEL_BROADCAST_SM => CancelBroadcastView::parse(pdu)?.message_id_range(),
+        _ => return Ok(plain),
+    };
+    let unknown = Refusal::Status(Status::ESME_RINVMSGID);
+    let vserver = &settings.vservers[usize::from(vserver.0)];
+    let Some((own_id, uid)) = untag(&pdu[message_id.clone()], vserver.signature.as_bytes()) else {
+        return Err(unknown);
+    };
+    let has_uid = |server: &&ServerIndex| settings.servers[usize::from(server.0)].uid == uid;
+    let Some(server) = vserver.servers.iter().find(has_uid) else {
+        return Err(unknown);
+    };
+    let tag = message_id.start + own_id.len()..message_id.end;
+    Ok(CheckedRequest {
+        tag,
+        server: Some(*server),
+        ..plain
+    })
+}
+
+/// Where the TLVs of a checked request stand, for a server that knows none.
+pub(super) fn tlvs_of(command: CommandId, pdu: &[u8]) -> Range<usize> {
+    match MessageView::parse(pdu) {
+        Ok(view) if command == CommandId::SUBMIT_SM => view.tlvs().range(),
+        _ => 0..0,
+    }
+}
+
+/// The next transmitting session in turn that can take a request.
+#[inline]
+pub(super) fn session_with_room(
+    server: &mut super::server::Server,
+    sessions: &super::session::Sessions,
+    output_octets_max: usize,
+) -> Option<ConnectionId> {
+    let count = server.transmitting.len();
+    for step in 0..count {
+        let place = (server.cursor + step) % count;
+        let candidate = server.transmitting[place];
+        let has_room = sessions.get(candidate).is_some_and(|session| {
+            !session.window.is_full() && session.output.waiting_octets() <= output_octets_max
+        });
+        if has_room {
+            server.cursor = place + 1;
+            return Some(candidate);
+        }
+    }
+    None
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

@@ -1,0 +1,453 @@
+//! Requests to and from other cores, and the reverse mapping that brings their answers home.
+//!
+//! The asking core keeps an entry for each request in a window of its own towards that core; the owning core's entry names
+//! the asking core and that reference. Invariants: every request that arrives is answered exactly once, also when nothing
+//! could be done; an answer whose entry is gone is counted and dropped. Must never wait for another core.
+
+use super::client_requests::{CheckedRequest, RetryOutcome, session_with_room};
+use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, PoolHandle};
+use super::engine::PacketEngine;
+use super::relay::Relay;
+use super::sequence::{Origin, Pending, Window};
+use super::server_requests::CheckedMessage;
+use super::settings::ServerIndex;
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{CommandId, Header, Status, Version, patch_sequence_number};
+use bytes::BytesMut;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The owning core times the far peer; the asking core only guards against the owning core itself.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// What this core has asked another one.
+#[derive(Debug)]
+pub(super) struct CoreLink {
+    pub(super) window: Window,
+    armed_at: Moment,
+}
+
+impl CoreLink {
+    pub(super) fn new(requests_max: u32) -> Self {
+        Self {
+            window: Window::new(requests_max, 1),
+            armed_at: Moment::NEVER,
+        }
+    }
+}
+
+impl PacketEngine {
+    /// Asks another core to send a client's request to its session at `server`.
+    pub(super) fn send_core_request_to_server(
+        &mut self,
+        now: Moment,
+        core: CoreIndex,
+        server: ServerIndex,
+        request: &CheckedRequest<'_>,
+        origin: Origin,
+        command: CommandId,
+    ) -> bool {
+        let sent = self.send_core_request(
+            now,
+            core,
+            origin,
+            command,
+            Some(server),
+            false,
+            |reference, buffers| {
+                let mut pdu = buffers.take();
+                pdu.extend_from_slice(request.pdu);
+                let leave_out = short(request.tag.start)..short(request.tag.end);
+                CoreRequest {
+                    reference,
+                    target: CoreTarget::Server(server),
+                    pdu,
+                    leave_out,
+                }
+            },
+        );
+        if sent {
+            self.servers[usize::from(server.0)].remote_mut(core).outstanding += 1;
+            self.servers[usize::from(server.0)].figures.requests += 1;
+        }
+        sent
+    }
+
+    /// Asks another core to deliver a message to its members of a pool.
+    pub(super) fn send_core_request_to_pool(
+        &mut self,
+        now: Moment,
+        core: CoreIndex,
+        handle: PoolHandle,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        rerouted: bool,
+    ) -> bool {
+        let settings = Arc::clone(&self.settings);
+        let receipt = message.receipt_of.map(|server| settings.tag_of(server));
+        self.send_core_request(
+            now,
+            core,
+            origin,
+            message.command,
+            None,
+            rerouted,
+            |reference, buffers| {
+                let mut pdu = buffers.take();
+                match receipt {
+                    Some(tag) => tag.append_receipt(&mut pdu, message.pdu, 0),
+                    None => pdu.extend_from_slice(message.pdu),
+                }
+                CoreRequest {
+                    reference,
+                    target: CoreTarget::Pool(handle),
+                    pdu,
+                    leave_out: 0..0,
+                }
+            },
+        )
+    }
+
+    /// Another core's request: exactly one answer leaves, now or when the far peer has answered.
+    pub(super) fn core_request(&mut self, now: Moment, from: CoreIndex, request: CoreRequest) {
+        self.counters.core_requests_received += 1;
+        let CoreRequest {
+            reference,
+            target,
+            pdu,
+            leave_out,
+        } = request;
+        let origin = Origin::Core {
+            core: from,
+            reference,
+        };
+        let sent = self.drain.is_none()
+            && match target {
+                CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, &pdu, origin),
+                CoreTarget::Server(server) => self.submit_for_core(now, server, &pdu, leave_out, origin),
+            };
+        if sent {
+            self.buffers.give(pdu);
+        } else {
+            self.send_core_answer(from, reference, CoreOutcome::Refused(pdu));
+        }
+    }
+
+    /// The answer to a request that this core has sent to another one.
+    pub(super) fn core_answer(&mut self, now: Moment, from: CoreIndex, answer: CoreAnswer) {
+        let entry = self
+            .links
+            .get_mut(from.as_usize())
+            .and_then(|link| link.window.take(answer.reference));
+        let Some(pending) = entry else {
+            self.counters.core_answers_stale += 1;
+            return;
+        };
+        if let Some(server) = pending.server {
+            let remote = self.servers[usize::from(server.0)].remote_mut(from);
+            remote.outstanding = remote.outstanding.saturating_sub(1);
+        }
+        match answer.outcome {
+            _ if pending.expired => self.counters.late_answers += 1,
+            CoreOutcome::Answered(pdu) => {
+                self.core_answered(now, &pending, &pdu);
+                self.buffers.give(pdu);
+            }
+            CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, pdu),
+            CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
+        }
+        if let Some(server) = pending.server {
+            self.serve_holds_of(now, server);
+        }
+    }
+
+    pub(super) fn send_core_answer(&mut self, core: CoreIndex, reference: u32, outcome: CoreOutcome) {
+        self.outbox
+            .core_messages
+            .push_back((core, CoreMessage::Answer(CoreAnswer { reference, outcome })));
+    }
+
+    /// Sends the far peer's answer home; the asking core puts in the original number.
+    #[inline]
+    pub(super) fn send_core_answer_copy(&mut self, core: CoreIndex, reference: u32, pdu: &[u8]) {
+        let mut copy = self.buffers.take();
+        copy.extend_from_slice(pdu);
+        self.send_core_answer(core, reference, CoreOutcome::Answered(copy));
+    }
+
+    /// A message found no way to its core: a request is as good as refused by it, anything else is moot.
+    pub(super) fn core_message_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage) {
+        if let CoreMessage::Request(request) = message {
+            self.counters.core_requests_refused += 1;
+            let answer = CoreAnswer {
+                reference: request.reference,
+                outcome: CoreOutcome::Refused(request.pdu),
+            };
+            self.core_answer(now, to, answer);
+        }
+    }
+
+    /// Requests to another core that even it has not answered in time.
+    pub(super) fn expire_core_requests(&mut self, now: Moment, core: CoreIndex) {
+        let client_timeout = self
+            .settings
+            .vservers
+            .iter()
+            .map(|vserver| vserver.response_timeout)
+            .max();
+        let settings = Arc::clone(&self.settings);
+        let deadline = |pending: &Pending| {
+            let timeout = match pending.server {
+                Some(server) => settings.servers[usize::from(server.0)].response_timeout,
+                None => client_timeout.unwrap_or_default(),
+            };
+            pending.sent_at + timeout + MARGIN
+        };
+        let link = &mut self.links[core.as_usize()];
+        link.armed_at = Moment::NEVER;
+        let due = link
+            .window
+            .numbers_where(|pending| !pending.expired && deadline(pending) <= now);
+        for reference in due {
+            let Some(pending) = self.links[core.as_usize()].window.get_mut(reference) else {
+                continue;
+            };
+            pending.expired = true;
+            let pending = *pending;
+            self.counters.timeouts += 1;
+            let status = self.timeout_status(&pending);
+            self.fail_request(now, &pending, status);
+        }
+        let link = &mut self.links[core.as_usize()];
+        let next = link
+            .window
+            .iter()
+            .filter(|(_, pending)| !pending.expired)
+            .map(|(_, pending)| deadline(pending))
+            .min();
+        if let Some(next) = next {
+            self.timers.arm(&mut link.armed_at, next, TimerKey::Core(core));
+        }
+    }
+
+    /// What the engine's timers are armed for on behalf of a core.
+    pub(super) fn core_armed_at(&self, core: CoreIndex) -> Moment {
+        self.links[core.as_usize()].armed_at
+    }
+
+    /// A core has stopped: its requests of ours are tried elsewhere or fail, its pools and servers are gone.
+    pub(super) fn forget_core(&mut self, now: Moment, gone: CoreIndex) {
+        if !self.core_is_known(gone) {
+            return;
+        }
+        self.pools.forget_core(gone);
+        self.account_sessions.forget_core(gone);
+        self.directory.forget_core(gone);
+        for server in &mut self.servers {
+            server.remotes.retain(|remote| remote.core != gone);
+        }
+        for reference in self.links[gone.as_usize()].window.numbers_where(|_| true) {
+            let Some(pending) = self.links[gone.as_usize()].window.take(reference) else {
+                continue;
+            };
+            if !pending.expired {
+                let status = self.timeout_status(&pending);
+                self.fail_request(now, &pending, status);
+            }
+        }
+        self.release_binds(now);
+        self.connect_all_servers(now);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the entry's fields, from two callers that differ in the request"
+    )]
+    #[inline]
+    fn send_core_request(
+        &mut self,
+        now: Moment,
+        core: CoreIndex,
+        origin: Origin,
+        command: CommandId,
+        server: Option<ServerIndex>,
+        rerouted: bool,
+        make: impl FnOnce(u32, &mut super::output::Buffers) -> CoreRequest,
+    ) -> bool {
+        let link = &mut self.links[core.as_usize()];
+        let pending = Pending {
+            origin,
+            command,
+            sent_at: now,
+            stream_end: 0,
+            octets: 0,
+            expired: false,
+            rerouted,
+            server,
+        };
+        let Some(reference) = link.window.reserve(pending) else {
+            self.counters.core_requests_refused += 1;
+            return false;
+        };
+        let guard = match server {
+            Some(server) => self.settings.servers[usize::from(server.0)].response_timeout,
+            None => self
+                .settings
+                .vservers
+                .iter()
+                .map(|vserver| vserver.response_timeout)
+                .max()
+                .unwrap_or_default(),
+        };
+        self.timers
+            .arm(&mut link.armed_at, now + guard + MARGIN, TimerKey::Core(core));
+        let request = make(reference, &mut self.buffers);
+        self.counters.core_requests_sent += 1;
+        self.outbox
+            .core_messages
+            .push_back((core, CoreMessage::Request(request)));
+        true
+    }
+
+    fn deliver_for_core(&mut self, now: Moment, handle: PoolHandle, pdu: &[u8], origin: Origin) -> bool {
+        let Some(header) = Header::read(pdu) else {
+            return false;
+        };
+        let Ok(message) = CheckedMessage::check(header.command_id, pdu) else {
+            return false;
+        };
+        let Some(pool) = self.pools.by_handle(handle) else {
+            return false;
+        };
+        self.deliver_here(now, pool, &message, origin, false)
+    }
+
+    fn submit_for_core(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        pdu: &[u8],
+        leave_out: Range<u32>,
+        origin: Origin,
+    ) -> bool {
+        let Some(header) = Header::read(pdu) else {
+            return false;
+        };
+        let Some(state) = self.servers.get_mut(usize::from(server.0)) else {
+            return false;
+        };
+        if !state.has_local_room() {
+            return false;
+        }
+        let version = state.version;
+        let Some(to) = session_with_room(state, &self.sessions, self.settings.engine.output_octets_max)
+        else {
+            return false;
+        };
+        let cut = match version {
+            Version::V33 if leave_out.is_empty() => super::client_requests::tlvs_of(header.command_id, pdu),
+            _ => leave_out.start as usize..leave_out.end as usize,
+        };
+        let sent = self.send_request(
+            now,
+            to,
+            Relay::without(pdu, cut),
+            origin,
+            header.command_id,
+            false,
+        );
+        if sent {
+            self.count_server_request(server, to);
+        }
+        sent
+    }
+
+    #[inline]
+    fn core_answered(&mut self, now: Moment, pending: &Pending, pdu: &[u8]) {
+        let (
+            Origin::Session {
+                connection,
+                sequence_number,
+            },
+            Some(header),
+        ) = (pending.origin, Header::read(pdu))
+        else {
+            return;
+        };
+        match pending.server {
+            Some(server) => {
+                let figures = &mut self.servers[usize::from(server.0)].figures;
+                figures.answers += 1;
+                figures.errors += u64::from(!header.command_status.is_ok());
+                self.answer_to_client(now, server, connection, sequence_number, header, pdu);
+            }
+            None => {
+                self.send_copy(connection, pdu, sequence_number);
+                self.counters.mobile_originated_answers += 1;
+                self.guard_output(now, connection);
+            }
+        }
+    }
+
+    /// The other core could not even write it: once more from the start, without that core.
+    fn try_elsewhere(&mut self, now: Moment, not_at: CoreIndex, pending: &Pending, mut pdu: BytesMut) {
+        let Origin::Session {
+            connection,
+            sequence_number,
+        } = pending.origin
+        else {
+            return;
+        };
+        patch_sequence_number(&mut pdu, sequence_number);
+        if pending.server.is_some() {
+            self.retry_or_hold(now, connection, &pdu);
+        } else {
+            self.redeliver(now, connection, pending, Some(not_at), &pdu);
+        }
+        self.buffers.give(pdu);
+    }
+
+    /// Sends a client's request that was never written once more, or lets it wait for room.
+    pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8]) {
+        let Some(header) = Header::read(pdu) else { return };
+        match self.retry_client_request(now, from, pdu) {
+            RetryOutcome::Sent | RetryOutcome::Gone => {}
+            RetryOutcome::NoRoom => self.hold_request(now, from, header, pdu),
+            RetryOutcome::NoServer => self.answer_client(now, from, header, Status::ESME_RSYSERR),
+        }
+    }
+
+    /// Delivers a server's message that was never written to another place, once; then the server has to retry.
+    pub(super) fn redeliver(
+        &mut self,
+        now: Moment,
+        server_session: ConnectionId,
+        pending: &Pending,
+        not_at: Option<CoreIndex>,
+        pdu: &[u8],
+    ) {
+        let Some(session) = self.sessions.get(server_session) else {
+            return;
+        };
+        let vserver = session
+            .server()
+            .and_then(|side| self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver);
+        let outcome = match (vserver, CheckedMessage::check(pending.command, pdu)) {
+            (Some(vserver), Ok(message)) if !pending.rerouted => {
+                self.deliver(now, vserver, &message, pending.origin, not_at, true)
+            }
+            _ => Err(Status::ESME_RX_T_APPN),
+        };
+        if outcome.is_err() {
+            self.fail_request(now, pending, Status::ESME_RX_T_APPN);
+        }
+    }
+}
+
+/// Offsets inside a PDU fit: max-pdu is a u32.
+fn short(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(0)
+}

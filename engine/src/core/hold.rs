@@ -1,0 +1,202 @@
+//! Requests that wait for room: bounded in time and count, served fairly among clients.
+//!
+//! Each session keeps its own held requests in order; the vserver keeps a ring of sessions that have any, and serves one
+//! request of each in turn. Held requests count as unanswered, so a client's window bounds what it can have here.
+
+use super::client_requests::RetryOutcome;
+use super::contract::ConnectionId;
+use super::engine::PacketEngine;
+use super::session::Session;
+use super::settings::VserverIndex;
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{Header, Status};
+use bytes::{Buf, BytesMut};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Held requests of one vserver on one core at most.
+const HELD_REQUESTS_MAX: usize = 65_536;
+/// Octets of one session's held requests at most; the next one is throttled.
+const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
+/// Expiry is looked at no more often than this.
+const EXPIRY_STEP: Duration = Duration::from_millis(10);
+const ARRIVAL_OCTETS: usize = 8;
+
+/// The sessions of one vserver that have held requests.
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    ring: VecDeque<ConnectionId>,
+    requests: usize,
+    armed_at: Option<Moment>,
+}
+
+impl Hold {
+    #[inline]
+    pub(super) const fn has_requests(&self) -> bool {
+        self.requests > 0
+    }
+
+    pub(super) const fn requests(&self) -> usize {
+        self.requests
+    }
+}
+
+impl PacketEngine {
+    /// Puts a request behind the others of its session; answers ESME_RTHROTTLED where there is no room even here.
+    pub(super) fn hold_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(client) = self.sessions.get_mut(from).and_then(Session::client_mut) else {
+            return;
+        };
+        let vserver = client.vserver;
+        let hold = &mut self.vservers[usize::from(vserver.0)].hold;
+        if hold.requests >= HELD_REQUESTS_MAX || client.held.len() + pdu.len() > HELD_OCTETS_PER_SESSION_MAX {
+            self.counters.throttled += 1;
+            return self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+        }
+        if client.held_requests == 0 {
+            hold.ring.push_back(from);
+            client.held = self.buffers.take();
+        }
+        client.held.extend_from_slice(&now.as_nanoseconds().to_be_bytes());
+        client.held.extend_from_slice(pdu);
+        client.held_requests += 1;
+        hold.requests += 1;
+        self.counters.held += 1;
+        let due = now + self.settings.vservers[usize::from(vserver.0)].hold_time;
+        self.arm_hold(vserver, due);
+    }
+
+    /// Room has come up: sends held requests, one of each session in turn, until there is no more.
+    #[inline]
+    pub(super) fn serve_hold(&mut self, now: Moment, vserver: VserverIndex) {
+        if self.vservers[usize::from(vserver.0)].hold.has_requests() {
+            self.serve_held_requests(now, vserver);
+        }
+    }
+
+    #[cold]
+    fn serve_held_requests(&mut self, now: Moment, vserver: VserverIndex) {
+        let mut without_luck = 0;
+        while without_luck < self.vservers[usize::from(vserver.0)].hold.ring.len() {
+            let Some(from) = self.vservers[usize::from(vserver.0)].hold.ring.front().copied() else {
+                return;
+            };
+            let Some((pdu, _)) = self.first_held(from) else {
+                self.rotate_hold(vserver, from);
+                continue;
+            };
+            let outcome = self.retry_client_request(now, from, &pdu);
+            self.buffers.give(pdu);
+            if matches!(outcome, RetryOutcome::NoRoom | RetryOutcome::NoServer) {
+                without_luck += 1;
+            } else {
+                without_luck = 0;
+                self.drop_first_held(vserver, from);
+            }
+            self.rotate_hold(vserver, from);
+        }
+    }
+
+    /// Answers what has waited too long.
+    pub(super) fn expire_held(&mut self, now: Moment, vserver: VserverIndex) {
+        self.vservers[usize::from(vserver.0)].hold.armed_at = None;
+        let hold_time = self.settings.vservers[usize::from(vserver.0)].hold_time;
+        let mut next_due = Moment::NEVER;
+        for _ in 0..self.vservers[usize::from(vserver.0)].hold.ring.len() {
+            let Some(from) = self.vservers[usize::from(vserver.0)].hold.ring.front().copied() else {
+                break;
+            };
+            while let Some((pdu, arrival)) = self.first_held(from) {
+                if arrival + hold_time > now {
+                    next_due = next_due.min(arrival + hold_time);
+                    self.buffers.give(pdu);
+                    break;
+                }
+                self.drop_first_held(vserver, from);
+                if let Some(header) = Header::read(&pdu) {
+                    let status = self.status_of_expired(vserver);
+                    self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
+                    self.answer_client(now, from, header, status);
+                }
+                self.buffers.give(pdu);
+            }
+            self.rotate_hold(vserver, from);
+        }
+        if next_due < Moment::NEVER {
+            self.arm_hold(vserver, next_due.max(now + EXPIRY_STEP));
+        }
+    }
+
+    /// A session is gone: what it had here goes with it.
+    pub(super) fn forget_held(&mut self, vserver: VserverIndex, session: ConnectionId, held_requests: u32) {
+        if held_requests > 0 {
+            let hold = &mut self.vservers[usize::from(vserver.0)].hold;
+            hold.ring.retain(|other| *other != session);
+            hold.requests -= held_requests as usize;
+        }
+    }
+
+    fn status_of_expired(&self, vserver: VserverIndex) -> Status {
+        let servers = &self.settings.vservers[usize::from(vserver.0)].servers;
+        let is_up = servers
+            .iter()
+            .any(|server| self.servers[usize::from(server.0)].is_bound_somewhere());
+        if is_up {
+            Status::ESME_RTHROTTLED
+        } else {
+            Status::ESME_RSYSERR
+        }
+    }
+
+    /// A copy of a session's first held request, and when it came.
+    fn first_held(&mut self, from: ConnectionId) -> Option<(BytesMut, Moment)> {
+        let client = self.sessions.get(from)?.client()?;
+        if client.held_requests == 0 {
+            return None;
+        }
+        let (arrival, rest) = client.held.split_first_chunk::<ARRIVAL_OCTETS>()?;
+        let octets = Header::read(rest)?.command_length as usize;
+        let mut pdu = self.buffers.take();
+        pdu.extend_from_slice(rest.get(..octets)?);
+        Some((pdu, Moment::from_nanoseconds(u64::from_be_bytes(*arrival))))
+    }
+
+    fn drop_first_held(&mut self, vserver: VserverIndex, from: ConnectionId) {
+        let Some(client) = self.sessions.get_mut(from).and_then(Session::client_mut) else {
+            return;
+        };
+        let octets =
+            Header::read(&client.held[ARRIVAL_OCTETS..]).map_or(0, |header| header.command_length as usize);
+        client.held.advance(ARRIVAL_OCTETS + octets);
+        client.held_requests -= 1;
+        if client.held_requests == 0 {
+            self.buffers.give(std::mem::take(&mut client.held));
+        }
+        self.vservers[usize::from(vserver.0)].hold.requests -= 1;
+    }
+
+    /// Moves the ring on; a session that has nothing left leaves it.
+    fn rotate_hold(&mut self, vserver: VserverIndex, front: ConnectionId) {
+        let hold = &mut self.vservers[usize::from(vserver.0)].hold;
+        if hold.ring.front() != Some(&front) {
+            return;
+        }
+        hold.ring.pop_front();
+        let has_more = self
+            .sessions
+            .get(front)
+            .and_then(Session::client)
+            .is_some_and(|client| client.held_requests > 0);
+        if has_more {
+            hold.ring.push_back(front);
+        }
+    }
+
+    fn arm_hold(&mut self, vserver: VserverIndex, due: Moment) {
+        let hold = &mut self.vservers[usize::from(vserver.0)].hold;
+        let mut armed_at = hold.armed_at.unwrap_or(Moment::NEVER);
+        self.timers.arm(&mut armed_at, due, TimerKey::Hold(vserver));
+        hold.armed_at = Some(armed_at);
+    }
+}

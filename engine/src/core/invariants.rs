@@ -1,0 +1,75 @@
+//! What must hold after every event; checked in debug builds, and by tests whenever they like.
+
+use super::engine::PacketEngine;
+use super::session::{SessionState, Side};
+
+impl PacketEngine {
+    /// Panics where the engine's books contradict each other.
+    pub fn check_invariants(&self) {
+        self.pools.check_invariants();
+        self.check_servers();
+        let mut held = vec![0_usize; self.vservers.len()];
+        for (id, session) in self.sessions.iter() {
+            session.window.check_invariants();
+            match &session.side {
+                Side::Client(client) => {
+                    held[usize::from(client.vserver.0)] += client.held_requests as usize;
+                    assert!(
+                        client.held_requests <= client.unanswered,
+                        "held requests are unanswered"
+                    );
+                    for pool in &client.pools {
+                        let pool = self.pools.get(*pool).expect("a member's pool exists");
+                        assert!(pool.local.contains(&id), "membership is mutual");
+                    }
+                }
+                Side::Server(side) => {
+                    assert!(
+                        self.servers[usize::from(side.server.0)].sessions.contains(&id),
+                        "a server knows its sessions"
+                    );
+                }
+                Side::Gone => assert_eq!(
+                    session.state,
+                    SessionState::Closing,
+                    "settled sessions are closing"
+                ),
+            }
+        }
+        for (vserver, held) in self.vservers.iter().zip(held) {
+            assert_eq!(vserver.hold.requests(), held, "the hold and its sessions agree");
+        }
+    }
+
+    fn check_servers(&self) {
+        for server in &self.servers {
+            let windows = server
+                .transmitting
+                .iter()
+                .filter_map(|id| self.sessions.get(*id))
+                .map(|session| &session.window);
+            let (outstanding, capacity) = windows.fold((0, 0), |sums, window| {
+                (sums.0 + window.outstanding(), sums.1 + window.limit())
+            });
+            assert_eq!(
+                (server.outstanding, server.capacity),
+                (outstanding, capacity),
+                "a server's load is its sessions'"
+            );
+            assert!(
+                server.sessions.iter().all(|id| self.sessions.get(*id).is_some()),
+                "a server's sessions exist"
+            );
+        }
+    }
+
+    #[inline]
+    pub(super) fn check_invariants_in_debug_builds(&self) {
+        if cfg!(debug_assertions) && self.sessions.len() <= SESSIONS_CHECKED_MAX {
+            self.check_invariants();
+        }
+    }
+}
+
+/// With more sessions than this a check after every event would make debug builds useless.
+const SESSIONS_CHECKED_MAX: usize = 64;

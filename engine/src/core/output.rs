@@ -1,0 +1,180 @@
+//! What waits to be written to one connection, and where in the stream each PDU stands.
+//!
+//! The engine appends to `pending`; the shell takes it whole, writes it and gives it back. Positions are counted from the
+//! connection's start, so that after a loss it is known which PDUs the kernel had never got whole.
+//! Invariant: at most one buffer is in the shell's hands.
+
+use super::contract::Unsent;
+use bytes::BytesMut;
+
+/// Empty buffers for re-use, so that no message allocates. Bounded in count and in the size that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    free: Vec<BytesMut>,
+}
+
+const BUFFERS_KEPT_MAX: usize = 256;
+const BUFFER_KEPT_OCTETS_MAX: usize = 256 * 1024;
+
+impl Buffers {
+    /// An empty buffer, with memory of an earlier use if there is one.
+    pub(super) fn take(&mut self) -> BytesMut {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn give(&mut self, mut buffer: BytesMut) {
+        if buffer.capacity() > 0
+            && buffer.capacity() <= BUFFER_KEPT_OCTETS_MAX
+            && self.free.len() < BUFFERS_KEPT_MAX
+        {
+            buffer.clear();
+            self.free.push(buffer);
+        }
+    }
+}
+
+/// One connection's output.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// Not yet taken by the shell.
+    pub(super) pending: BytesMut,
+    /// Octets in the shell's hands.
+    in_flight_octets: usize,
+    in_flight: bool,
+    /// It stands in the engine's list of connections with bytes to write.
+    pub(super) listed: bool,
+    /// Octets that were ever handed to the shell.
+    handed_octets: u64,
+}
+
+impl Output {
+    /// Octets that have not reached the kernel as far as we know.
+    #[inline]
+    pub(super) fn waiting_octets(&self) -> usize {
+        self.pending.len() + self.in_flight_octets
+    }
+
+    /// The stream position behind the last pending octet.
+    #[inline]
+    pub(super) fn stream_end(&self) -> u64 {
+        self.handed_octets + self.pending.len() as u64
+    }
+
+    /// Whether the shell may take a buffer now.
+    #[inline]
+    pub(super) fn may_hand_out(&self) -> bool {
+        !self.in_flight && !self.pending.is_empty()
+    }
+
+    /// Everything was written.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.in_flight && self.pending.is_empty()
+    }
+
+    /// Takes all pending bytes for the shell.
+    pub(super) fn hand_out(&mut self, buffers: &mut Buffers) -> BytesMut {
+        let octets = std::mem::replace(&mut self.pending, buffers.take());
+        self.in_flight = true;
+        self.in_flight_octets = octets.len();
+        self.handed_octets += octets.len() as u64;
+        octets
+    }
+
+    /// The shell has written what it had.
+    pub(super) fn transmitted(&mut self, buffer: BytesMut, buffers: &mut Buffers) {
+        self.in_flight = false;
+        self.in_flight_octets = 0;
+        buffers.give(buffer);
+        if self.pending.is_empty() {
+            // An idle connection keeps no memory.
+            buffers.give(std::mem::take(&mut self.pending));
+        }
+    }
+
+    /// Ends the stream: what remains of it, for requests that may move elsewhere.
+    pub(super) fn into_remains(self, unsent: Option<Unsent>) -> Remains {
+        let (in_flight, written_octets) = match unsent {
+            Some(unsent) => (unsent.octets, unsent.written_octets),
+            // The shell lost track of the buffer: count it as written, which never duplicates a message.
+            None => (BytesMut::new(), self.in_flight_octets),
+        };
+        let in_flight_start = self.handed_octets - self.in_flight_octets as u64;
+        let written_end = in_flight_start + written_octets.min(self.in_flight_octets) as u64;
+        Remains {
+            in_flight,
+            in_flight_start,
+            pending: self.pending,
+            pending_start: self.handed_octets,
+            written_end,
+        }
+    }
+}
+
+/// The end of a lost connection's output stream.
+#[derive(Debug)]
+pub(super) struct Remains {
+    in_flight: BytesMut,
+    in_flight_start: u64,
+    pending: BytesMut,
+    pending_start: u64,
+    written_end: u64,
+}
+
+impl Remains {
+    /// The PDU of `octets` octets that ends at `stream_end`, if the kernel never got all of it: the peer can't have acted on it.
+    pub(super) fn unwritten(&self, stream_end: u64, octets: u32) -> Option<&[u8]> {
+        if stream_end <= self.written_end {
+            return None;
+        }
+        let start = stream_end.checked_sub(u64::from(octets))?;
+        let (buffer, buffer_start) = if start >= self.pending_start {
+            (&self.pending, self.pending_start)
+        } else {
+            (&self.in_flight, self.in_flight_start)
+        };
+        let from = usize::try_from(start.checked_sub(buffer_start)?).ok()?;
+        buffer.get(from..from + octets as usize)
+    }
+
+    /// Gives the memory back.
+    pub(super) fn recycle(self, buffers: &mut Buffers) {
+        buffers.give(self.in_flight);
+        buffers.give(self.pending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: after a loss exactly the PDUs that the kernel had not got whole are found, octet for octet.
+    /// Method: three PDUs, two of them handed out; every possible count of written octets.
+    #[test]
+    fn only_whole_written_pdus_are_gone() {
+        for written_octets in 0..=7 {
+            let mut buffers = Buffers::default();
+            let mut output = Output::default();
+            output.pending.extend_from_slice(b"aaa");
+            let first_end = output.stream_end();
+            output.pending.extend_from_slice(b"bbbb");
+            let second_end = output.stream_end();
+            let octets = output.hand_out(&mut buffers);
+            output.pending.extend_from_slice(b"cc");
+            let third_end = output.stream_end();
+            let remains = output.into_remains(Some(Unsent {
+                octets,
+                written_octets,
+            }));
+            assert_eq!(
+                remains.unwritten(first_end, 3),
+                (written_octets < 3).then_some(&b"aaa"[..])
+            );
+            assert_eq!(
+                remains.unwritten(second_end, 4),
+                (written_octets < 7).then_some(&b"bbbb"[..])
+            );
+            assert_eq!(remains.unwritten(third_end, 2), Some(&b"cc"[..]));
+        }
+    }
+}

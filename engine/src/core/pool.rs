@@ -1,0 +1,286 @@
+//! Pools: the sessions of clients whose address range covers the same addresses, on this core and on all others.
+//!
+//! Owns the index from a destination to its best pool, and for each pool the local members and what the directory says of
+//! the other cores. Invariants: a pool exists as long as some core has a member in it; local members are bound sessions
+//! that may receive. It must never choose for a destination a pool that a more specific range covers: specificity wins
+//! over locality.
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::PoolHandle;
+use super::range::{PoolKey, RangeIndex};
+use super::settings::VserverIndex;
+use super::wire::Address;
+use ahash::RandomState;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A pool in this core's own table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PoolIndex(pub(super) u32);
+
+/// One pool as this core sees it.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) key: Arc<PoolKey>,
+    /// Members on this core.
+    pub(super) local: Vec<ConnectionId>,
+    /// Where the next turn inside `local` starts.
+    pub(super) cursor: usize,
+    /// Smooth weighted round-robin over the cores: what this core has saved up.
+    local_credit: i64,
+    remotes: Vec<RemoteMembers>,
+}
+
+/// The members on another core, by its last directory update.
+#[derive(Clone, Copy, Debug)]
+struct RemoteMembers {
+    core: CoreIndex,
+    handle: PoolHandle,
+    available_sessions: u32,
+    credit: i64,
+}
+
+/// Which core's members get the next message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PoolTurn {
+    Here,
+    Core(CoreIndex, PoolHandle),
+}
+
+/// All pools that this core knows.
+#[derive(Debug)]
+pub(super) struct Pools {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    by_key: HashMap<Arc<PoolKey>, PoolIndex, RandomState>,
+    /// One index for each vserver.
+    ranges: Vec<RangeIndex<PoolIndex>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    pool: Option<Pool>,
+}
+
+impl Pools {
+    pub(super) fn new(vservers: usize, seed: u64) -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            by_key: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
+            ranges: (0..vservers).map(|_| RangeIndex::new(seed)).collect(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, index: PoolIndex) -> Option<&Pool> {
+        self.places.get(index.0 as usize)?.pool.as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, index: PoolIndex) -> Option<&mut Pool> {
+        self.places.get_mut(index.0 as usize)?.pool.as_mut()
+    }
+
+    /// The handle under which other cores ask for this pool.
+    pub(super) fn handle(&self, key: &Arc<PoolKey>) -> Option<(PoolHandle, &Pool)> {
+        let index = self.by_key.get(key)?;
+        let place = &self.places[index.0 as usize];
+        Some((
+            PoolHandle {
+                index: index.0,
+                generation: place.generation,
+            },
+            place.pool.as_ref()?,
+        ))
+    }
+
+    /// The pool that another core means by `handle`, unless its place has been used again.
+    pub(super) fn by_handle(&self, handle: PoolHandle) -> Option<PoolIndex> {
+        let place = self.places.get(handle.index as usize)?;
+        (place.generation == handle.generation && place.pool.is_some()).then_some(PoolIndex(handle.index))
+    }
+
+    /// The best pool for a destination (DESIGN: exact, longest prefix, expressions, everything).
+    #[inline]
+    pub(super) fn best(&self, vserver: VserverIndex, destination: Address<'_>) -> Option<PoolIndex> {
+        self.ranges
+            .get(usize::from(vserver.0))?
+            .best(destination.ton, destination.npi, destination.addr)
+    }
+
+    /// Makes a local session a member; the pool comes into being when it is the first.
+    pub(super) fn join(&mut self, key: &Arc<PoolKey>, member: ConnectionId) -> PoolIndex {
+        let index = self.find_or_make(key);
+        if let Some(pool) = self.get_mut(index) {
+            pool.local.push(member);
+        }
+        index
+    }
+
+    /// Ends a local session's membership. The answer is the pool's key, for the directory.
+    pub(super) fn leave(&mut self, index: PoolIndex, member: ConnectionId) -> Option<Arc<PoolKey>> {
+        let pool = self.get_mut(index)?;
+        pool.local.retain(|other| *other != member);
+        let key = Arc::clone(&pool.key);
+        self.remove_if_empty(index);
+        Some(key)
+    }
+
+    /// Takes in what another core says about its members.
+    pub(super) fn update_remote(
+        &mut self,
+        core: CoreIndex,
+        key: &Arc<PoolKey>,
+        handle: PoolHandle,
+        sessions: u32,
+        available_sessions: u32,
+    ) {
+        if sessions == 0 {
+            if let Some(index) = self.by_key.get(key).copied() {
+                if let Some(pool) = self.get_mut(index) {
+                    pool.remotes.retain(|remote| remote.core != core);
+                }
+                self.remove_if_empty(index);
+            }
+            return;
+        }
+        let index = self.find_or_make(key);
+        let Some(pool) = self.get_mut(index) else { return };
+        match pool.remotes.iter_mut().find(|remote| remote.core == core) {
+            Some(remote) => {
+                remote.handle = handle;
+                remote.available_sessions = available_sessions;
+            }
+            None => pool.remotes.push(RemoteMembers {
+                core,
+                handle,
+                available_sessions,
+                credit: 0,
+            }),
+        }
+    }
+
+    /// A core is gone, and all its members with it.
+    pub(super) fn forget_core(&mut self, core: CoreIndex) {
+        for index in (0_u32..)
+            .zip(&mut self.places)
+            .filter_map(|(index, place)| {
+                place.pool.as_mut()?.remotes.retain(|remote| remote.core != core);
+                Some(PoolIndex(index))
+            })
+            .collect::<Vec<_>>()
+        {
+            self.remove_if_empty(index);
+        }
+    }
+
+    /// Which core's members take the next message: smooth weighted round-robin by members that have room, so that every
+    /// session's share is the same wherever it is. `usable` says whether a core can be reached just now.
+    pub(super) fn take_turn(
+        &mut self,
+        index: PoolIndex,
+        here_is_usable: bool,
+        usable: impl Fn(CoreIndex) -> bool,
+    ) -> Option<PoolTurn> {
+        let pool = self.get_mut(index)?;
+        if pool.remotes.is_empty() {
+            return (here_is_usable && !pool.local.is_empty()).then_some(PoolTurn::Here);
+        }
+        let local_weight = if here_is_usable {
+            pool.local.len() as i64
+        } else {
+            0
+        };
+        pool.local_credit += local_weight;
+        let mut total = local_weight;
+        let mut best: Option<(i64, Option<usize>)> = (local_weight > 0).then_some((pool.local_credit, None));
+        for (place, remote) in pool.remotes.iter_mut().enumerate() {
+            let weight = i64::from(remote.available_sessions);
+            if weight == 0 || !usable(remote.core) {
+                continue;
+            }
+            remote.credit += weight;
+            total += weight;
+            if best.is_none_or(|(credit, _)| remote.credit > credit) {
+                best = Some((remote.credit, Some(place)));
+            }
+        }
+        match best?.1 {
+            None => {
+                pool.local_credit -= total;
+                Some(PoolTurn::Here)
+            }
+            Some(place) => {
+                let remote = &mut pool.remotes[place];
+                remote.credit -= total;
+                Some(PoolTurn::Core(remote.core, remote.handle))
+            }
+        }
+    }
+
+    /// Pools that exist.
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(super) fn check_invariants(&self) {
+        assert_eq!(
+            self.by_key.len(),
+            self.places.len() - self.free.len(),
+            "pools and their keys"
+        );
+        for (key, index) in &self.by_key {
+            let pool = self.get(*index).expect("a key names a pool");
+            assert!(
+                !pool.local.is_empty() || !pool.remotes.is_empty(),
+                "an empty pool: {key:?}"
+            );
+        }
+    }
+
+    fn find_or_make(&mut self, key: &Arc<PoolKey>) -> PoolIndex {
+        if let Some(index) = self.by_key.get(key) {
+            return *index;
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place {
+                generation: 0,
+                pool: None,
+            });
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.places[index as usize].pool = Some(Pool {
+            key: Arc::clone(key),
+            local: Vec::new(),
+            cursor: 0,
+            local_credit: 0,
+            remotes: Vec::new(),
+        });
+        self.by_key.insert(Arc::clone(key), PoolIndex(index));
+        if let Some(ranges) = self.ranges.get_mut(usize::from(key.vserver.0)) {
+            ranges.insert(key.addr_ton, key.addr_npi, &key.range, PoolIndex(index));
+        }
+        PoolIndex(index)
+    }
+
+    fn remove_if_empty(&mut self, index: PoolIndex) {
+        let Some(place) = self.places.get_mut(index.0 as usize) else {
+            return;
+        };
+        let is_empty = place
+            .pool
+            .as_ref()
+            .is_some_and(|pool| pool.local.is_empty() && pool.remotes.is_empty());
+        let Some(pool) = place.pool.take_if(|_| is_empty) else {
+            return;
+        };
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(index.0);
+        self.by_key.remove(&pool.key);
+        if let Some(ranges) = self.ranges.get_mut(usize::from(pool.key.vserver.0)) {
+            ranges.remove(pool.key.addr_ton, pool.key.addr_npi, &pool.key.range);
+        }
+    }
+}

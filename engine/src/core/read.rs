@@ -1,0 +1,182 @@
+//! From bytes to handlers: frames what was read and hands each PDU to the way that it takes.
+//!
+//! Must never look behind a bad command_length: SMPP cannot find back into step.
+
+use super::contract::{CloseReason, ConnectionId, ReadOutcome};
+use super::engine::PacketEngine;
+use super::session::{SessionState, Side};
+use super::time::Moment;
+use super::wire::{CommandId, Fault, Frame, HEADER_OCTETS, Header, Status, next_frame};
+
+/// Faulty PDUs in a row after which a peer is given up.
+const FAULTS_IN_A_ROW_MAX: u32 = 1_000;
+
+impl PacketEngine {
+    /// Takes as many whole PDUs as there are, unless the session ends or its reading pauses.
+    #[inline]
+    pub(super) fn read_pdus(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome {
+        let all = ReadOutcome {
+            consumed_octets: bytes.len(),
+            missing_octets: HEADER_OCTETS,
+        };
+        let mut consumed_octets = 0;
+        loop {
+            let Some(session) = self.sessions.get_mut(connection) else {
+                return all;
+            };
+            if session.state == SessionState::Closing {
+                return all;
+            }
+            session.received_at = now;
+            if session.reading_paused {
+                return ReadOutcome {
+                    consumed_octets,
+                    missing_octets: 1,
+                };
+            }
+            match next_frame(&bytes[consumed_octets..], self.settings.engine.max_pdu_octets) {
+                Frame::Pdu(pdu) => {
+                    consumed_octets += pdu.len();
+                    self.counters.received_octets += pdu.len() as u64;
+                    let is_client = matches!(session.side, Side::Client(_));
+                    let Some(header) = Header::read(pdu) else {
+                        return all;
+                    };
+                    if is_client {
+                        self.client_pdu(now, connection, header, pdu);
+                    } else {
+                        self.server_pdu(now, connection, header, pdu);
+                    }
+                }
+                Frame::Incomplete { missing_octets } => {
+                    return ReadOutcome {
+                        consumed_octets,
+                        missing_octets,
+                    };
+                }
+                Frame::BadLength { command_length } => {
+                    self.bad_length(now, connection, command_length);
+                    return all;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn client_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        match header.command_id {
+            CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM => {
+                self.client_request(now, from, header, pdu);
+            }
+            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => {
+                self.answer_from_client(now, from, header, pdu);
+            }
+            CommandId::QUERY_SM
+            | CommandId::CANCEL_SM
+            | CommandId::REPLACE_SM
+            | CommandId::QUERY_BROADCAST_SM
+            | CommandId::CANCEL_BROADCAST_SM => self.client_request(now, from, header, pdu),
+            CommandId::BIND_RECEIVER | CommandId::BIND_TRANSMITTER | CommandId::BIND_TRANSCEIVER => {
+                self.client_bind(now, from, header, pdu);
+            }
+            CommandId::UNBIND => self.client_unbind(now, from, header.sequence_number),
+            CommandId::GENERIC_NACK => self.nack_from_client(now, from, header),
+            CommandId::DELIVER_SM => self.refuse(now, from, &header, Status::ESME_RINVBNDSTS),
+            _ => self.common_pdu(now, from, header),
+        }
+    }
+
+    #[inline]
+    fn server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        match header.command_id {
+            CommandId::DELIVER_SM | CommandId::DATA_SM => self.server_request(now, from, header, pdu),
+            CommandId::BIND_RECEIVER_RESP
+            | CommandId::BIND_TRANSMITTER_RESP
+            | CommandId::BIND_TRANSCEIVER_RESP => {
+                self.bind_answer(now, from, header, pdu);
+            }
+            CommandId::GENERIC_NACK => self.nack_from_server(now, from, header),
+            CommandId::UNBIND => self.server_unbind(now, from, header.sequence_number),
+            CommandId::ALERT_NOTIFICATION => self.alert(now, from, pdu),
+            CommandId::SUBMIT_SM
+            | CommandId::SUBMIT_MULTI
+            | CommandId::QUERY_SM
+            | CommandId::CANCEL_SM
+            | CommandId::REPLACE_SM => self.refuse(now, from, &header, Status::ESME_RINVBNDSTS),
+            CommandId::ENQUIRE_LINK_RESP | CommandId::UNBIND_RESP | CommandId::ENQUIRE_LINK => {
+                self.common_pdu(now, from, header);
+            }
+            command if command.is_response() => self.answer_from_server(now, from, header, pdu),
+            _ => self.common_pdu(now, from, header),
+        }
+    }
+
+    /// What either side may send in the same way.
+    fn common_pdu(&mut self, now: Moment, from: ConnectionId, header: Header) {
+        match header.command_id {
+            CommandId::ENQUIRE_LINK => {
+                self.send_header(
+                    from,
+                    CommandId::ENQUIRE_LINK_RESP,
+                    Status::ESME_ROK,
+                    header.sequence_number,
+                );
+            }
+            CommandId::ENQUIRE_LINK_RESP => self.enquire_link_answered(from, header.sequence_number),
+            CommandId::UNBIND_RESP => self.unbind_answered(now, from, header.sequence_number),
+            command if command.is_response() => {
+                self.counters.unmatched_answers += 1;
+                self.count_fault(now, from);
+            }
+            _ => self.refuse_fault(now, from, &header, &Fault::unknown_command()),
+        }
+    }
+
+    /// Answers a request that broke a rule of SMPP; the session goes on.
+    #[cold]
+    pub(super) fn refuse_fault(&mut self, now: Moment, from: ConnectionId, header: &Header, fault: &Fault) {
+        if let Some(reply) = fault.reply(header) {
+            self.send_header(
+                from,
+                reply.command_id,
+                reply.command_status,
+                reply.sequence_number,
+            );
+        }
+        self.count_fault(now, from);
+    }
+
+    /// Answers a request with an error status; the session goes on.
+    #[cold]
+    pub(super) fn refuse(&mut self, now: Moment, from: ConnectionId, header: &Header, status: Status) {
+        if !header.command_id.is_response() {
+            self.send_header(from, header.command_id.response(), status, header.sequence_number);
+        }
+        self.count_fault(now, from);
+    }
+
+    /// A peer that sends nothing but faults is given up in the end.
+    pub(super) fn count_fault(&mut self, now: Moment, from: ConnectionId) {
+        self.counters.violations += 1;
+        let Some(session) = self.sessions.get_mut(from) else {
+            return;
+        };
+        session.faults += 1;
+        if session.faults > FAULTS_IN_A_ROW_MAX {
+            self.end_session(now, from, CloseReason::ProtocolViolations);
+        }
+    }
+
+    #[cold]
+    fn bad_length(&mut self, now: Moment, from: ConnectionId, command_length: u32) {
+        self.counters.violations += 1;
+        let Some(session) = self.sessions.get(from) else {
+            return;
+        };
+        // A stranger that does not speak SMPP (a port scan, HTTP, TLS) gets nothing.
+        if session.state != SessionState::Open {
+            self.send_header(from, CommandId::GENERIC_NACK, Status::ESME_RINVCMDLEN, 0);
+        }
+        self.end_session(now, from, CloseReason::BadCommandLength { command_length });
+    }
+}

@@ -1,0 +1,151 @@
+//! Passing PDUs on: the one copy from where a PDU was read into the output buffer of where it goes.
+//!
+//! Invariant: the entry in the window exists before the octets are in the buffer, so an answer always finds it.
+
+use super::contract::ConnectionId;
+use super::engine::PacketEngine;
+use super::sequence::{Origin, Pending};
+use super::session::Session;
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{CommandId, Status, patch_command_length, patch_sequence_number, write_header_only};
+use bytes::BytesMut;
+use std::time::Duration;
+
+/// A PDU to pass on: all of it, or with a piece left out (the tag of an id, the TLVs before a v3.3 peer).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relay<'a> {
+    head: &'a [u8],
+    tail: &'a [u8],
+}
+
+impl<'a> Relay<'a> {
+    pub(super) const fn whole(pdu: &'a [u8]) -> Self {
+        Self { head: pdu, tail: &[] }
+    }
+
+    /// Without the octets of `cut`, a range inside the PDU; an empty one leaves out nothing.
+    #[inline]
+    pub(super) fn without(pdu: &'a [u8], cut: std::ops::Range<usize>) -> Self {
+        if cut.is_empty() {
+            return Self::whole(pdu);
+        }
+        match (pdu.get(..cut.start), pdu.get(cut.end..)) {
+            (Some(head), Some(tail)) => Self { head, tail },
+            _ => Self::whole(pdu),
+        }
+    }
+
+    #[inline]
+    fn octets(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    #[inline]
+    pub(super) fn append_to(&self, buffer: &mut BytesMut, sequence_number: u32) {
+        let start = buffer.len();
+        buffer.extend_from_slice(self.head);
+        if !self.tail.is_empty() {
+            buffer.extend_from_slice(self.tail);
+        }
+        let pdu = &mut buffer[start..];
+        patch_command_length(pdu);
+        patch_sequence_number(pdu, sequence_number);
+    }
+}
+
+impl PacketEngine {
+    /// Sends a request to a session, with a number of our own. `false`: its window is full or it is gone; nothing happened.
+    #[inline]
+    pub(super) fn send_request(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        relay: Relay<'_>,
+        origin: Origin,
+        command: CommandId,
+        rerouted: bool,
+    ) -> bool {
+        let Some(session) = self.sessions.writable(to) else {
+            return false;
+        };
+        let octets = relay.octets();
+        let pending = Pending {
+            origin,
+            command,
+            sent_at: now,
+            stream_end: session.output.stream_end() + octets as u64,
+            octets: u32::try_from(octets).unwrap_or(u32::MAX),
+            expired: false,
+            rerouted,
+            server: None,
+        };
+        let Some(number) = session.window.reserve(pending) else {
+            return false;
+        };
+        relay.append_to(&mut session.output.pending, number);
+        let timeout = response_timeout(&self.settings, session);
+        self.timers
+            .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
+        list_writable(&mut self.outbox, to, session);
+        true
+    }
+
+    /// Appends a whole PDU with the given number, without an entry: answers, and requests that have none.
+    #[inline]
+    pub(super) fn send_copy(&mut self, to: ConnectionId, pdu: &[u8], sequence_number: u32) {
+        if let Some(session) = self.sessions.writable(to) {
+            Relay::whole(pdu).append_to(&mut session.output.pending, sequence_number);
+            list_writable(&mut self.outbox, to, session);
+        }
+    }
+
+    /// Appends a PDU that is only a header.
+    pub(super) fn send_header(
+        &mut self,
+        to: ConnectionId,
+        command: CommandId,
+        status: Status,
+        sequence_number: u32,
+    ) {
+        self.write_to(to, |buffer| {
+            write_header_only(buffer, command, status, sequence_number);
+        });
+    }
+
+    /// Lets `write` append to a session's output.
+    #[inline]
+    pub(super) fn write_to(&mut self, to: ConnectionId, write: impl FnOnce(&mut BytesMut)) {
+        if let Some(session) = self.sessions.writable(to) {
+            write(&mut session.output.pending);
+            list_writable(&mut self.outbox, to, session);
+        }
+    }
+}
+
+/// Puts a session on the list of those with bytes to write, once.
+#[inline]
+pub(super) fn list_writable(
+    outbox: &mut super::outbox::Outbox,
+    connection: ConnectionId,
+    session: &mut Session,
+) {
+    if !session.output.listed && session.output.may_hand_out() {
+        session.output.listed = true;
+        outbox.writable.push_back(connection);
+    }
+}
+
+/// How long this peer may take to answer.
+#[inline]
+pub(super) fn response_timeout(settings: &super::settings::Settings, session: &Session) -> Duration {
+    match &session.side {
+        super::session::Side::Client(client) => {
+            settings.vservers[usize::from(client.vserver.0)].response_timeout
+        }
+        super::session::Side::Server(server) => {
+            settings.servers[usize::from(server.server.0)].response_timeout
+        }
+        super::session::Side::Gone => Duration::MAX,
+    }
+}

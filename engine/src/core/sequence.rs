@@ -1,0 +1,357 @@
+//! Sequence numbers and the window: which requests we have under way on one session, and whose they are.
+//!
+//! A request takes a number and with it a slot of a ring; the number's low bits are the slot's place, so an answer finds
+//! its request by one index and one comparison, without hashing. Invariants: every used slot's number is 1…0x7FFFFFFF and
+//! unique in the ring; the ring grows to a fixed limit and not beyond; a number is taken before any octet leaves.
+//! It must never hand out a number that is still in flight, however long ago it was sent (PITFALLS 1, 6).
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::settings::ServerIndex;
+use super::time::Moment;
+use super::wire::CommandId;
+
+/// The highest sequence number that may be generated (SMPP v5.0 section 3.2.1.4).
+pub(super) const SEQUENCE_NUMBER_MAX: u32 = 0x7FFF_FFFF;
+
+/// Room beside the window for our own requests (enquire_link, unbind), which must get through a full window.
+const OWN_REQUESTS_MAX: u32 = 4;
+const FIRST_CAPACITY: usize = 4;
+
+/// Whose request it is that waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A session of this core sent it, with this number of its own.
+    Session {
+        /// Who gets the answer.
+        connection: ConnectionId,
+        /// The number that the answer must carry: any 32-bit value.
+        sequence_number: u32,
+    },
+    /// Another core sent it.
+    Core {
+        /// Which core gets the answer.
+        core: CoreIndex,
+        /// Its entry.
+        reference: u32,
+    },
+    /// We sent it for ourselves.
+    Own,
+}
+
+/// One request under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// Whose it is.
+    pub(super) origin: Origin,
+    /// What it is.
+    pub(super) command: CommandId,
+    /// When it was put into the output buffer.
+    pub(super) sent_at: Moment,
+    /// Where its last octet stands in the session's output stream, counted from the connection's start.
+    pub(super) stream_end: u64,
+    /// Octets of the PDU.
+    pub(super) octets: u32,
+    /// The requester was answered already (timeout); the slot waits for a late answer.
+    pub(super) expired: bool,
+    /// It has been sent to another session before, which was lost.
+    pub(super) rerouted: bool,
+    /// The server that it goes to by way of another core's session.
+    pub(super) server: Option<ServerIndex>,
+}
+
+impl Pending {
+    /// It is a request of our own: enquire_link, unbind, bind.
+    pub(super) fn is_own(&self) -> bool {
+        self.origin == Origin::Own
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// 0: free.
+    number: u32,
+    pending: Pending,
+}
+
+const FREE: Slot = Slot {
+    number: 0,
+    pending: Pending {
+        origin: Origin::Own,
+        command: CommandId(0),
+        sent_at: Moment::START,
+        stream_end: 0,
+        octets: 0,
+        expired: false,
+        rerouted: false,
+        server: None,
+    },
+};
+
+/// The requests under way on one session.
+#[derive(Debug)]
+pub(super) struct Window {
+    slots: Vec<Slot>,
+    /// The number to try next.
+    next_number: u32,
+    limit: u32,
+    counted: u32,
+    own: u32,
+}
+
+impl Window {
+    /// A window for at most `limit` requests at once; numbers start at `first_number` (0 counts as 1).
+    /// Takes no memory until the first request.
+    pub(super) const fn new(limit: u32, first_number: u32) -> Self {
+        let next_number = if first_number == 0 || first_number > SEQUENCE_NUMBER_MAX {
+            1
+        } else {
+            first_number
+        };
+        Self {
+            slots: Vec::new(),
+            next_number,
+            limit,
+            counted: 0,
+            own: 0,
+        }
+    }
+
+    /// Requests of others that hold a slot, late ones included.
+    #[inline]
+    pub(super) const fn outstanding(&self) -> u32 {
+        self.counted
+    }
+
+    /// How many requests may be under way at once.
+    #[inline]
+    pub(super) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// No request of others fits.
+    #[inline]
+    pub(super) const fn is_full(&self) -> bool {
+        self.counted >= self.limit
+    }
+
+    /// Nothing at all is under way.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.counted == 0 && self.own == 0
+    }
+
+    /// Takes a number for a request. `None`: the window is full (our own requests have room of their own).
+    #[inline]
+    pub(super) fn reserve(&mut self, pending: Pending) -> Option<u32> {
+        let own = pending.origin == Origin::Own;
+        if if own {
+            self.own >= OWN_REQUESTS_MAX
+        } else {
+            self.is_full()
+        } {
+            return None;
+        }
+        // Half of the ring stays free, so that a free slot is near even beside requests that are stuck.
+        if (self.counted + self.own) as usize * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        loop {
+            let number = self.next_number;
+            self.next_number = successor(number);
+            let slot = &mut self.slots[number as usize & mask];
+            if slot.number == 0 {
+                *slot = Slot { number, pending };
+                if own {
+                    self.own += 1;
+                } else {
+                    self.counted += 1;
+                }
+                return Some(number);
+            }
+        }
+    }
+
+    /// A number for a PDU that gets no answer (alert_notification).
+    pub(super) fn skip_number(&mut self) -> u32 {
+        loop {
+            let number = self.next_number;
+            self.next_number = successor(number);
+            if self.get_mut(number).is_none() {
+                return number;
+            }
+        }
+    }
+
+    /// The request with this number, if it is under way.
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Pending> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let slot = &mut self.slots[number as usize & mask];
+        (slot.number == number && number != 0).then_some(&mut slot.pending)
+    }
+
+    /// Takes the request with this number out of the window.
+    #[inline]
+    pub(super) fn take(&mut self, number: u32) -> Option<Pending> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let slot = &mut self.slots[number as usize & mask];
+        if slot.number != number || number == 0 {
+            return None;
+        }
+        slot.number = 0;
+        let pending = slot.pending;
+        if pending.origin == Origin::Own {
+            self.own -= 1;
+        } else {
+            self.counted -= 1;
+        }
+        Some(pending)
+    }
+
+    /// All requests under way, in no particular order, with their numbers. For timers and reports, not for messages.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Pending)> {
+        self.slots
+            .iter()
+            .filter(|slot| slot.number != 0)
+            .map(|slot| (slot.number, &slot.pending))
+    }
+
+    /// The numbers of all requests for which `wanted` holds, oldest first.
+    pub(super) fn numbers_where(&self, wanted: impl Fn(&Pending) -> bool) -> Vec<u32> {
+        let mut found: Vec<_> = self
+            .iter()
+            .filter(|(_, pending)| wanted(pending))
+            .map(|(number, pending)| (pending.sent_at, pending.stream_end, number))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, _, number)| number).collect()
+    }
+
+    /// Gives the ring's memory back when nothing is under way.
+    pub(super) fn shrink(&mut self) {
+        if self.is_empty() {
+            self.slots = Vec::new();
+        }
+    }
+
+    /// Panics where the books do not agree with the slots; for debug builds.
+    pub(super) fn check_invariants(&self) {
+        let own = self
+            .iter()
+            .filter(|(_, pending)| pending.origin == Origin::Own)
+            .count();
+        assert_eq!(self.own as usize, own, "own requests");
+        assert_eq!(
+            (self.counted + self.own) as usize,
+            self.iter().count(),
+            "requests"
+        );
+        assert!(
+            self.iter().all(|(number, _)| number <= SEQUENCE_NUMBER_MAX),
+            "numbers"
+        );
+        assert!(self.counted <= self.limit, "the limit");
+    }
+
+    fn grow(&mut self) {
+        let capacity = (self.slots.len() * 2).max(FIRST_CAPACITY);
+        let old = std::mem::replace(&mut self.slots, vec![FREE; capacity]);
+        // Numbers that differed in their low bits still do with one bit more, so each finds a place of its own.
+        for slot in old.into_iter().filter(|slot| slot.number != 0) {
+            self.slots[slot.number as usize & (capacity - 1)] = slot;
+        }
+    }
+}
+
+const fn successor(number: u32) -> u32 {
+    if number >= SEQUENCE_NUMBER_MAX {
+        1
+    } else {
+        number + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn pending(tag: u32) -> Pending {
+        let connection = ConnectionId {
+            index: tag,
+            generation: 0,
+        };
+        Pending {
+            origin: Origin::Session {
+                connection,
+                sequence_number: tag,
+            },
+            ..FREE.pending
+        }
+    }
+
+    fn tag_of(pending: Pending) -> u32 {
+        match pending.origin {
+            Origin::Session { sequence_number, .. } => sequence_number,
+            _ => panic!("not a session's"),
+        }
+    }
+
+    /// Goal: numbers run 1…0x7FFFFFFF and then 1 again, never 0.
+    #[test]
+    fn numbers_wrap_to_one() {
+        let mut window = Window::new(10, SEQUENCE_NUMBER_MAX - 1);
+        let numbers: Vec<_> = (0..4).map(|tag| window.reserve(pending(tag)).unwrap()).collect();
+        assert_eq!(numbers, [SEQUENCE_NUMBER_MAX - 1, SEQUENCE_NUMBER_MAX, 1, 2]);
+    }
+
+    /// Goal: a request that is stuck keeps its number through a whole lap of the number space's low bits.
+    #[test]
+    fn a_stuck_request_is_skipped() {
+        let mut window = Window::new(4, 1);
+        let stuck = window.reserve(pending(99)).unwrap();
+        for tag in 0..10_000 {
+            let number = window.reserve(pending(tag)).unwrap();
+            assert_ne!(number, stuck);
+            assert_eq!(window.take(number).map(tag_of), Some(tag));
+        }
+        assert_eq!(window.take(stuck).map(tag_of), Some(99));
+        assert!(window.is_empty());
+    }
+
+    /// Goal: a full window refuses requests of others but still lets our own enquire_link through.
+    #[test]
+    fn own_requests_pass_a_full_window() {
+        let mut window = Window::new(2, 1);
+        assert!(window.reserve(pending(1)).is_some() && window.reserve(pending(2)).is_some());
+        assert!(window.reserve(pending(3)).is_none());
+        let own = window.reserve(FREE.pending).unwrap();
+        assert_eq!(window.outstanding(), 2);
+        assert!(window.take(own).is_some());
+        window.check_invariants();
+    }
+
+    proptest! {
+        /// Goal: the ring behaves like a map from number to request. Method: random takes and reserves against a HashMap,
+        /// from a start just below the wrap.
+        #[test]
+        fn behaves_like_a_map(steps in proptest::collection::vec((any::<bool>(), any::<u32>()), 1..400)) {
+            let mut window = Window::new(37, SEQUENCE_NUMBER_MAX - 20);
+            let mut model: HashMap<u32, u32> = HashMap::new();
+            for (tag, (reserve, pick)) in (0_u32..).zip(steps) {
+                if reserve {
+                    match window.reserve(pending(tag)) {
+                        Some(number) => prop_assert!(model.insert(number, tag).is_none(), "number in flight handed out"),
+                        None => prop_assert_eq!(model.len(), 37),
+                    }
+                } else {
+                    let number = model.keys().copied().min_by_key(|number| number ^ pick).unwrap_or(pick);
+                    prop_assert_eq!(window.take(number).map(tag_of), model.remove(&number));
+                    prop_assert!(window.take(number).is_none());
+                }
+                window.check_invariants();
+                prop_assert_eq!(window.outstanding() as usize, model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! One SMSC as one core sees it: its sessions, how busy it is, and when to connect again.
+//!
+//! Invariant: `outstanding` and `capacity` are the sums over the transmitting sessions' windows, so that choosing a server
+//! does not have to look at its sessions.
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::settings::VserverIndex;
+use super::time::Moment;
+use super::wire::Version;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct Server {
+    /// The vservers that it stands behind.
+    pub(super) vservers: Vec<VserverIndex>,
+    /// What other cores were last told of its room (`connections-total`).
+    pub(super) reported_room: bool,
+    /// Every session that exists or is being made, of all identities.
+    pub(super) sessions: Vec<ConnectionId>,
+    /// Bound sessions that may carry requests of any client.
+    pub(super) transmitting: Vec<ConnectionId>,
+    /// Where the next turn inside `transmitting` starts.
+    pub(super) cursor: usize,
+    /// Requests under way on the transmitting sessions.
+    pub(super) outstanding: u32,
+    /// Sum of their windows.
+    pub(super) capacity: u32,
+    /// A session was found not to read; until one of them has written something, others are tried.
+    pub(super) is_choked: bool,
+    /// What other cores' sessions can take (`connections-total`).
+    pub(super) remotes: Vec<RemoteServer>,
+    /// The version of the last session that bound.
+    pub(super) version: Version,
+    /// Smoothed time from request to answer, in nanoseconds; 0 before the first answer.
+    pub(super) response_nanoseconds: u64,
+    /// Smooth weighted round-robin: what the server has saved up.
+    pub(super) credit: i64,
+    pub(super) reconnect: Reconnect,
+    /// What the engine's timers are armed for.
+    pub(super) armed_at: Moment,
+    pub(super) figures: ServerFigures,
+}
+
+/// Another core's sessions at this server, by its last directory update.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RemoteServer {
+    pub(super) core: CoreIndex,
+    /// Transmitting sessions.
+    pub(super) sessions: u32,
+    /// Sessions of any kind.
+    pub(super) has_bound: bool,
+    pub(super) has_room: bool,
+    pub(super) has_given_up: bool,
+    /// Our requests under way there.
+    pub(super) outstanding: u32,
+}
+
+/// When and where to connect next.
+#[derive(Debug)]
+pub(super) struct Reconnect {
+    /// Which of the configured addresses is next.
+    pub(super) next_address: usize,
+    /// The pause after the next failure.
+    pub(super) pause: Duration,
+    /// Not before this moment.
+    pub(super) not_before: Moment,
+    /// Failures since the last bind.
+    pub(super) failures: u32,
+    /// We told the others that it is their turn (`connections-total`).
+    pub(super) has_given_up: bool,
+}
+
+/// Plain counters for the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ServerFigures {
+    pub(super) requests: u64,
+    pub(super) answers: u64,
+    pub(super) errors: u64,
+    pub(super) mobile_originated: u64,
+}
+
+impl Server {
+    pub(super) fn new(reconnect_min: Duration, vservers: Vec<VserverIndex>) -> Self {
+        Self {
+            vservers,
+            reported_room: false,
+            sessions: Vec::new(),
+            transmitting: Vec::new(),
+            cursor: 0,
+            outstanding: 0,
+            capacity: 0,
+            is_choked: false,
+            remotes: Vec::new(),
+            version: Version::V34,
+            response_nanoseconds: 0,
+            credit: 0,
+            reconnect: Reconnect {
+                next_address: 0,
+                pause: reconnect_min,
+                not_before: Moment::START,
+                failures: 0,
+                has_given_up: false,
+            },
+            armed_at: Moment::NEVER,
+            figures: ServerFigures::default(),
+        }
+    }
+
+    /// A session of this core has room for a request.
+    #[inline]
+    pub(super) fn has_local_room(&self) -> bool {
+        self.outstanding < self.capacity && !self.is_choked
+    }
+
+    /// Another core to send a request to: the one with the fewest of ours under way.
+    pub(super) fn remote_with_room(&self, usable: impl Fn(CoreIndex) -> bool) -> Option<CoreIndex> {
+        let candidates = self
+            .remotes
+            .iter()
+            .filter(|remote| remote.sessions > 0 && remote.has_room && usable(remote.core));
+        candidates
+            .min_by_key(|remote| remote.outstanding)
+            .map(|remote| remote.core)
+    }
+
+    /// Some core has a bound session.
+    pub(super) fn is_bound_somewhere(&self) -> bool {
+        !self.transmitting.is_empty() || self.remotes.iter().any(|remote| remote.sessions > 0)
+    }
+
+    /// Requests under way from this core, wherever the session is.
+    #[inline]
+    pub(super) fn load(&self) -> u32 {
+        self.outstanding + self.remotes.iter().map(|remote| remote.outstanding).sum::<u32>()
+    }
+
+    pub(super) fn remote_mut(&mut self, core: CoreIndex) -> &mut RemoteServer {
+        let place = match self.remotes.iter().position(|remote| remote.core == core) {
+            Some(place) => place,
+            None => {
+                self.remotes.push(RemoteServer {
+                    core,
+                    sessions: 0,
+                    has_bound: false,
+                    has_room: false,
+                    has_given_up: false,
+                    outstanding: 0,
+                });
+                self.remotes.len() - 1
+            }
+        };
+        &mut self.remotes[place]
+    }
+
+    /// An answer came after this time: the smoothed value moves an eighth of the way (RFC 6298's gain).
+    #[inline]
+    pub(super) fn measure(&mut self, taken: Duration) {
+        let taken = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
+        self.response_nanoseconds = if self.response_nanoseconds == 0 {
+            taken.max(1)
+        } else {
+            (self.response_nanoseconds - self.response_nanoseconds / 8)
+                .saturating_add(taken / 8)
+                .max(1)
+        };
+    }
+}

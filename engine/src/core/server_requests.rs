@@ -1,0 +1,260 @@
+//! A server's requests on their way to a client (MO): find the best pool, then the core, then the session.
+//!
+//! Invariant: every deliver_sm and data_sm that was counted gets exactly one answer. Must never hand a message to a session
+//! that cannot receive, or to a pool that a more specific range covers.
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::engine::PacketEngine;
+use super::pool::{PoolIndex, PoolTurn};
+use super::relay::Relay;
+use super::sequence::Origin;
+use super::session::{Session, SessionState};
+use super::settings::{PoolMethod, ServerIndex, VserverIndex};
+use super::time::Moment;
+use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
+use std::ops::Range;
+
+/// A message for a client, checked.
+#[derive(Clone)]
+pub(super) struct CheckedMessage<'a> {
+    pub(super) pdu: &'a [u8],
+    pub(super) command: CommandId,
+    pub(super) destination: Address<'a>,
+    /// Where its TLVs stand, for clients that know none.
+    pub(super) tlvs: Range<usize>,
+    /// It is a delivery receipt of this server, whose id is not tagged yet.
+    pub(super) receipt_of: Option<ServerIndex>,
+}
+
+impl<'a> CheckedMessage<'a> {
+    /// Checks a deliver_sm or data_sm: one bounded walk.
+    #[inline]
+    pub(super) fn check(command: CommandId, pdu: &'a [u8]) -> Result<Self, Fault> {
+        Self::check_from_server(command, pdu, None)
+    }
+
+    /// The same for a message that comes from a server just now: a receipt's id is still to be tagged.
+    #[inline]
+    fn check_from_server(
+        command: CommandId,
+        pdu: &'a [u8],
+        server: Option<ServerIndex>,
+    ) -> Result<Self, Fault> {
+        if command == CommandId::DELIVER_SM {
+            let view = MessageView::parse(pdu)?;
+            view.check_destination()?;
+            let (destination, tlvs) = (view.destination(), view.tlvs().range());
+            let receipt_of = server.filter(|_| is_receipt(view.esm_class()));
+            Ok(Self {
+                pdu,
+                command,
+                destination,
+                tlvs,
+                receipt_of,
+            })
+        } else {
+            let view = DataView::parse(pdu)?;
+            view.check_destination()?;
+            let receipt_of = server.filter(|_| is_receipt(view.esm_class()));
+            Ok(Self {
+                pdu,
+                command,
+                destination: view.destination(),
+                tlvs: 0..0,
+                receipt_of,
+            })
+        }
+    }
+}
+
+/// A message may be tried at this many places before it is given up.
+const PLACES_MAX: usize = 4;
+
+impl PacketEngine {
+    /// A deliver_sm or data_sm of a server.
+    #[inline]
+    pub(super) fn server_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(session) = self.sessions.get_mut(from) else {
+            return;
+        };
+        let may_send = matches!(session.state, SessionState::Bound(kind) if kind.receives());
+        let Some((server, identity)) = session.server().map(|side| (side.server, side.identity)) else {
+            return;
+        };
+        if !may_send {
+            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+        }
+        let message = match CheckedMessage::check_from_server(header.command_id, pdu, Some(server)) {
+            Ok(message) => message,
+            Err(fault) => return self.refuse_fault(now, from, &header, &fault),
+        };
+        session.faults = 0;
+        self.counters.mobile_originated += 1;
+        self.servers[usize::from(server.0)].figures.mobile_originated += 1;
+        if self.drain.is_some() {
+            return self.answer_mobile_originated(now, from, &header, Status::ESME_RX_T_APPN);
+        }
+        let vserver = self.settings.servers[usize::from(server.0)].mobile_originated_vserver;
+        let origin = Origin::Session {
+            connection: from,
+            sequence_number: header.sequence_number,
+        };
+        let refusal = match (identity, vserver) {
+            (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin) => Ok(()),
+            (None, Some(vserver)) => self.deliver(now, vserver, &message, origin, None, false),
+            _ => Err(Status::ESME_RX_T_APPN),
+        };
+        if let Err(status) = refusal {
+            self.answer_mobile_originated(now, from, &header, status);
+        }
+    }
+
+    /// Finds a session for a message, here or on another core, and sends it there. `Err`: nobody can take it now, with the
+    /// status that says so.
+    pub(super) fn deliver(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        not_at: Option<CoreIndex>,
+        rerouted: bool,
+    ) -> Result<(), Status> {
+        let Some(pool) = self.pools.best(vserver, message.destination) else {
+            let claimable = self.settings.may_be_claimed(vserver, message.destination.addr);
+            return Err(if claimable {
+                Status::ESME_RX_T_APPN
+            } else {
+                Status::ESME_RINVDSTADR
+            });
+        };
+        let (mut here_is_usable, mut refused) = (true, not_at);
+        for _ in 0..PLACES_MAX {
+            let links = &self.links;
+            let usable = |core: CoreIndex| Some(core) != refused && !links[core.as_usize()].window.is_full();
+            match self.pools.take_turn(pool, here_is_usable, usable) {
+                Some(PoolTurn::Here) => {
+                    if self.deliver_here(now, pool, message, origin, rerouted) {
+                        return Ok(());
+                    }
+                    here_is_usable = false;
+                }
+                Some(PoolTurn::Core(core, handle)) => {
+                    if self.send_core_request_to_pool(now, core, handle, message, origin, rerouted) {
+                        return Ok(());
+                    }
+                    refused = Some(core);
+                }
+                None => break,
+            }
+        }
+        Err(Status::ESME_RX_T_APPN)
+    }
+
+    /// Sends a message to a session of this core's part of a pool; `false` when none has room.
+    #[inline]
+    pub(super) fn deliver_here(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        rerouted: bool,
+    ) -> bool {
+        let Some(to) = self.choose_member(pool, message.command) else {
+            return false;
+        };
+        self.send_message(now, to, message, origin, rerouted)
+    }
+
+    /// Sends a message to a client's session; `false` when it has no room.
+    #[inline]
+    pub(super) fn send_message(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        rerouted: bool,
+    ) -> bool {
+        // Other cores may know the pool before the client has its bind_resp: that goes first.
+        self.release_bind_before_message(now, to);
+        let Some(session) = self.sessions.get(to) else {
+            return false;
+        };
+        let relay = match session.version {
+            Version::V33 if !message.tlvs.is_empty() => Relay::without(message.pdu, message.tlvs.clone()),
+            _ => Relay::whole(message.pdu),
+        };
+        let sent = match message.receipt_of {
+            Some(server) => self.send_receipt(now, to, server, message, origin, rerouted),
+            None => self.send_request(now, to, relay, origin, message.command, rerouted),
+        };
+        if sent {
+            self.room_taken_at_client(to);
+        }
+        sent
+    }
+
+    /// The member whose turn it is, by the vserver's pool method, among those with room.
+    #[inline]
+    fn choose_member(&mut self, pool: PoolIndex, command: CommandId) -> Option<ConnectionId> {
+        let Self {
+            pools,
+            sessions,
+            settings,
+            ..
+        } = self;
+        let pool = pools.get_mut(pool)?;
+        let octets_max = settings.engine.output_octets_max;
+        let has_room = |member: ConnectionId| {
+            let session = sessions.get(member)?;
+            let fits = !session.window.is_full() && session.output.waiting_octets() <= octets_max;
+            (fits && session.version.knows(command)).then(|| session.window.outstanding())
+        };
+        let count = pool.local.len();
+        let turns = (0..count).map(|step| (pool.cursor + step) % count);
+        let place = match settings.vservers[usize::from(pool.key.vserver.0)].pool_method {
+            PoolMethod::RoundRobin => turns
+                .into_iter()
+                .find(|place| has_room(pool.local[*place]).is_some()),
+            PoolMethod::LeastOutstanding => turns
+                .filter_map(|place| Some((has_room(pool.local[place])?, place)))
+                .min_by_key(|(outstanding, _)| *outstanding)
+                .map(|(_, place)| place),
+        }?;
+        pool.cursor = place + 1;
+        Some(pool.local[place])
+    }
+
+    /// alert_notification has no response and takes no window slot: it goes to a local session of the ESME's pool.
+    pub(super) fn alert(&mut self, now: Moment, from: ConnectionId, pdu: &[u8]) {
+        let Ok(view) = AlertView::parse(pdu) else {
+            return self.count_fault(now, from);
+        };
+        let Some(server) = self.sessions.get(from).and_then(Session::server) else {
+            return;
+        };
+        let Some(vserver) = self.settings.servers[usize::from(server.server.0)].mobile_originated_vserver
+        else {
+            return;
+        };
+        let Some(pool) = self.pools.best(vserver, view.esme()) else {
+            return;
+        };
+        if let Some(to) = self.choose_member(pool, CommandId::ALERT_NOTIFICATION) {
+            self.release_bind_before_message(now, to);
+            let number = self
+                .sessions
+                .get_mut(to)
+                .map_or(0, |session| session.window.skip_number());
+            self.send_copy(to, pdu, number);
+        }
+    }
+}
+
+/// Bits 5-2 of esm_class: 0001 is a delivery receipt, 1000 an intermediate notification (SMPP v5.0 section 4.7.12).
+#[inline]
+const fn is_receipt(esm_class: u8) -> bool {
+    matches!(esm_class & 0x3C, 0x04 | 0x20)
+}

@@ -1,0 +1,343 @@
+//! Sessions: one SMPP connection each, towards a client or a server, with its bind state.
+//!
+//! Owns the table of sessions and the handles into it. Invariants: a handle's generation changes with each use of a place,
+//! so events for a connection that is gone never reach its successor; a session is in at most one state; the window holds
+//! the requests that *we* sent to this peer.
+
+use super::contract::ConnectionId;
+use super::output::Output;
+use super::pool::PoolIndex;
+use super::sequence::Window;
+use super::settings::{ClientIndex, ServerIndex, VserverIndex};
+use super::time::Moment;
+use super::wire::{CommandId, Version};
+use bytes::BytesMut;
+use std::net::IpAddr;
+
+/// Which PDUs a bound session may carry (SMPP v5.0 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BindKind {
+    Transmitter,
+    Receiver,
+    Transceiver,
+}
+
+impl BindKind {
+    pub(super) const fn of(bind: CommandId) -> Option<Self> {
+        match bind {
+            CommandId::BIND_TRANSMITTER => Some(Self::Transmitter),
+            CommandId::BIND_RECEIVER => Some(Self::Receiver),
+            CommandId::BIND_TRANSCEIVER => Some(Self::Transceiver),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn command(self) -> CommandId {
+        match self {
+            Self::Transmitter => CommandId::BIND_TRANSMITTER,
+            Self::Receiver => CommandId::BIND_RECEIVER,
+            Self::Transceiver => CommandId::BIND_TRANSCEIVER,
+        }
+    }
+
+    /// The ESME side may send messages.
+    pub(super) const fn transmits(self) -> bool {
+        matches!(self, Self::Transmitter | Self::Transceiver)
+    }
+
+    /// The ESME side may be sent messages.
+    pub(super) const fn receives(self) -> bool {
+        matches!(self, Self::Receiver | Self::Transceiver)
+    }
+}
+
+/// Where a session stands between connecting and being gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionState {
+    /// We asked the shell to connect.
+    Connecting,
+    /// Connected; a client must bind before its deadline.
+    Open,
+    /// A bind is under way: ours to a server, or a client's that waits for a server or for other cores.
+    Binding,
+    /// Bound.
+    Bound(BindKind),
+    /// No new requests: the peer or we unbound, or the peer half-closed; answers still pass.
+    Unbinding(BindKind),
+    /// Only its last output remains to be written.
+    Closing,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) side: Side,
+    pub(super) state: SessionState,
+    /// The lower of the peer's interface_version and ours.
+    pub(super) version: Version,
+    pub(super) output: Output,
+    pub(super) window: Window,
+    /// When the peer was last heard.
+    pub(super) received_at: Moment,
+    /// The deadline that the state itself has: bind, release of a bind_resp, unbind, close.
+    pub(super) state_deadline: Moment,
+    /// When our enquire_link went out; `NEVER` when none is unanswered.
+    pub(super) enquired_at: Moment,
+    pub(super) enquire_link_misses: u32,
+    /// What the engine's timers are armed for.
+    pub(super) armed_at: Moment,
+    /// Faults in a row without one good PDU.
+    pub(super) faults: u32,
+    pub(super) reading_paused: bool,
+    /// When reading was paused.
+    pub(super) paused_at: Moment,
+}
+
+/// Whom the session is with, and what only such a session has.
+#[derive(Debug)]
+pub(super) enum Side {
+    Client(ClientSide),
+    Server(ServerSide),
+    /// Settled; only the last output remains.
+    Gone,
+}
+
+/// A session of an ESME.
+#[derive(Debug)]
+pub(super) struct ClientSide {
+    pub(super) vserver: VserverIndex,
+    pub(super) peer: IpAddr,
+    /// Known from the bind on; with `auth = "forward"` there may be no such account.
+    pub(super) client: Option<ClientIndex>,
+    pub(super) system_id: Box<[u8]>,
+    /// The bind that is or was asked for, to be answered with this number.
+    pub(super) bind: BindKind,
+    pub(super) bind_sequence_number: u32,
+    /// The account whose sessions count it in.
+    pub(super) counted_account: Option<ClientIndex>,
+    /// Pools that it is a member of.
+    pub(super) pools: Vec<PoolIndex>,
+    /// Requests of its that have no answer.
+    pub(super) unanswered: u32,
+    pub(super) window: u32,
+    /// Its requests that wait for room in a server's window: each as arrival time and PDU.
+    pub(super) held: BytesMut,
+    pub(super) held_requests: u32,
+    /// Its bind is accepted; bind_resp waits until every core knows its pools.
+    pub(super) accepted: bool,
+    /// The server's own bind_resp, kept while it waits (`auth = "forward"`).
+    pub(super) bind_answer: Option<BytesMut>,
+    /// The number of an unbind that is answered once its requests are.
+    pub(super) unbind_sequence_number: Option<u32>,
+    /// Its window for MO was reported full to the directory.
+    pub(super) reported_full: bool,
+    /// The identity whose server sessions it uses (`auth = "forward"`).
+    pub(super) identity: Option<u32>,
+}
+
+/// A session that we hold at an SMSC.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServerSide {
+    pub(super) server: ServerIndex,
+    pub(super) bind: BindKind,
+    /// Whose traffic alone it carries (`auth = "forward"`).
+    pub(super) identity: Option<u32>,
+    /// It stands among the server's transmitting sessions, and its requests in their sum.
+    pub(super) is_counted: bool,
+    /// The number of its unbind, answered once our requests there are.
+    pub(super) unbind_sequence_number: Option<u32>,
+}
+
+impl Session {
+    pub(super) fn new(
+        side: Side,
+        state: SessionState,
+        window: Window,
+        now: Moment,
+        state_deadline: Moment,
+    ) -> Self {
+        Self {
+            side,
+            state,
+            version: Version::V34,
+            output: Output::default(),
+            window,
+            received_at: now,
+            state_deadline,
+            enquired_at: Moment::NEVER,
+            enquire_link_misses: 0,
+            armed_at: Moment::NEVER,
+            faults: 0,
+            reading_paused: false,
+            paused_at: Moment::NEVER,
+        }
+    }
+
+    pub(super) const fn bound(&self) -> Option<BindKind> {
+        match self.state {
+            SessionState::Bound(kind) => Some(kind),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn client(&self) -> Option<&ClientSide> {
+        match &self.side {
+            Side::Client(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn client_mut(&mut self) -> Option<&mut ClientSide> {
+        match &mut self.side {
+            Side::Client(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn server_mut(&mut self) -> Option<&mut ServerSide> {
+        match &mut self.side {
+            Side::Server(server) => Some(server),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn server(&self) -> Option<&ServerSide> {
+        match &self.side {
+            Side::Server(server) => Some(server),
+            _ => None,
+        }
+    }
+}
+
+/// All sessions of an engine.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    session: Option<Box<Session>>,
+}
+
+impl Sessions {
+    /// Sessions that exist.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(super) fn insert(&mut self, session: Session) -> ConnectionId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place {
+                generation: 0,
+                session: None,
+            });
+            // The table is bounded by `sessions_max`, a u32.
+            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        });
+        let place = &mut self.places[index as usize];
+        place.session = Some(Box::new(session));
+        ConnectionId {
+            index,
+            generation: place.generation,
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Session> {
+        self.places
+            .get(id.index as usize)
+            .filter(|place| place.generation == id.generation)?
+            .session
+            .as_deref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
+        self.places
+            .get_mut(id.index as usize)
+            .filter(|place| place.generation == id.generation)?
+            .session
+            .as_deref_mut()
+    }
+
+    /// A session that may still be written to: one that is closing may not.
+    #[inline]
+    pub(super) fn writable(&mut self, id: ConnectionId) -> Option<&mut Session> {
+        self.get_mut(id)
+            .filter(|session| session.state != SessionState::Closing)
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Session> {
+        let place = self
+            .places
+            .get_mut(id.index as usize)
+            .filter(|place| place.generation == id.generation)?;
+        let session = place.session.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(id.index);
+        Some(*session)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Session)> {
+        (0_u32..).zip(&self.places).filter_map(|(index, place)| {
+            Some((
+                ConnectionId {
+                    index,
+                    generation: place.generation,
+                },
+                place.session.as_deref()?,
+            ))
+        })
+    }
+
+    pub(super) fn ids(&self) -> Vec<ConnectionId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a handle of a session that is gone finds nothing, also after its place was used again.
+    #[test]
+    fn a_stale_handle_finds_nothing() {
+        let mut sessions = Sessions::default();
+        let side = || {
+            Side::Server(ServerSide {
+                server: ServerIndex(0),
+                bind: BindKind::Transceiver,
+                identity: None,
+                is_counted: false,
+                unbind_sequence_number: None,
+            })
+        };
+        let session = || {
+            Session::new(
+                side(),
+                SessionState::Open,
+                Window::new(1, 1),
+                Moment::START,
+                Moment::NEVER,
+            )
+        };
+        let first = sessions.insert(session());
+        assert!(sessions.remove(first).is_some());
+        let second = sessions.insert(session());
+        assert_eq!(first.index, second.index);
+        assert!(
+            sessions.get(first).is_none()
+                && sessions.get_mut(first).is_none()
+                && sessions.remove(first).is_none()
+        );
+        assert!(sessions.get(second).is_some());
+        assert_eq!(sessions.len(), 1);
+    }
+}

@@ -1,0 +1,389 @@
+//! The ends of sessions: unbind, half-close, loss, and the settling of what was under way.
+//!
+//! Invariant: when a session ends, each request of others on it is moved (if the kernel never had all of it) or answered,
+//! and each book that counted the session forgets it: pools, servers, accounts, holds, directory.
+
+use super::contract::{Action, CloseReason, ClosedBy, ConnectionId, Notice, Unsent};
+use super::core_message::CoreOutcome;
+use super::directory::DirectoryKey;
+use super::engine::PacketEngine;
+use super::output::{Output, Remains};
+use super::sequence::{Origin, Pending, Window};
+use super::session::{ClientSide, Session, SessionState, Side};
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{CommandId, Status, patch_sequence_number};
+use bytes::BytesMut;
+use std::time::Duration;
+
+/// How long the last octets of a closing session may take, and an unbind its unbind_resp.
+pub(super) const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+impl PacketEngine {
+    /// Ends a session in an orderly way: what is in its output still goes out, nothing is added to it.
+    pub(super) fn end_session(&mut self, now: Moment, id: ConnectionId, reason: CloseReason) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if session.state == SessionState::Closing {
+            return;
+        }
+        if session.state == SessionState::Connecting {
+            // The shell has nothing to write yet.
+            return self.drop_session(now, id, reason, None, true);
+        }
+        session.state = SessionState::Closing;
+        session.state_deadline = now + CLOSING_TIME;
+        session.received_at = now;
+        self.timers
+            .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
+        let window = std::mem::replace(&mut session.window, Window::new(0, 1));
+        let side = std::mem::replace(&mut session.side, Side::Gone);
+        self.settle(now, id, side, &window, None, reason);
+        self.close_if_written(id);
+    }
+
+    /// The connection was lost, or never came to be.
+    pub(super) fn connection_lost(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        by: ClosedBy,
+        unsent: Option<Unsent>,
+    ) {
+        self.drop_session(now, id, CloseReason::Connection(by), unsent, false);
+    }
+
+    /// The peer will send nothing more. A client still gets its answers; a server cannot give any.
+    pub(super) fn read_closed(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match (&session.side, session.state) {
+            (_, SessionState::Closing) => {}
+            (Side::Client(client), SessionState::Bound(kind)) if client.unanswered > 0 => {
+                self.start_unbinding(now, id, kind, None);
+            }
+            (Side::Client(client), SessionState::Unbinding(_)) if client.unanswered > 0 => {}
+            _ => self.end_session(now, id, CloseReason::Connection(ClosedBy::PeerClosed)),
+        }
+    }
+
+    /// A client wants to leave: no new MO, its requests are still answered, then unbind_resp.
+    pub(super) fn client_unbind(&mut self, now: Moment, id: ConnectionId, sequence_number: u32) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        match (session.state, session.client()) {
+            (SessionState::Bound(kind), Some(client)) if client.unanswered > 0 => {
+                self.start_unbinding(now, id, kind, Some(sequence_number));
+            }
+            _ => {
+                self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, sequence_number);
+                self.end_session(now, id, CloseReason::PeerUnbound);
+            }
+        }
+    }
+
+    /// A server wants us to leave: nothing new goes there, and what is under way may still be answered for a while.
+    pub(super) fn server_unbind(&mut self, now: Moment, id: ConnectionId, sequence_number: u32) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if let (SessionState::Bound(kind), Side::Server(side)) = (session.state, &mut session.side) {
+            side.unbind_sequence_number = Some(sequence_number);
+            session.state = SessionState::Unbinding(kind);
+            session.state_deadline = now + CLOSING_TIME;
+            self.timers
+                .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
+            self.leave_books(id);
+            self.leave_server_if_settled(now, id);
+        } else {
+            self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, sequence_number);
+            self.end_session(now, id, CloseReason::PeerUnbound);
+        }
+    }
+
+    /// The last answer of a server that unbound has come (or it had none to give).
+    #[inline]
+    pub(super) fn leave_server_if_settled(&mut self, now: Moment, id: ConnectionId) {
+        if let Some(session) = self.sessions.get(id)
+            && matches!(session.state, SessionState::Unbinding(_))
+            && session.window.outstanding() == 0
+            && let Some(number) = session.server().and_then(|side| side.unbind_sequence_number)
+        {
+            self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
+            self.end_session(now, id, CloseReason::PeerUnbound);
+        }
+    }
+
+    /// We asked to unbind and the peer agrees.
+    pub(super) fn unbind_answered(&mut self, now: Moment, id: ConnectionId, sequence_number: u32) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match session.window.get_mut(sequence_number) {
+            Some(pending) if pending.command == CommandId::UNBIND => {
+                self.end_session(now, id, CloseReason::WeUnbound);
+            }
+            _ => self.counters.unmatched_answers += 1,
+        }
+    }
+
+    /// The last request of a client that is leaving has been answered.
+    pub(super) fn client_settled(&mut self, now: Moment, id: ConnectionId) {
+        let Some(client) = self.sessions.get(id).and_then(Session::client) else {
+            return;
+        };
+        if let Some(number) = client.unbind_sequence_number {
+            self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
+        }
+        self.end_session(now, id, CloseReason::PeerUnbound);
+    }
+
+    /// Sends our own unbind; the session ends with the answer or its deadline.
+    pub(super) fn unbind_peer(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let SessionState::Bound(kind) = session.state else {
+            return self.end_session(now, id, CloseReason::WeUnbound);
+        };
+        session.state = SessionState::Unbinding(kind);
+        session.state_deadline = now + CLOSING_TIME;
+        self.timers
+            .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
+        self.leave_books(id);
+        self.send_own(now, id, CommandId::UNBIND);
+    }
+
+    /// The shell has written a buffer.
+    #[inline]
+    pub(super) fn output_written(&mut self, now: Moment, id: ConnectionId, buffer: BytesMut) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return self.buffers.give(buffer);
+        };
+        session.output.transmitted(buffer, &mut self.buffers);
+        super::relay::list_writable(&mut self.outbox, id, session);
+        match &session.side {
+            Side::Server(side) => {
+                let server = side.server;
+                if std::mem::take(&mut self.servers[usize::from(server.0)].is_choked) {
+                    self.serve_holds_of(now, server);
+                }
+            }
+            Side::Client(_) => self.resume_reading_if_drained(id),
+            Side::Gone => self.close_if_written(id),
+        }
+    }
+
+    /// Asks the shell to close a session whose last octet is written.
+    fn close_if_written(&mut self, id: ConnectionId) {
+        if self
+            .sessions
+            .get(id)
+            .is_some_and(|session| session.output.is_idle())
+        {
+            self.sessions.remove(id);
+            self.outbox.actions.push_back(Action::Close {
+                connection: id,
+                after_writing: true,
+            });
+            self.drain_step();
+        }
+    }
+
+    /// Closes a session whose peer does not read its last octets.
+    pub(super) fn abort_closing(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.remove(id) {
+            session.output.into_remains(None).recycle(&mut self.buffers);
+            self.outbox.actions.push_back(Action::Close {
+                connection: id,
+                after_writing: false,
+            });
+            self.drain_step();
+        }
+    }
+
+    fn start_unbinding(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        kind: super::session::BindKind,
+        unbind_sequence_number: Option<u32>,
+    ) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.state = SessionState::Unbinding(kind);
+        session.state_deadline = now + CLOSING_TIME;
+        self.timers
+            .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
+        if let Some(client) = session.client_mut() {
+            client.unbind_sequence_number = unbind_sequence_number;
+        }
+        self.leave_books(id);
+    }
+
+    /// Takes a session out of the table at once, and settles it.
+    fn drop_session(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        reason: CloseReason,
+        unsent: Option<Unsent>,
+        tell: bool,
+    ) {
+        let Some(session) = self.sessions.remove(id) else {
+            if let Some(unsent) = unsent {
+                self.buffers.give(unsent.octets);
+            }
+            return;
+        };
+        if tell {
+            self.outbox.actions.push_back(Action::Close {
+                connection: id,
+                after_writing: false,
+            });
+        }
+        let Session {
+            side, window, output, ..
+        } = session;
+        let remains = Output::into_remains(output, unsent);
+        self.settle(now, id, side, &window, Some(&remains), reason);
+        remains.recycle(&mut self.buffers);
+        self.drain_step();
+    }
+
+    fn settle(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        side: Side,
+        window: &Window,
+        remains: Option<&Remains>,
+        reason: CloseReason,
+    ) {
+        match side {
+            Side::Client(client) => {
+                self.settle_client(now, id, &client, reason);
+                self.settle_window(now, window, remains, false);
+            }
+            Side::Server(server) => {
+                self.settle_server(now, id, &server, window, reason);
+                self.settle_window(now, window, remains, true);
+            }
+            Side::Gone => {}
+        }
+    }
+
+    fn settle_client(&mut self, now: Moment, id: ConnectionId, client: &ClientSide, reason: CloseReason) {
+        self.leave_books_of(id, client);
+        self.forget_held(client.vserver, id, client.held_requests);
+        if let Some(identity) = client.identity {
+            self.leave_identity(now, identity, id);
+        }
+        self.outbox.notice(Notice::ClientLost {
+            vserver: client.vserver,
+            system_id: super::client_bind::printable(&client.system_id),
+            reason,
+        });
+    }
+
+    /// Requests that were under way towards a session that is gone.
+    fn settle_window(&mut self, now: Moment, window: &Window, remains: Option<&Remains>, is_server: bool) {
+        let mut requests: Vec<Pending> = window.iter().map(|(_, pending)| *pending).collect();
+        requests.sort_unstable_by_key(|pending| pending.stream_end);
+        for pending in requests
+            .iter()
+            .filter(|pending| !pending.expired && pending.origin != Origin::Own)
+        {
+            let unwritten = remains.and_then(|remains| remains.unwritten(pending.stream_end, pending.octets));
+            match unwritten {
+                Some(pdu) if may_move(pending, is_server) => self.move_request(now, pending, pdu, is_server),
+                _ => {
+                    let status = if is_server {
+                        Status::ESME_RSYSERR
+                    } else {
+                        Status::ESME_RX_T_APPN
+                    };
+                    self.fail_request(now, pending, status);
+                }
+            }
+        }
+    }
+
+    fn move_request(&mut self, now: Moment, pending: &Pending, pdu: &[u8], is_server: bool) {
+        let mut copy = self.buffers.take();
+        copy.extend_from_slice(pdu);
+        match pending.origin {
+            Origin::Core { core, reference } => {
+                return self.send_core_answer(core, reference, CoreOutcome::Refused(copy));
+            }
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => {
+                patch_sequence_number(&mut copy, sequence_number);
+                if is_server {
+                    self.retry_or_hold(now, connection, &copy);
+                } else {
+                    self.redeliver(now, connection, pending, None, &copy);
+                }
+            }
+            Origin::Own => {}
+        }
+        self.buffers.give(copy);
+    }
+
+    /// Takes a session that gets no new work out of pools and servers; its answers still pass.
+    fn leave_books(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match &mut session.side {
+            Side::Client(client) => {
+                let mut left = std::mem::take(&mut client.pools);
+                let account = client.counted_account.take();
+                self.leave_pools(id, &mut left);
+                self.leave_account(account);
+            }
+            Side::Server(server) => {
+                let server = *server;
+                let (outstanding, limit) = (session.window.outstanding(), session.window.limit());
+                self.leave_server(id, &server, outstanding, limit);
+            }
+            Side::Gone => {}
+        }
+    }
+
+    fn leave_books_of(&mut self, id: ConnectionId, client: &ClientSide) {
+        self.leave_pools(id, &mut client.pools.clone());
+        self.leave_account(client.counted_account);
+    }
+
+    fn leave_pools(&mut self, id: ConnectionId, pools: &mut Vec<super::pool::PoolIndex>) {
+        for pool in pools.drain(..) {
+            if let Some(key) = self.pools.leave(pool, id) {
+                self.directory.changed(&DirectoryKey::Pool(key));
+            }
+        }
+    }
+
+    fn leave_account(&mut self, account: Option<super::settings::ClientIndex>) {
+        if let Some(client) = account {
+            let sessions = self.account_sessions.at(client, self.core).saturating_sub(1);
+            self.account_sessions.set(client, self.core, sessions);
+            self.directory.changed(&DirectoryKey::Account(client));
+        }
+    }
+}
+
+/// An operation on a message has lost its tag on the way and belongs to that one server.
+const fn may_move(pending: &Pending, is_server: bool) -> bool {
+    !is_server
+        || matches!(
+            pending.command,
+            CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM
+        )
+}

@@ -1,0 +1,384 @@
+//! What happens when time passes: answers that do not come, peers that fall silent, states that take too long.
+//!
+//! Invariant: each session is armed for its earliest deadline or before it.
+
+use super::contract::{Action, CloseReason, ConnectionId};
+use super::engine::PacketEngine;
+use super::sequence::{Origin, Pending};
+use super::session::{ServerSide, Session, SessionState, Side};
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::{CommandId, Status, write_header_only};
+use std::time::Duration;
+
+/// What a session's side of the configuration says about silence and answers.
+#[derive(Clone, Copy)]
+struct Patience {
+    response_timeout: Duration,
+    enquire_link_interval: Duration,
+    enquire_link_misses: u32,
+    late_answer_hold: Duration,
+}
+
+impl PacketEngine {
+    pub(super) fn run_due_timers(&mut self, now: Moment) {
+        while let Some((armed_for, key)) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Session(id) => {
+                    let is_current = self.sessions.get_mut(id).is_some_and(|session| {
+                        let is_current = session.armed_at == armed_for;
+                        if is_current {
+                            session.armed_at = Moment::NEVER;
+                        }
+                        is_current
+                    });
+                    if is_current {
+                        self.session_timer(now, id);
+                    }
+                }
+                TimerKey::Server(server) => {
+                    if self.servers[usize::from(server.0)].armed_at == armed_for {
+                        self.servers[usize::from(server.0)].armed_at = Moment::NEVER;
+                        self.connect_server(now, server);
+                    }
+                }
+                TimerKey::Hold(vserver) => self.expire_held(now, vserver),
+                TimerKey::Core(core) => {
+                    if self.core_armed_at(core) == armed_for {
+                        self.expire_core_requests(now, core);
+                    }
+                }
+                TimerKey::Identities => self.expire_identities(now),
+                TimerKey::Drain => self.drain_timer(now),
+            }
+        }
+    }
+
+    /// Everything that may be due for one session.
+    fn session_timer(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        if session.state_deadline <= now {
+            self.state_timed_out(now, id);
+        }
+        self.expire_requests(now, id);
+        self.check_silence(now, id);
+        self.check_reading(now, id);
+        self.rearm(now, id);
+    }
+
+    fn state_timed_out(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.state_deadline = Moment::NEVER;
+        match (session.state, &session.side) {
+            (SessionState::Closing, _) => self.abort_closing(id),
+            (SessionState::Open, Side::Client(_)) => self.end_session(now, id, CloseReason::BindTimeout),
+            (SessionState::Binding, Side::Client(client)) if client.accepted => self.release_bind(now, id),
+            (SessionState::Binding, Side::Client(_)) => {
+                self.forwarded_bind_failed(now, id, Status::ESME_RSYSERR);
+            }
+            (SessionState::Connecting | SessionState::Open | SessionState::Binding, Side::Server(_)) => {
+                self.end_session(now, id, CloseReason::BindTimeout);
+            }
+            (SessionState::Unbinding(_), Side::Client(client)) if client.unbind_sequence_number.is_some() => {
+                self.client_settled(now, id);
+            }
+            (
+                SessionState::Unbinding(_),
+                Side::Server(ServerSide {
+                    unbind_sequence_number: Some(number),
+                    ..
+                }),
+            ) => {
+                let number = *number;
+                self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
+                self.end_session(now, id, CloseReason::PeerUnbound);
+            }
+            (SessionState::Unbinding(_), _) => self.end_session(now, id, CloseReason::WeUnbound),
+            (SessionState::Bound(_) | SessionState::Connecting, _) | (_, Side::Gone) => {}
+        }
+    }
+
+    /// Answers requests that the peer has not answered in time; frees slots whose late answer never came.
+    fn expire_requests(&mut self, now: Moment, id: ConnectionId) {
+        let Some((session, patience)) = self.with_patience(id) else {
+            return;
+        };
+        let late = patience.response_timeout + patience.late_answer_hold;
+        let due = session.window.numbers_where(|pending| {
+            pending.origin != Origin::Own
+                && if pending.expired {
+                    pending.sent_at + late <= now
+                } else {
+                    pending.sent_at + patience.response_timeout <= now
+                }
+        });
+        for number in due {
+            let Some(pending) = self
+                .sessions
+                .get_mut(id)
+                .and_then(|session| session.window.get_mut(number))
+            else {
+                continue;
+            };
+            if pending.expired {
+                self.give_up_late_answer(now, id, number);
+                continue;
+            }
+            pending.expired = true;
+            let pending = *pending;
+            self.counters.timeouts += 1;
+            let status = match self.sessions.get(id).map(|session| &session.side) {
+                Some(Side::Server(_)) => self.timeout_status(&pending),
+                _ => Status::ESME_RX_T_APPN,
+            };
+            self.fail_request(now, &pending, status);
+        }
+    }
+
+    /// The status for a request that a server did not answer: the vserver's, where the asking client is here.
+    pub(super) fn timeout_status(&self, pending: &Pending) -> Status {
+        let Origin::Session { connection, .. } = pending.origin else {
+            return Status::ESME_RSYSERR;
+        };
+        match self.sessions.get(connection).map(|session| &session.side) {
+            Some(Side::Client(client)) => {
+                self.settings.vservers[usize::from(client.vserver.0)].timeout_status
+            }
+            _ => Status::ESME_RX_T_APPN,
+        }
+    }
+
+    fn give_up_late_answer(&mut self, now: Moment, id: ConnectionId, number: u32) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.window.take(number);
+        match &session.side {
+            Side::Server(side) => {
+                let (server, is_counted) = (side.server, side.is_counted);
+                if is_counted {
+                    let state = &mut self.servers[usize::from(server.0)];
+                    state.outstanding = state.outstanding.saturating_sub(1);
+                }
+                self.room_at_server(now, server);
+            }
+            Side::Client(_) => self.room_at_client(id),
+            Side::Gone => {}
+        }
+    }
+
+    /// Sends enquire_link to a peer that has been silent; gives it up when it does not answer several in a row.
+    fn check_silence(&mut self, now: Moment, id: ConnectionId) {
+        let Some((session, patience)) = self.with_patience(id) else {
+            return;
+        };
+        if !matches!(session.state, SessionState::Bound(_))
+            || now.since(session.received_at) < patience.enquire_link_interval
+        {
+            return;
+        }
+        if session.enquired_at != Moment::NEVER && session.received_at < session.enquired_at {
+            if now.since(session.enquired_at) < patience.response_timeout {
+                return;
+            }
+            if session.enquire_link_misses + 1 >= patience.enquire_link_misses {
+                return self.end_session(now, id, CloseReason::EnquireLinkTimeout);
+            }
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.enquire_link_misses += 1;
+            }
+        } else if let Some(session) = self.sessions.get_mut(id) {
+            session.enquire_link_misses = 0;
+        }
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.enquired_at = now;
+        }
+        self.send_own(now, id, CommandId::ENQUIRE_LINK);
+    }
+
+    /// A client whose output stays full for too long is given up; everything it did is answered as far as it reads.
+    fn check_reading(&mut self, now: Moment, id: ConnectionId) {
+        let Some((session, patience)) = self.with_patience(id) else {
+            return;
+        };
+        if session.reading_paused && now.since(session.paused_at) >= patience.response_timeout {
+            self.end_session(now, id, CloseReason::OutputFull);
+        }
+    }
+
+    fn rearm(&mut self, now: Moment, id: ConnectionId) {
+        let Some((session, patience)) = self.with_patience(id) else {
+            return;
+        };
+        let mut next = session.state_deadline;
+        for (_, pending) in session
+            .window
+            .iter()
+            .filter(|(_, pending)| pending.origin != Origin::Own)
+        {
+            let hold = if pending.expired {
+                patience.late_answer_hold
+            } else {
+                Duration::ZERO
+            };
+            next = next.min(pending.sent_at + patience.response_timeout + hold);
+        }
+        if matches!(session.state, SessionState::Bound(_)) {
+            let is_waiting =
+                session.enquired_at != Moment::NEVER && session.received_at < session.enquired_at;
+            next = next.min(if is_waiting {
+                session.enquired_at + patience.response_timeout
+            } else {
+                session.received_at + patience.enquire_link_interval
+            });
+        }
+        if session.reading_paused {
+            next = next.min(session.paused_at + patience.response_timeout);
+        }
+        // Never in the past: a deadline that was just dealt with must not spin.
+        let next = next.max(now + Duration::from_millis(1));
+        if let Some(session) = self.sessions.get_mut(id).filter(|_| next < Moment::NEVER) {
+            self.timers
+                .arm(&mut session.armed_at, next, TimerKey::Session(id));
+        }
+    }
+
+    /// Arms a session that has just been bound for its first enquire_link, spread so that many do not fall together.
+    pub(super) fn arm_enquire_link(&mut self, now: Moment, id: ConnectionId) {
+        let Some((_, patience)) = self.with_patience(id) else {
+            return;
+        };
+        let first = self.random.jittered(patience.enquire_link_interval);
+        if let Some(session) = self.sessions.get_mut(id) {
+            self.timers
+                .arm(&mut session.armed_at, now + first, TimerKey::Session(id));
+        }
+    }
+
+    /// The peer answered our enquire_link. (Anything that it sends proves as much.)
+    pub(super) fn enquire_link_answered(&mut self, id: ConnectionId, sequence_number: u32) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let is_ours = session
+            .window
+            .get_mut(sequence_number)
+            .is_some_and(|pending| pending.command == CommandId::ENQUIRE_LINK);
+        if is_ours {
+            session.window.take(sequence_number);
+            session.window.shrink();
+        } else {
+            self.counters.unmatched_answers += 1;
+        }
+    }
+
+    /// Sends a request of our own that is only a header.
+    pub(super) fn send_own(&mut self, now: Moment, to: ConnectionId, command: CommandId) {
+        let Some(session) = self.sessions.writable(to) else {
+            return;
+        };
+        // One enquire_link at a time keeps its place: an unanswered one makes room for the next.
+        if command == CommandId::ENQUIRE_LINK {
+            for number in session
+                .window
+                .numbers_where(|pending| pending.command == CommandId::ENQUIRE_LINK)
+            {
+                session.window.take(number);
+            }
+        }
+        let pending = Pending {
+            origin: Origin::Own,
+            command,
+            sent_at: now,
+            stream_end: session.output.stream_end(),
+            octets: 0,
+            expired: false,
+            rerouted: false,
+            server: None,
+        };
+        if let Some(number) = session.window.reserve(pending) {
+            write_header_only(&mut session.output.pending, command, Status::ESME_ROK, number);
+            super::relay::list_writable(&mut self.outbox, to, session);
+        }
+    }
+
+    /// Keeps a session's output bounded: a client that does not read is not read from either; a server is given up.
+    #[inline]
+    pub(super) fn guard_output(&mut self, now: Moment, id: ConnectionId) {
+        let limit = self.settings.engine.output_octets_max;
+        if self
+            .sessions
+            .get(id)
+            .is_some_and(|session| session.output.waiting_octets() > limit)
+        {
+            self.output_is_full(now, id, limit);
+        }
+    }
+
+    #[cold]
+    fn output_is_full(&mut self, now: Moment, id: ConnectionId, limit: usize) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        match &session.side {
+            Side::Client(_) if !session.reading_paused => {
+                session.reading_paused = true;
+                session.paused_at = now;
+                self.outbox.actions.push_back(Action::PauseReading(id));
+                self.rearm(now, id);
+            }
+            // A server is never paused because of others; but one that sends and does not read is not a working peer.
+            Side::Server(_) if session.output.waiting_octets() > limit * 4 => {
+                self.end_session(now, id, CloseReason::OutputFull);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    pub(super) fn resume_reading_if_drained(&mut self, id: ConnectionId) {
+        let limit = self.settings.engine.output_octets_max / 2;
+        if let Some(session) = self.sessions.get_mut(id)
+            && session.reading_paused
+            && session.output.waiting_octets() <= limit
+        {
+            session.reading_paused = false;
+            self.outbox.actions.push_back(Action::ResumeReading(id));
+        }
+    }
+
+    fn with_patience(&self, id: ConnectionId) -> Option<(&Session, Patience)> {
+        let session = self.sessions.get(id)?;
+        let patience = match &session.side {
+            Side::Client(client) => {
+                let vserver = &self.settings.vservers[usize::from(client.vserver.0)];
+                Patience {
+                    response_timeout: vserver.response_timeout,
+                    enquire_link_interval: vserver.enquire_link_interval,
+                    enquire_link_misses: vserver.enquire_link_misses,
+                    late_answer_hold: vserver.late_answer_hold,
+                }
+            }
+            Side::Server(server) => {
+                let server = &self.settings.servers[usize::from(server.server.0)];
+                Patience {
+                    response_timeout: server.response_timeout,
+                    enquire_link_interval: server.enquire_link_interval,
+                    enquire_link_misses: server.enquire_link_misses,
+                    late_answer_hold: self.settings.late_answer_hold_max(),
+                }
+            }
+            Side::Gone => Patience {
+                response_timeout: Duration::MAX,
+                enquire_link_interval: Duration::MAX,
+                enquire_link_misses: 1,
+                late_answer_hold: Duration::ZERO,
+            },
+        };
+        Some((session, patience))
+    }
+}
