@@ -11,7 +11,9 @@ use super::engine::PacketEngine;
 use super::sequence::{Origin, Pending, Window};
 use super::server::Server;
 use super::session::{BindKind, ServerSide, Session, SessionState, Side};
-use super::settings::{Auth, Connections, ServerBind, ServerIndex, ServerSettings};
+use super::settings::{
+    AllServersDown, Auth, Connections, ServerBind, ServerIndex, ServerSettings, VserverIndex,
+};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Bind, BindRespView, Header, Status, Version, write_pdu};
@@ -261,6 +263,36 @@ impl PacketEngine {
         };
         self.outbox.notice(notice);
         self.connect_server(now, side.server);
+        self.unbind_clients_without_server(now, side.server);
+    }
+
+    /// `all-servers-down = "unbind"`: the clients of a vserver that has lost its last server are sent elsewhere.
+    fn unbind_clients_without_server(&mut self, now: Moment, lost: ServerIndex) {
+        for vserver in self.servers[usize::from(lost.0)].vservers.clone() {
+            let policy = self.settings.vservers[usize::from(vserver.0)].all_servers_down;
+            if policy != AllServersDown::Unbind || self.has_server_up(vserver) {
+                continue;
+            }
+            let is_its_client =
+                |session: &Session| session.client().is_some_and(|client| client.vserver == vserver);
+            let clients: Vec<_> = self
+                .sessions
+                .iter()
+                .filter(|(_, session)| is_its_client(session))
+                .map(|(id, _)| id)
+                .collect();
+            for client in clients {
+                self.unbind_peer(now, client);
+            }
+        }
+    }
+
+    /// Some server of a vserver is bound, here or on another core.
+    pub(super) fn has_server_up(&self, vserver: VserverIndex) -> bool {
+        self.settings.vservers[usize::from(vserver.0)]
+            .servers
+            .iter()
+            .any(|server| has_bound(self, *server))
     }
 
     /// Takes a session out of those that carry requests; answers that still come are no longer counted.
