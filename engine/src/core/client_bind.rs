@@ -253,16 +253,11 @@ impl PacketEngine {
 
     fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {
         let settings = &self.settings.vservers[usize::from(vserver.0)];
-        let is_up = || {
-            settings
-                .servers
-                .iter()
-                .any(|server| self.servers[usize::from(server.0)].is_bound_somewhere())
-        };
         if self.drain.is_some() {
             return Err(Status::ESME_RSYSERR);
         }
-        if settings.auth == Auth::Local && settings.all_servers_down == AllServersDown::Unbind && !is_up() {
+        let unbinds = settings.auth == Auth::Local && settings.all_servers_down == AllServersDown::Unbind;
+        if unbinds && !self.has_server_up(vserver) {
             return Err(Status::ESME_RSYSERR);
         }
         Ok(())
