@@ -2,12 +2,14 @@
 
 import collections
 import os
+import time
 
 from .config import KANNEL
 from .kannel import Kannel
 
 MESSAGES = 10
 MO_PER_SERVER_SESSION = 5
+LONG_MESSAGE_TIMEOUT_S = 10
 # Kannel's words for reports: the SMSC took the message, the receipt said delivered.
 ACCEPTED = "8"
 DELIVERED = "1"
@@ -34,7 +36,10 @@ def play(report, scene, kannel, way):
     said = kannel.wait_online()
     report.check(f"{way}: bearerbox is online", "online" in said, said)
     check_sending(report, scene, kannel, way)
+    check_long_message(report, scene, kannel, way)
     check_mo(report, scene, kannel, way)
+    if not scene.direct:
+        check_smppmux_restart(report, scene, kannel, way)
 
 
 def check_sending(report, scene, kannel, way):
@@ -58,6 +63,30 @@ def check_sending(report, scene, kannel, way):
         report.check(f"{way}: a report '{name}' for each message, under its id", got == wanted, evidence)
 
 
+def check_long_message(report, scene, kannel, way):
+    """A text that Kannel cuts into segments: all go to one SMSC, and put together there they are the text."""
+    scene.forget_events()
+    text = " ".join(f"word{number}" for number in range(50))
+    said = kannel.send("49163009999", text)
+    parts = []
+    deadline = time.monotonic() + LONG_MESSAGE_TIMEOUT_S
+    while sum(len(part["text"]) for part in parts) < len(text) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        parts = [dict(event, at=smsc.name) for smsc, rows in scene.events("submit").items() for event in rows]
+    # 00 03 <reference> <total> <number>: the order is in the last octet.
+    parts.sort(key=lambda part: part["user_data_header"])
+    headers = [part["user_data_header"] for part in parts]
+    together = "".join(part["text"] for part in parts)
+    report.check(
+        f"{way}: a text of {len(text)} characters arrives in segments, unchanged",
+        together == text and len({header[:8] for header in headers}) == 1 and len(set(headers)) == len(parts) > 1,
+        f"{said}, headers {headers}",
+    )
+    if not scene.direct:
+        at = [part["at"] for part in parts]
+        report.check(f"{way}: all its segments are at one SMSC", len(set(at)) == 1, at)
+
+
 def check_mo(report, scene, kannel, way):
     """MO from every session of every SMSC comes out of smsbox as an HTTP request."""
     sent = []
@@ -74,6 +103,29 @@ def check_mo(report, scene, kannel, way):
     wanted = sorted((row["source"], row["destination"], row["text"]) for row in sent)
     seen = sorted((row["source"], row["destination"], row["text"]) for row in got)
     report.check(f"{way}: each MO reaches the service once, unchanged", seen == wanted, f"{len(seen)}: {seen[:1]}")
+
+
+def check_smppmux_restart(report, scene, kannel, way):
+    """smppmux goes and comes back: Kannel finds its way by itself, and what it held meanwhile goes out."""
+    exit_code = scene.smppmux.terminate()
+    report.check(f"{way}: SIGTERM ends smppmux while Kannel is bound", exit_code == 0, f"exit code {exit_code}")
+    scene.forget_events()
+    said = kannel.send("4916400001", f"held {way}", reference="held")
+    scene.start_smppmux()
+    online = kannel.wait_online()
+    report.check(f"{way}: Kannel is online again", "online" in online, online)
+    reports = kannel.inbox.wait_for("/report", lambda row: is_delivered(row, "held"))
+    arrived = [event["text"] for rows in scene.events("submit").values() for event in rows]
+    report.check(
+        f"{way}: the message that Kannel held goes out and is reported",
+        arrived == [f"held {way}"] and len(reports) == 1,
+        f"{said}; arrived {arrived}; reports {reports}",
+    )
+    scene.forget_events()
+
+
+def is_delivered(row, reference):
+    return row["reference"] == reference and row["type"] == DELIVERED
 
 
 def mo_row(smsc, session, way, number):

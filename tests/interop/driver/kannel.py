@@ -56,18 +56,18 @@ class Kannel:
             time.sleep(0.1)
         return said
 
-    def send(self, destination, text, reference):
-        """Sends one message by HTTP, asking for every report on it; returns Kannel's own words."""
-        reports = f"{self.inbox.address}/report?reference={reference}&type=%d&id=%F"
+    def send(self, destination, text, reference=None):
+        """Sends one message by HTTP, with a reference asking for every report on it; returns Kannel's own words."""
         fields = {
             "username": KANNEL.system_id,
             "password": KANNEL.password,
             "from": KANNEL.prefix + "77",
             "to": destination,
             "text": text,
-            "dlr-mask": ALL_REPORTS,
-            "dlr-url": reports,
         }
+        if reference is not None:
+            fields["dlr-mask"] = ALL_REPORTS
+            fields["dlr-url"] = f"{self.inbox.address}/report?reference={reference}&type=%d&id=%F"
         return fetch(f"http://127.0.0.1:{self._http_port}/cgi-bin/sendsms?" + urllib.parse.urlencode(fields))
 
     def stop(self):
@@ -148,7 +148,12 @@ class Kannel:
             "log-file": '"smsbox.log"',
             "log-level": 0,
         }
-        user = {"username": KANNEL.system_id, "password": KANNEL.password}
+        user = {
+            "username": KANNEL.system_id,
+            "password": KANNEL.password,
+            "max-messages": 10,
+            "concatenation": "true",
+        }
         service = {
             "keyword": "default",
             "catch-all": "true",
@@ -199,6 +204,12 @@ class Inbox:
         with self._changed:
             self._changed.wait_for(lambda: len(self._rows[path]) >= count, timeout_s)
             return list(self._rows[path])
+
+    def wait_for(self, path, wanted, timeout_s=15):
+        """Returns the wanted rows of a path once there is one, or none when none came within the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: any(map(wanted, self._rows[path])), timeout_s)
+            return [row for row in self._rows[path] if wanted(row)]
 
     def stop(self):
         self._server.shutdown()

@@ -34,6 +34,7 @@ class Scene:
         self._tools = tools
         self._program = smppmux_program
         self._cores = cores
+        self._config_path = os.path.join(self.work_dir, "smppmux.toml")
         self._esmes = []
         accounts = {a.system_id: a.password for a in ACCOUNTS} if self.direct else dict([SERVER_ACCOUNT])
         self._listen_port, *smsc_ports = free_ports(3)
@@ -64,12 +65,14 @@ class Scene:
     def start(self):
         for smsc in self.smscs:
             smsc.start()
-        if self.direct:
-            return
-        config_path = os.path.join(self.work_dir, "smppmux.toml")
-        with open(config_path, "w", encoding="utf-8") as config:
-            config.write(smppmux_config(self._listen_port, self.smscs, self._cores))
-        self.smppmux = Smppmux(self._program, config_path, os.path.join(self.work_dir, "smppmux.log"))
+        if not self.direct:
+            with open(self._config_path, "w", encoding="utf-8") as config:
+                config.write(smppmux_config(self._listen_port, self.smscs, self._cores))
+            self.start_smppmux()
+
+    def start_smppmux(self):
+        """Starts smppmux, or starts it again, and waits until it is bound everywhere."""
+        self.smppmux = Smppmux(self._program, self._config_path, os.path.join(self.work_dir, "smppmux.log"))
         self.smppmux.wait_listening(self._listen_port)
         for smsc in self.smscs:
             rows = smsc.wait_bound(ENGINE_COUNT)

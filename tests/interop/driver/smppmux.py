@@ -1,5 +1,6 @@
 """smppmux itself as a child process: start, wait until it is bound everywhere, stop by SIGTERM."""
 
+import random
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from .report import PeerError
 
 START_TIMEOUT_S = 20
 DRAIN_TIMEOUT_S = 20
+PORTS = range(20000, 30000)
 
 
 class Smppmux:
@@ -65,12 +67,16 @@ def accepts(port):
 
 
 def free_ports(count):
-    """Ports that nobody listens on now. They stay free unless another program takes one in between."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Different ports that nobody listens on now, from below those that connections take by themselves: one that is
+    given up for a moment is still free when its owner comes back."""
+    ports = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise PeerError(f"no {count} free ports in {PORTS}")

@@ -1,5 +1,6 @@
 """One SMSC of a scene: a peer program that can be stopped and started again on its port."""
 
+import json
 import time
 
 from .peer import Peer
@@ -13,10 +14,9 @@ class Smsc:
         self.name = name
         self.uid = uid
         self.port = port
-        self._arguments = [*command, "127.0.0.1", str(port)]
+        self._arguments = [*command, "127.0.0.1", str(port), json.dumps(accounts)]
         self._environment = environment
         self._log_path = log_path
-        self._accounts = accounts
         self._counts = {"sent": 0, "received": 0}
         self.peer = None
 
@@ -24,7 +24,6 @@ class Smsc:
         self.peer = Peer(self.name, self._arguments, self._environment, self._log_path)
         if not self.peer.wait_events("listening", 1):
             raise PeerError(f"{self.name} does not listen; see {self._log_path}")
-        self.peer.ask("accounts", accounts=self._accounts)
 
     def stop_abruptly(self):
         self.peer.stop_abruptly()

@@ -1,14 +1,16 @@
 'use strict';
 
-// An SMSC made of npm's smpp. Usage: smsc_npm.js HOST PORT
+// An SMSC made of npm's smpp. Usage: smsc_npm.js HOST PORT ACCOUNTS
 //
+// ACCOUNTS is a JSON object: who may bind, and the password of each.
 // Message ids are hexadecimal; delivery receipts carry the id both in receipted_message_id and in the text; error
 // responses have no body.
 
 const smpp = require('smpp');
 const { emit, reply, serve, userDataText } = require('./lines');
 
-const [host, port] = process.argv.slice(2);
+const [host, port, accountsText] = process.argv.slice(2);
+const accounts = JSON.parse(accountsText);
 const BIND_MODES = { bind_transmitter: 'transmitter', bind_receiver: 'receiver', bind_transceiver: 'transceiver' };
 const FIRST_MESSAGE_ID = 0xa0000001;
 const RECEIPT_ESM_CLASS = 0x04;
@@ -20,7 +22,6 @@ const STATE_DELIVERED = 2;
 const sessions = new Map();
 const messages = new Map();
 const counts = { sent: 0, received: 0 };
-let accounts = {};
 let sessionCount = 0;
 
 const server = smpp.createServer((connection) => {
@@ -76,6 +77,7 @@ function onSubmit(session, pdu) {
     message_id: (FIRST_MESSAGE_ID + messages.size).toString(16).toUpperCase(),
     source: pdu.source_addr,
     destination: pdu.destination_addr,
+    user_data_header: Buffer.concat((pdu.short_message && pdu.short_message.udh) || []).toString('hex'),
     text: userDataText(pdu.short_message),
   };
   messages.set(message.message_id, message);
@@ -118,10 +120,6 @@ function sendReceipt(submitter, message) {
 }
 
 serve({
-  accounts: (command) => {
-    accounts = command.accounts;
-    reply(command, {});
-  },
   sessions: (command) => {
     const bound = [...sessions.values()].filter((s) => s.mode);
     reply(command, { sessions: bound.map((s) => ({ session: s.number, mode: s.mode })) });

@@ -1,4 +1,6 @@
-"""An SMSC made of PyPI's smpplib. Usage: smsc_smpplib.py HOST PORT
+"""An SMSC made of PyPI's smpplib. Usage: smsc_smpplib.py HOST PORT ACCOUNTS
+
+ACCOUNTS is a JSON object: who may bind, and the password of each.
 
 smpplib is a client library, so accepting and framing are done here; every PDU is parsed and built by smpplib's own
 classes. Kept as real as it is: error responses carry a body, delivery receipts have no TLVs but the text alone, and
@@ -7,6 +9,7 @@ Message ids are decimal.
 """
 
 import collections
+import json
 import selectors
 import socket
 import struct
@@ -24,6 +27,7 @@ BIND_MODES = {"bind_transmitter": "transmitter", "bind_receiver": "receiver", "b
 FIRST_MESSAGE_ID = 7_000_001
 STATE_ENROUTE = smpplib.consts.SMPP_MESSAGE_STATE_ENROUTE
 RECEIPT_ESM_CLASS = 0x04
+USER_DATA_HEADER_INDICATOR = 0x40
 # Longer than an ESME takes to note the id of a submit_sm_resp: Kannel drops a receipt whose id it has not noted.
 RECEIPT_DELAY_S = 0.2
 
@@ -53,8 +57,8 @@ class Session:
 class Smsc:
     """The listener, its sessions and the messages that it took."""
 
-    def __init__(self, host, port):
-        self.accounts = {}
+    def __init__(self, host, port, accounts):
+        self.accounts = accounts
         self.sessions = {}
         self.messages = {}
         self.due_receipts = collections.deque()
@@ -81,10 +85,6 @@ class Smsc:
                     getattr(self, "do_" + command["do"])(command)
 
     # What the driver asks for.
-
-    def do_accounts(self, command):
-        self.accounts = command["accounts"]
-        reply(command)
 
     def do_sessions(self, command):
         rows = [{"session": s.number, "mode": s.mode} for s in self.sessions.values() if s.mode]
@@ -172,11 +172,13 @@ class Smsc:
 
     def on_submit(self, session, pdu):
         message_id = str(FIRST_MESSAGE_ID + len(self.messages))
+        header, body = split_user_data(pdu)
         message = {
             "message_id": message_id,
             "source": text(pdu.source_addr),
             "destination": text(pdu.destination_addr),
-            "text": text(pdu.short_message) or "",
+            "user_data_header": header.hex(),
+            "text": text(body),
         }
         self.messages[message_id] = message
         emit(event="submit", session=session.number, **message)
@@ -250,10 +252,19 @@ class Smsc:
         emit(event="closed", session=session.number)
 
 
+def split_user_data(pdu):
+    """The information elements in front of a message, without the octet that counts them, and the message itself."""
+    octets = pdu.short_message or b""
+    if not pdu.esm_class & USER_DATA_HEADER_INDICATOR or not octets:
+        return b"", octets
+    end = 1 + octets[0]
+    return octets[1:end], octets[end:]
+
+
 def text(octets):
     """An octet string as the driver compares it; None stays None."""
     return octets.decode("latin-1") if isinstance(octets, bytes) else octets
 
 
 if __name__ == "__main__":
-    Smsc(sys.argv[1], int(sys.argv[2])).run()
+    Smsc(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])).run()
