@@ -6,18 +6,19 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use crossbeam_channel::{Sender, TrySendError};
 
-use crate::bell::Bell;
 use crate::core_index::CoreIndex;
 use crate::counters::Counters;
 use crate::lane::Lane;
 use crate::mesh::MeshCapacity;
 use crate::peer::Peer;
 use crate::refusal::{RefusalReason, Refused};
+use crate::seat::Seat;
+
+mod receive;
 
 /// One core's end of the mesh. Owned by one thread at a time: `Send`, not `Sync`.
 ///
@@ -53,32 +54,6 @@ pub enum Park {
     /// Sleep: the waker is called for the next message. Call [`Endpoint::unpark`] when awake again.
     MayPark,
 }
-
-/// What every core sees of one core.
-pub(crate) struct Seat {
-    bell: Bell,
-    occupied: AtomicBool,
-}
-
-impl Seat {
-    pub(crate) fn new() -> Self {
-        Self {
-            bell: Bell::new(),
-            occupied: AtomicBool::new(true),
-        }
-    }
-
-    /// False once its core's lanes have been closed: nothing more comes from it.
-    fn is_occupied(&self) -> bool {
-        self.occupied.load(Ordering::SeqCst)
-    }
-}
-
-/// How many messages one peer may hand over before the next one has its turn.
-const BURST_MESSAGES: usize = 16;
-
-/// Lanes that are emptied before requests: they free windows and credits, and finish what was begun.
-const URGENT: &[Lane] = &[Lane::Answer, Lane::Control];
 
 impl<M: Send> Endpoint<M> {
     pub(crate) fn new(
@@ -190,44 +165,6 @@ impl<M: Send> Endpoint<M> {
             .map_or(0, |peer| self.capacity.requests - peer.credits)
     }
 
-    /// Takes at most `budget` messages from all peers, and says how many it took.
-    ///
-    /// Peers take turns of a few messages and each call starts with another peer. Answers and control come before
-    /// requests, but a quarter of the budget is kept for requests while there are any.
-    pub fn drain(&mut self, budget: usize, mut handler: impl FnMut(CoreIndex, Lane, M)) -> usize {
-        let kept_for_requests = budget / 4;
-        let mut taken = self.drain_lanes(URGENT, budget - kept_for_requests, &mut handler);
-        taken += self.drain_lanes(&[Lane::Request], budget - taken, &mut handler);
-        if taken < budget && kept_for_requests > 0 {
-            taken += self.drain_lanes(URGENT, budget - taken, &mut handler);
-        }
-        self.first_peer = if self.first_peer + 1 < self.cores() {
-            self.first_peer + 1
-        } else {
-            0
-        };
-        taken
-    }
-
-    /// The next peer that has stopped and from which everything was received; each is named once.
-    ///
-    /// Nothing more comes from it, the [`unanswered`](Self::unanswered) requests included.
-    pub fn poll_departed(&mut self) -> Option<CoreIndex> {
-        let seats = &self.seats;
-        (0..=u16::MAX)
-            .map(CoreIndex)
-            .zip(self.peers.iter_mut())
-            .find_map(|(core, peer)| {
-                let peer = peer.as_mut()?;
-                // In this order: once the seat is free nothing can be added to the lanes.
-                let departed = !peer.departure_reported
-                    && !seats[core.as_usize()].is_occupied()
-                    && peer.inlet.is_empty();
-                peer.departure_reported |= departed;
-                departed.then_some(core)
-            })
-    }
-
     /// Wakes every core that was sent something since the last call and that sleeps or is about to. Once for each turn.
     pub fn ring_bells(&mut self) {
         while let Some(core) = self.posted.pop() {
@@ -261,78 +198,9 @@ impl<M: Send> Endpoint<M> {
         self.seat().bell.unpark();
     }
 
-    /// Messages that lie in this core's inbox on `lane`, from all peers. A gauge: senders add to it meanwhile.
-    pub fn depth(&self, lane: Lane) -> usize {
-        self.peers
-            .iter()
-            .flatten()
-            .map(|peer| peer.inlet.lane(lane).len())
-            .sum()
-    }
-
     /// What this endpoint has counted since it was made.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    fn drain_lanes(
-        &mut self,
-        lanes: &[Lane],
-        budget: usize,
-        handler: &mut impl FnMut(CoreIndex, Lane, M),
-    ) -> usize {
-        let cores = self.cores();
-        let mut taken = 0;
-        let mut more = true;
-        while more && taken < budget {
-            more = false;
-            for offset in 0..cores {
-                let from = (self.first_peer + offset) % cores;
-                for lane in lanes {
-                    let burst = BURST_MESSAGES.min(budget - taken);
-                    let got = self.take_burst(from, *lane, burst, handler);
-                    taken += got;
-                    more |= got == BURST_MESSAGES;
-                }
-            }
-        }
-        taken
-    }
-
-    fn take_burst(
-        &mut self,
-        from: usize,
-        lane: Lane,
-        burst: usize,
-        handler: &mut impl FnMut(CoreIndex, Lane, M),
-    ) -> usize {
-        let (Some(Some(peer)), Ok(index)) = (self.peers.get_mut(from), u16::try_from(from)) else {
-            return 0;
-        };
-        let mut got = 0;
-        while got < burst {
-            let Ok(message) = peer.inlet.lane(lane).try_recv() else {
-                break;
-            };
-            match lane {
-                Lane::Request => peer.owed_answers += 1,
-                Lane::Answer => peer.credits += 1,
-                Lane::Control => {}
-            }
-            self.counters.count_received(lane);
-            handler(CoreIndex(index), lane, message);
-            got += 1;
-        }
-        debug_assert!(peer.credits <= self.capacity.requests && peer.owed_answers <= self.capacity.requests);
-        got
-    }
-
-    fn anything_waiting(&self) -> bool {
-        self.peers.iter().zip(self.seats.iter()).any(|(peer, seat)| {
-            peer.as_ref().is_some_and(|peer| {
-                !peer.inlet.is_empty() || (!peer.departure_reported && !seat.is_occupied())
-            })
-        })
     }
 
     /// Counts what became of a message, and remembers whose bell to ring.
@@ -374,9 +242,7 @@ impl<M> Drop for Endpoint<M> {
     fn drop(&mut self) {
         // The lanes close before the seat is freed, and the seat is free before the peers are woken to see it.
         self.peers.clear();
-        self.seats[self.core.as_usize()]
-            .occupied
-            .store(false, Ordering::SeqCst);
+        self.seats[self.core.as_usize()].free();
         for seat in self.seats.iter() {
             seat.bell.ring();
         }

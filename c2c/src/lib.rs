@@ -29,6 +29,7 @@ mod lane;
 mod mesh;
 mod peer;
 mod refusal;
+mod seat;
 mod thread_parker;
 
 pub use core_index::CoreIndex;

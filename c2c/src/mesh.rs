@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crossbeam_channel::bounded;
 
 use crate::core_index::CoreIndex;
-use crate::endpoint::{Endpoint, Seat};
+use crate::endpoint::Endpoint;
 use crate::peer::{Inlet, Outlet, Peer};
+use crate::seat::Seat;
 
 /// How much may be under way from one core to one other. The room is allocated when the mesh is made: for each ordered
 /// pair about `2 × (requests + control) × (size of a message + 8)` octets.
