@@ -5,12 +5,14 @@ smppmux.
 """
 
 import argparse
+import functools
 import os
 import sys
 import tempfile
 
 from . import checks_messages, checks_sessions
 from .capture import Capture
+from .checks_forward import check_forward
 from .checks_kannel import check_kannel
 from .report import PeerError, Report
 from .scene import Scene, Tools
@@ -26,7 +28,12 @@ def main():
     tools = Tools(options.python, options.node, options.node_modules)
     report = Report()
     for smsc_kind in options.smsc or SMSC_KINDS:
-        play_scene(report, options, tools, smsc_kind, work_dir)
+        scene = Scene(tools, smsc_kind, work_dir, options.smppmux, options.cores)
+        play_scene(report, scene, f"SMSCs {smsc_kind}", functools.partial(play_all, options.esme))
+        if options.smppmux:
+            scene = Scene(tools, smsc_kind, work_dir, options.smppmux, options.cores, auth="forward")
+            title = f"SMSCs {smsc_kind}, binds forwarded"
+            play_scene(report, scene, title, functools.partial(play_forward, options.esme))
     print(f"\nlogs, configurations and captures: {work_dir}")
     return report.finish()
 
@@ -46,31 +53,62 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def play_scene(report, options, tools, smsc_kind, work_dir):
-    """All ESMEs in turn before two SMSCs of one kind, captured from first to last."""
-    scene = Scene(tools, smsc_kind, work_dir, options.smppmux, options.cores)
-    middle = "directly" if scene.direct else "through smppmux"
-    report.scene(f"SMSCs {smsc_kind}, {middle}")
+def play_scene(report, scene, title, play):
+    """Starts a scene, has it played, ends it, and judges the capture of all of it.
+
+    `play` returns how many PDUs were counted by a peer that the scene does not know.
+    """
+    report.scene(title)
     capture = Capture(scene.work_dir, scene.smpp_ports())
-    kannel_pdus = 0
     try:
         capture.start()
         scene.start()
-        for kind in options.esme or (*ESME_KINDS, "kannel"):
-            report.scene(f"{kind} {middle} to {smsc_kind}")
-            if kind == "kannel":
-                kannel_pdus = check_kannel(report, scene)
-            else:
-                play_esme(report, scene, kind)
-        report.scene(f"SMSCs {smsc_kind}, {middle}: the end")
-        check_end(report, scene)
+        other_pdus = play(report, scene)
+        report.scene(f"{title}: the end")
+        if not scene.direct:
+            check_end(report, scene)
         scene.stop_peers()
-        capture.check(report, scene.peer_pdu_count(kannel_pdus))
+        capture.check(report, scene.peer_pdu_count(other_pdus))
     except PeerError as failure:
         report.check("the scene", False, f"broke off: {failure}")
     finally:
         scene.kill_all()
         capture.stop()
+
+
+def check_end(report, scene):
+    """SIGTERM: smppmux unbinds from every server and exits 0."""
+    bound = {smsc: {row["session"] for row in smsc.bound_sessions()} for smsc in scene.smscs}
+    exit_code = scene.smppmux.terminate()
+    report.check("SIGTERM ends smppmux with exit code 0", exit_code == 0, f"exit code {exit_code}")
+    for smsc, sessions in bound.items():
+        unbound = {event["session"] for event in smsc.peer.wait_events("unbind", len(sessions), timeout_s=2)}
+        evidence = f"of {len(sessions)} sessions not unbound: {sorted(sessions - unbound)}"
+        report.check(f"it unbinds from {smsc.name}", sessions <= unbound, evidence)
+
+
+def play_all(esme_kinds, report, scene):
+    """All ESMEs in turn before SMSCs that smppmux binds to with an account of its own."""
+    middle = "directly" if scene.direct else "through smppmux"
+    kannel_pdus = 0
+    for kind in esme_kinds or (*ESME_KINDS, "kannel"):
+        report.scene(f"{kind} {middle} to {scene.smsc_kind}")
+        if kind == "kannel":
+            kannel_pdus = check_kannel(report, scene)
+        else:
+            play_esme(report, scene, kind)
+    scene.forget_events()
+    return kannel_pdus
+
+
+def play_forward(esme_kinds, report, scene):
+    """The scripted ESMEs before SMSCs that decide about their binds."""
+    for kind in esme_kinds or ESME_KINDS:
+        if kind != "kannel":
+            report.scene(f"{kind}'s binds forwarded to {scene.smsc_kind}")
+            report.section("forward", check_forward, report, scene, scene.start_esme(kind))
+    scene.forget_events()
+    return 0
 
 
 def play_esme(report, scene, kind):
@@ -85,18 +123,6 @@ def play_esme(report, scene, kind):
     report.section("enquire_link", checks_sessions.check_enquire_link, report, scene, esme)
     report.section("restart", checks_sessions.check_restart, report, scene, esme)
     report.section("unbind", checks_sessions.check_unbind, report, scene, esme)
-
-
-def check_end(report, scene):
-    """SIGTERM: smppmux unbinds from every server and exits 0."""
-    if scene.direct:
-        return
-    scene.forget_events()
-    exit_code = scene.smppmux.terminate()
-    report.check("SIGTERM ends smppmux with exit code 0", exit_code == 0, f"exit code {exit_code}")
-    for smsc in scene.smscs:
-        unbinds = len(smsc.peer.wait_events("unbind", 2, timeout_s=2))
-        report.check(f"it unbinds from {smsc.name} on each core", unbinds == 2, f"{unbinds} unbinds")
 
 
 if __name__ == "__main__":

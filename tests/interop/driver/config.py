@@ -23,8 +23,11 @@ KANNEL = Account("kannel", "kanpass", "55500", "^55500")
 ACCOUNTS = (PLAIN, EXPRESSION, EMPTY, KANNEL)
 
 
-def smppmux_config(listen_port, smscs, cores):
-    """The text of a configuration file: one vserver, round-robin over the SMSCs, an engine on each of `cores`."""
+def smppmux_config(listen_port, smscs, cores, auth):
+    """The text of a configuration file: one vserver, round-robin over the SMSCs, an engine on each of `cores`.
+
+    With `auth` "forward" the SMSCs know the accounts, and the file names none.
+    """
     servers = ", ".join(f'"{smsc.name}"' for smsc in smscs)
     parts = [
         "[engine]",
@@ -36,7 +39,7 @@ def smppmux_config(listen_port, smscs, cores):
         'name = "sms"',
         f'listen = ["127.0.0.1:{listen_port}"]',
         'method = "round-robin"',
-        'auth = "local"',
+        f'auth = "{auth}"',
         f"servers = [{servers}]",
     ]
     for smsc in smscs:
@@ -53,7 +56,7 @@ def smppmux_config(listen_port, smscs, cores):
             'reconnect-min = "200ms"',
             'reconnect-max = "1s"',
         ]
-    for account in ACCOUNTS:
+    for account in ACCOUNTS if auth == "local" else ():
         parts += [
             "",
             "[[client]]",

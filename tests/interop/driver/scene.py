@@ -27,7 +27,7 @@ class Tools:
 class Scene:
     """Everything that runs in one scene. `direct` leaves smppmux out: ESMEs connect to the first SMSC."""
 
-    def __init__(self, tools, smsc_kind, work_dir, smppmux_program=None, cores=None):
+    def __init__(self, tools, smsc_kind, work_dir, smppmux_program=None, cores=None, auth="local"):
         self.direct = smppmux_program is None
         self.smsc_kind = smsc_kind
         self.work_dir = tempfile.mkdtemp(prefix=f"{smsc_kind}-", dir=work_dir)
@@ -36,7 +36,10 @@ class Scene:
         self._cores = cores
         self._config_path = os.path.join(self.work_dir, "smppmux.toml")
         self._esmes = []
-        accounts = {a.system_id: a.password for a in ACCOUNTS} if self.direct else dict([SERVER_ACCOUNT])
+        self._auth = auth
+        accounts = {} if self.direct else dict([SERVER_ACCOUNT])
+        if self.direct or auth == "forward":
+            accounts.update((account.system_id, account.password) for account in ACCOUNTS)
         self._listen_port, *smsc_ports = free_ports(3)
         self.smscs = [
             Smsc(
@@ -67,14 +70,14 @@ class Scene:
             smsc.start()
         if not self.direct:
             with open(self._config_path, "w", encoding="utf-8") as config:
-                config.write(smppmux_config(self._listen_port, self.smscs, self._cores))
+                config.write(smppmux_config(self._listen_port, self.smscs, self._cores, self._auth))
             self.start_smppmux()
 
     def start_smppmux(self):
         """Starts smppmux, or starts it again, and waits until it is bound everywhere."""
         self.smppmux = Smppmux(self._program, self._config_path, os.path.join(self.work_dir, "smppmux.log"))
         self.smppmux.wait_listening(self._listen_port)
-        for smsc in self.smscs:
+        for smsc in self.smscs if self._auth == "local" else ():
             rows = smsc.wait_bound(ENGINE_COUNT)
             if len(rows) < ENGINE_COUNT:
                 raise PeerError(f"{smsc.name}: {len(rows)} of {ENGINE_COUNT} binds: {self.smppmux.log_tail()}")
