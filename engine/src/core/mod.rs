@@ -11,6 +11,7 @@ pub mod contract;
 pub mod core_message;
 pub mod directory;
 pub mod range;
+pub mod receipt_tag;
 pub mod report;
 pub mod secret;
 

@@ -53,10 +53,17 @@ pub const fn fits(id_octets: usize, signature: &[u8], octets_max: usize) -> bool
 pub fn write_tagged(out: &mut BytesMut, id: &[u8], signature: &[u8], uid: [u8; 2]) {
     out.reserve(tagged_octets(id.len(), signature));
     out.extend_from_slice(id);
-    out.extend_from_slice(b"#");
-    out.extend_from_slice(signature);
-    out.extend_from_slice(b"-");
-    out.extend_from_slice(&uid);
+    let tag = out.len();
+    out.resize(tag + tagged_octets(0, signature), 0);
+    write_tag(&mut out[tag..], signature, uid);
+}
+
+/// Writes `#<signature>-<uid>` into `place`, which has exactly the octets for it.
+pub(super) fn write_tag(place: &mut [u8], signature: &[u8], uid: [u8; 2]) {
+    place[0] = b'#';
+    place[1..=signature.len()].copy_from_slice(signature);
+    place[1 + signature.len()] = b'-';
+    place[2 + signature.len()..].copy_from_slice(&uid);
 }
 
 /// Takes a tag apart into the server's own id and its uid. The id may itself contain a `#`: the last one counts.
