@@ -316,8 +316,9 @@ mod tests {
         #[test]
         fn classification_keeps_the_meaning(text in any_text(), address in any_address()) {
             if let Ok(range) = AddressRange::parse(text.as_bytes()) {
-                let anchor = if range.kind() == RangeKind::Prefix && !text.starts_with('^') { "^" } else { "" };
-                let plain = regex::bytes::RegexBuilder::new(&format!("{anchor}{text}"))
+                let is_plain_prefix = range.kind() == RangeKind::Prefix && !text.starts_with('^');
+                let written = if is_plain_prefix { format!("^(?:{text})") } else { text };
+                let plain = regex::bytes::RegexBuilder::new(&written)
                     .unicode(false)
                     .dot_matches_new_line(true)
                     .build()

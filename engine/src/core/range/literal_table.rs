@@ -300,6 +300,39 @@ mod tests {
         }
     }
 
+    /// Goal: a search looks at as many slots with a hundred thousand entries as with a hundred, whether it finds something
+    /// or not; even digits in a row, the worst pattern for a weak hash. Method: counts slots, so that no clock is asked.
+    #[test]
+    fn searches_stay_short() {
+        for entries in [100_usize, 100_000] {
+            let mut table = LiteralTable::new(42);
+            let key = |number: usize| LiteralKey {
+                literal: PackedLiteral::pack(number.to_string().as_bytes()).expect("it can be packed"),
+                addr_ton: 1,
+                addr_npi: 1,
+                kind: LiteralKind::Prefix,
+            };
+            (0..entries)
+                .for_each(|number| assert_eq!(table.insert(key(447_900_000_000 + number), number), None));
+            let slots_seen = |number: usize| {
+                let (Ok(end) | Err(end)) = table.find(&key(number));
+                1 + table.distance(table.home(&key(number)), end)
+            };
+            let hits: usize = (0..entries)
+                .map(|number| slots_seen(447_900_000_000 + number))
+                .sum();
+            let misses: usize = (0..entries)
+                .map(|number| slots_seen(447_800_000_000 + number))
+                .sum();
+            // Three quarters full, linear probing is expected to look at 2.5 slots for a hit and 8.5 for a miss at worst.
+            assert!(
+                hits <= 3 * entries && misses <= 10 * entries,
+                "{entries}: {hits}, {misses}"
+            );
+            assert!(table.memory_octets() <= 64 * entries, "{}", table.memory_octets());
+        }
+    }
+
     /// Goal: an entry with a value of four octets takes sixteen, as the memory figures assume.
     #[test]
     fn a_slot_takes_sixteen_octets() {
