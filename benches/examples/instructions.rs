@@ -1,0 +1,28 @@
+//! Sends a number of messages through the pure core, for counting instructions:
+//!
+//! ```text
+//! valgrind --tool=callgrind --toggle-collect='*RoundTrip*submit*' target/release/examples/instructions submit 10000
+//! ```
+//!
+//! The difference between two counts, divided by the difference in messages, is the price of one message.
+
+use smppmux_benches::RoundTrip;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let way = arguments.next().unwrap_or_else(|| "submit".into());
+    let messages: u32 = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1_000);
+    let mut round_trip = RoundTrip::new();
+    let mut sum = 0_u64;
+    for _ in 0..messages {
+        sum += u64::from(if way == "deliver" {
+            round_trip.deliver()
+        } else {
+            round_trip.submit()
+        });
+    }
+    println!("{messages} messages, sum of numbers {sum}");
+}
