@@ -1,0 +1,38 @@
+//! Longer help texts.
+
+/// Below the help of `smppmux`.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  smppmux check --config smppmux.toml
+
+Exit codes:
+  0   all went well                          69  a port is taken, or the system lacks something
+  64  wrong arguments                        70  an internal error
+  65  malformed PDU                          78  wrong configuration
+  66  a file does not exist or is unreadable
+
+Every command has its own --help.";
+
+/// Below the help of `serve`.
+pub(super) const SERVE: &str = "\
+Durations have a unit: 500us, 500ms, 30s, 5min, 1h. Sizes are octets: 65536, 64KiB, 1MiB.
+A flag overrides the file's key of the same name under [engine]; --window and --connections-per-server
+override single servers too.
+
+Without --config, each --server gets the uid 01, 02 … in order and is bound with system_id and password
+\"smppmux\", and each --client may claim every address.
+
+Signals:
+  SIGTERM, SIGINT  drain: take no new requests, wait for answers that are due (--drain-timeout), unbind, exit 0;
+                   a second one ends at once, with exit code 0 only if nothing was under way
+  SIGHUP           reserved for reloading; logs a line and changes nothing
+
+Examples:
+  smppmux serve --config smppmux.toml --cores 0-3 --log-format json
+  smppmux serve --listen 0.0.0.0:2775 --server smsc1:2775 --server smsc2:2775 --client app:secret";
+
+/// Below the help of `check`.
+pub(super) const CHECK: &str = "\
+Errors are told as file:line:column: message, all of them at once, with exit code 78. Without errors there is
+one line for each server, `name: binds`, and the exit code is 0. Warnings (keys that have no effect in this
+version, CPUs that this machine does not have) go to standard error and do not change the exit code.";

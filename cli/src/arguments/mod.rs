@@ -1,0 +1,55 @@
+//! The command line: every subcommand, flag, unit and default, and the exit code of a wrong one.
+
+mod help;
+mod serve;
+
+pub use serve::{CheckArguments, EngineArguments, LogFormat, LogLevel, ServeArguments};
+
+use crate::config::value::Text;
+use crate::exit;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// SMPP load balancer and message router.
+///
+/// smppmux stands between many ESMEs (applications that send and receive short messages) and many SMSCs (message centres): to an ESME it is
+/// an SMSC, to an SMSC it is an ESME. One packet engine runs on each core.
+#[derive(Debug, Parser)]
+#[command(name = "smppmux", version, after_help = help::EXAMPLES, max_term_width = 110)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What smppmux can be told to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a configuration file and tell how many binds each server will see.
+    Check(CheckArguments),
+}
+
+impl Arguments {
+    /// Reads the process's arguments. On `--help`, `--version` and usage errors the text has been written, and the exit code comes back.
+    ///
+    /// # Errors
+    ///
+    /// The code to exit with: 0 for `--help` and `--version`, 64 for wrong arguments.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // A closed standard output is no reason to fail over a help text.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK })
+        })
+    }
+}
+
+/// Lets clap read any text value of the configuration.
+fn text<T: Text>(argument: &str) -> Result<T, String> {
+    T::parse_text(argument)
+}

@@ -1,0 +1,167 @@
+//! The enumerations of the configuration: each name in the file and what it stands for.
+
+use super::value::{choices, text_values};
+use smppmux_engine::core::settings::{
+    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, Overload, PoolMethod, ServerBind,
+};
+use smppmux_engine::core::wire::Status;
+use smppmux_flow_distributor::{RssHash, Scheme};
+
+choices!(Method:
+    "round-robin" => Self::RoundRobin,
+    "weighted-round-robin" => Self::WeightedRoundRobin,
+    "least-outstanding" => Self::LeastOutstanding,
+    "least-response-time" => Self::LeastResponseTime,
+    "hash" => Self::Hash,
+    "priority" => Self::Priority,
+);
+
+choices!(HashKey:
+    "source" => Self::Source,
+    "destination" => Self::Destination,
+    "system-id" => Self::SystemId,
+);
+
+choices!(Auth: "local" => Self::Local, "forward" => Self::Forward);
+
+choices!(Overload: "hold" => Self::Hold, "throttle" => Self::Throttle);
+
+choices!(AllServersDown: "answer" => Self::Answer, "hold" => Self::Hold, "unbind" => Self::Unbind);
+
+choices!(OnServerLoss: "fail" => Self::Fail, "retry" => Self::Retry);
+
+choices!(PoolMethod: "round-robin" => Self::RoundRobin, "least-outstanding" => Self::LeastOutstanding);
+
+choices!(EmptyRange: "all" => Self::All, "none" => Self::None, "allowed" => Self::Allowed);
+
+choices!(ServerBind:
+    "transceiver" => Self::Transceiver,
+    "transmitter" => Self::Transmitter,
+    "receiver" => Self::Receiver,
+    "both" => Self::Both,
+);
+
+/// How the engines talk to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// The best driver that works here.
+    Auto,
+    /// glommio on io_uring.
+    Glommio,
+    /// io_uring driven directly.
+    Ring,
+    /// epoll, for hosts without io_uring.
+    Epoll,
+}
+
+choices!(Io: "auto" => Self::Auto, "glommio" => Self::Glommio, "ring" => Self::Ring, "epoll" => Self::Epoll);
+
+choices!(Scheme:
+    "rss" => Self::Rss,
+    "rss-2-tuple" => Self::RssTwoTuple,
+    "least-loaded" => Self::LeastLoaded,
+    "round-robin" => Self::RoundRobin,
+    "account" => Self::Account,
+);
+
+choices!(RssHash: "ahash" => Self::Ahash, "toeplitz" => Self::Toeplitz);
+
+/// Where receipts go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipts {
+    /// To the account that submitted the message.
+    Submitter,
+    /// To whoever serves the address, like any MO.
+    Address,
+}
+
+choices!(Receipts: "submitter" => Self::Submitter, "address" => Self::Address);
+
+/// What the ids look like that clients get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageId {
+    /// `<id>#<signature>-<uid>`.
+    Tagged,
+    /// The same with a check value that only smppmux can make.
+    Signed,
+    /// An id of smppmux's own, with a stored mapping.
+    Mapped,
+}
+
+choices!(MessageId: "tagged" => Self::Tagged, "signed" => Self::Signed, "mapped" => Self::Mapped);
+
+/// How a server writes its message ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageIdFormat {
+    /// Found out from what it sends.
+    Auto,
+    /// Compared octet for octet only.
+    Opaque,
+    /// A decimal number.
+    Decimal,
+    /// A hexadecimal number.
+    Hex,
+}
+
+choices!(MessageIdFormat:
+    "auto" => Self::Auto,
+    "opaque" => Self::Opaque,
+    "decimal" => Self::Decimal,
+    "hex" => Self::Hex,
+);
+
+/// Where a queue or map is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// On disk.
+    Durable,
+    /// In memory only.
+    Memory,
+    /// Nowhere.
+    Off,
+}
+
+choices!(Store: "durable" => Self::Durable, "memory" => Self::Memory, "off" => Self::Off);
+
+/// A kind of bind that an account may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindKind {
+    /// bind_transmitter.
+    Transmitter,
+    /// bind_receiver.
+    Receiver,
+    /// bind_transceiver.
+    Transceiver,
+}
+
+choices!(BindKind:
+    "transmitter" => Self::Transmitter,
+    "receiver" => Self::Receiver,
+    "transceiver" => Self::Transceiver,
+);
+
+/// The SMPP version of our bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceVersion(
+    /// As it stands on the wire: 0x33, 0x34 or 0x50.
+    pub u8,
+);
+
+choices!(InterfaceVersion: "3.3" => Self(0x33), "3.4" => Self(0x34), "5.0" => Self(0x50));
+
+impl super::value::Text for Status {
+    const EXPECTED: &'static str = "the name of a status, such as \"ESME_RSYSERR\"";
+
+    fn parse_text(text: &str) -> Result<Self, String> {
+        Self::from_name(text).ok_or_else(|| {
+            let names = Self::ALL.iter().filter_map(|status| status.name());
+            let nearest = super::hint::nearest(text, names);
+            let suggestion = nearest
+                .map(|name| format!("; did you mean \"{name}\"?"))
+                .unwrap_or_default();
+            format!("\"{text}\" is not the name of an SMPP status{suggestion}")
+        })
+    }
+}
+
+text_values!(Status);

@@ -1,0 +1,156 @@
+//! `[[server]]`: one SMSC.
+
+use super::choices::{InterfaceVersion, MessageIdFormat};
+use super::key::Key;
+use super::section::Section;
+use super::texts::{HostPort, Uid};
+use super::value::Value;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use smppmux_engine::core::secret::Secret;
+use smppmux_engine::core::settings::ServerBind;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// The keys of `[[server]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ServerSection {
+    /// Unique name. Required.
+    pub name: Key<Option<String>>,
+    /// Two characters 0-9 and A-Z, unique; part of tagged message ids. Required.
+    pub uid: Key<Option<Uid>>,
+    /// Host and port to connect to. Required, unless `addresses` is there.
+    pub address: Key<Option<HostPort>>,
+    /// Several hosts and ports, tried in turn. Default: none.
+    pub addresses: Key<Option<Vec<HostPort>>>,
+    /// Our system_id there. Required.
+    pub system_id: Key<Option<String>>,
+    /// Our password there. Required.
+    pub password: Key<Option<Secret>>,
+    /// Our system_type there. Default: empty.
+    pub system_type: Key<String>,
+    /// SMPP version of our bind. Default: `"3.4"`.
+    pub interface_version: Key<InterfaceVersion>,
+    /// Kind of session. Default: `"transceiver"`.
+    pub bind: Key<ServerBind>,
+    /// address_range of our bind. Default: empty.
+    pub address_range: Key<String>,
+    /// addr_ton of our bind. Default: 0.
+    pub addr_ton: Key<u8>,
+    /// addr_npi of our bind. Default: 0.
+    pub addr_npi: Key<u8>,
+    /// Source address of our connections. Default: the kernel's choice.
+    pub local_address: Key<Option<IpAddr>>,
+    /// Where transmitter binds connect instead. Default: `address`.
+    pub transmitter_address: Key<Option<HostPort>>,
+    /// Where receiver binds connect instead. Default: `address`.
+    pub receiver_address: Key<Option<HostPort>>,
+    /// Where the server's own connections (outbind) are accepted. Default: nowhere.
+    pub outbind_listen: Key<Option<SocketAddr>>,
+    /// Pause after a refused system_id or password. Default: `"5min"`.
+    pub auth_retry: Key<Duration>,
+    /// Sessions on every core. Default: `connections-per-server` of `[engine]`.
+    pub connections: Key<Option<u32>>,
+    /// Sessions in all, spread over the cores. Default: none.
+    pub connections_total: Key<Option<u32>>,
+    /// Requests in flight on one session at most. Default: `window` of `[engine]`.
+    pub window: Key<Option<u32>>,
+    /// Share in the methods that weigh. Default: 1.
+    pub weight: Key<u32>,
+    /// Priority group, 0 first. Default: 0.
+    pub priority: Key<u32>,
+    /// Messages per second at most. Default: no limit.
+    pub rate: Key<Option<u32>>,
+    /// How long the server may take to answer. Default: `"10s"`.
+    pub response_timeout: Key<Duration>,
+    /// Nothing received for so long: enquire_link. Default: `"25s"`.
+    pub enquire_link_interval: Key<Duration>,
+    /// Unanswered enquire_links after which the session is closed. Default: 2.
+    pub enquire_link_misses: Key<u32>,
+    /// First pause before a reconnect; doubles. Default: `"500ms"`.
+    pub reconnect_min: Key<Duration>,
+    /// Longest pause before a reconnect. Default: `"30s"`.
+    pub reconnect_max: Key<Duration>,
+    /// How the server writes its message ids. Default: `"auto"`.
+    pub message_id_format: Key<MessageIdFormat>,
+    /// TLS towards the server. Default: false.
+    pub tls: Key<Tls>,
+    /// Name of the vserver whose clients get this server's messages. Required when several vservers list the server.
+    pub mobile_originated_vserver: Key<Option<String>>,
+}
+
+/// Whether TLS is asked for: `true`, `false`, or a table of its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls(
+    /// It is.
+    pub bool,
+);
+
+impl Value for Tls {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TlsVisitor;
+
+        impl<'de> Visitor<'de> for TlsVisitor {
+            type Value = Tls;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("true, false or a table")
+            }
+
+            fn visit_bool<E>(self, asked: bool) -> Result<Tls, E> {
+                Ok(Tls(asked))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tls, A::Error> {
+                while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Tls(true))
+            }
+        }
+
+        deserializer.deserialize_any(TlsVisitor)
+    }
+}
+
+impl Section for ServerSection {
+    const NAME: &'static str = "[[server]]";
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            name: Key::unset(),
+            uid: Key::unset(),
+            address: Key::unset(),
+            addresses: Key::unset(),
+            system_id: Key::unset(),
+            password: Key::unset(),
+            system_type: Key::by_default(String::new()),
+            interface_version: Key::by_default(InterfaceVersion(0x34)),
+            bind: Key::by_default(ServerBind::Transceiver),
+            address_range: Key::by_default(String::new()),
+            addr_ton: Key::by_default(0),
+            addr_npi: Key::by_default(0),
+            local_address: Key::unset(),
+            transmitter_address: Key::unset(),
+            receiver_address: Key::unset(),
+            outbind_listen: Key::unset(),
+            auth_retry: Key::by_default(Duration::from_secs(300)),
+            connections: Key::unset(),
+            connections_total: Key::unset(),
+            window: Key::unset(),
+            weight: Key::by_default(1),
+            priority: Key::by_default(0),
+            rate: Key::unset(),
+            response_timeout: Key::by_default(Duration::from_secs(10)),
+            enquire_link_interval: Key::by_default(Duration::from_secs(25)),
+            enquire_link_misses: Key::by_default(2),
+            reconnect_min: Key::by_default(Duration::from_millis(500)),
+            reconnect_max: Key::by_default(Duration::from_secs(30)),
+            message_id_format: Key::by_default(MessageIdFormat::Auto),
+            tls: Key::by_default(Tls(false)),
+            mobile_originated_vserver: Key::unset(),
+        }
+    }
+}

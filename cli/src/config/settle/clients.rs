@@ -1,0 +1,160 @@
+//! Each `[[client]]`: checked, and turned into what the engines take.
+
+use super::Settling;
+use super::limits::{CREDENTIAL_OCTETS_MAX, WINDOW_MAX};
+use super::names::Names;
+use crate::config::choices::BindKind;
+use crate::config::client::ClientSection;
+use crate::config::section::Item;
+use smppmux_engine::core::secret::Secret;
+use smppmux_engine::core::settings::{Auth, BindKinds, ClientSettings, VserverIndex, VserverSettings};
+
+/// Octets of system_id and password by the specification, without their NUL (SMPP v3.4 section 5.2.1 and 5.2.2).
+const STRICT_SYSTEM_ID_OCTETS: usize = 15;
+const STRICT_PASSWORD_OCTETS: usize = 8;
+
+/// Address ranges of one account at most.
+const ADDRESS_RANGES_MAX: usize = 10_000;
+
+impl<'c> Settling<'c> {
+    /// All accounts, in the file's order.
+    pub(super) fn clients(&mut self, names: &Names<'c>, vservers: &[VserverSettings]) -> Vec<ClientSettings> {
+        let items = &self.configuration.clients;
+        items
+            .iter()
+            .map(|item| self.client(names, vservers, item))
+            .collect()
+    }
+
+    fn client(
+        &mut self,
+        names: &Names<'c>,
+        vservers: &[VserverSettings],
+        item: &'c Item<ClientSection>,
+    ) -> ClientSettings {
+        let section = &item.section;
+        let system_id = item.require("system-id", section.system_id.value.as_ref(), &mut self.problems);
+        let allowed_vservers = match &section.vservers.value {
+            Some(list) => names.vservers(self, list),
+            None => Vec::new(),
+        };
+        self.check_password(vservers, &allowed_vservers, item);
+        self.check_client_values(section);
+        ClientSettings {
+            system_id: system_id.cloned().unwrap_or_default(),
+            password: section.password.value.clone().unwrap_or_else(|| Secret::new("")),
+            vservers: allowed_vservers,
+            binds: bind_kinds(&section.bind.value),
+            address_ranges: section
+                .address_ranges
+                .value
+                .iter()
+                .map(|range| range.value.clone())
+                .collect(),
+            allow: section
+                .allow
+                .value
+                .iter()
+                .map(|network| (network.address, network.prefix_bits))
+                .collect(),
+            max_binds: section.max_binds.value,
+            window: section.window.value,
+            servers: section
+                .servers
+                .value
+                .as_ref()
+                .map(|list| names.servers(self, list))
+                .unwrap_or_default(),
+        }
+    }
+
+    fn check_password(
+        &mut self,
+        vservers: &[VserverSettings],
+        allowed: &[VserverIndex],
+        item: &Item<ClientSection>,
+    ) {
+        let section = &item.section;
+        let is_checked_here = (0_u16..).zip(vservers).any(|(index, vserver)| {
+            vserver.auth == Auth::Local && (allowed.is_empty() || allowed.contains(&VserverIndex(index)))
+        });
+        if is_checked_here && section.password_hash.is_set() && !section.password.is_set() {
+            self.problem_with_hint(
+                section.password_hash.origin(),
+                "`password-hash` has no effect in this version, so nobody could bind with this account",
+                "give the `password` itself",
+            );
+        } else if is_checked_here {
+            item.require("password", section.password.value.as_ref(), &mut self.problems);
+        }
+        let strict = self.configuration.engine.section.strict_lengths.value;
+        let limit = |strict_limit| {
+            if strict {
+                strict_limit
+            } else {
+                CREDENTIAL_OCTETS_MAX
+            }
+        };
+        if let Some(system_id) = &section.system_id.value {
+            self.field_text(
+                "system-id",
+                &section.system_id,
+                system_id,
+                limit(STRICT_SYSTEM_ID_OCTETS),
+            );
+        }
+        if let Some(password) = &section.password.value {
+            let password = String::from_utf8_lossy(password.reveal());
+            self.field_text(
+                "password",
+                &section.password,
+                &password,
+                limit(STRICT_PASSWORD_OCTETS),
+            );
+        }
+    }
+
+    fn check_client_values(&mut self, section: &ClientSection) {
+        self.optional_number("max-binds", &section.max_binds, &(1..=u32::MAX));
+        self.number("window", &section.window, &(1..=WINDOW_MAX));
+        self.optional_number("rate", &section.rate, &(1..=u32::MAX));
+        self.optional_number("burst", &section.burst, &(1..=u32::MAX));
+        if section.burst.is_set() && !section.rate.is_set() {
+            self.problem(
+                section.burst.origin(),
+                "`burst` needs `rate`: it says how far the rate may be exceeded",
+            );
+        }
+        if section.bind.value.is_empty() {
+            self.problem(
+                section.bind.origin(),
+                "`bind` is empty: the account could never bind",
+            );
+        }
+        if section.vservers.value.as_ref().is_some_and(Vec::is_empty) {
+            self.problem(
+                section.vservers.origin(),
+                "`vservers` is empty: the account could bind nowhere",
+            );
+        }
+        if section.servers.value.as_ref().is_some_and(Vec::is_empty) {
+            self.problem(
+                section.servers.origin(),
+                "`servers` is empty: the account could send nothing",
+            );
+        }
+        let ranges = section.address_ranges.value.len();
+        if ranges > ADDRESS_RANGES_MAX {
+            let message = format!("{ranges} address ranges are more than {ADDRESS_RANGES_MAX}");
+            self.problem(section.address_ranges.origin(), message);
+        }
+    }
+}
+
+fn bind_kinds(kinds: &[BindKind]) -> BindKinds {
+    BindKinds {
+        transmitter: kinds.contains(&BindKind::Transmitter),
+        receiver: kinds.contains(&BindKind::Receiver),
+        transceiver: kinds.contains(&BindKind::Transceiver),
+    }
+}

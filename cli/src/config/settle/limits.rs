@@ -1,0 +1,118 @@
+//! Ranges of single values, and how they are told.
+
+use super::Settling;
+use crate::config::key::Key;
+use crate::config::texts::Octets;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Requests in flight on one session at most.
+pub(super) const WINDOW_MAX: u32 = 65_535;
+
+/// Sessions towards one server at most, per core or in all.
+pub(super) const CONNECTIONS_MAX: u32 = 1000;
+
+/// Octets of a system_id or password that the wire formats of peers are known to carry at most.
+pub(super) const CREDENTIAL_OCTETS_MAX: usize = 63;
+
+/// Longest time of any timer.
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Shortest time of any timer.
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl Settling<'_> {
+    /// Reports a number outside its range.
+    pub(super) fn number<T: PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        key: &Key<T>,
+        range: &RangeInclusive<T>,
+    ) {
+        self.number_value(name, key, &key.value, range);
+    }
+
+    /// The same for a key without a default.
+    pub(super) fn optional_number<T: PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        key: &Key<Option<T>>,
+        range: &RangeInclusive<T>,
+    ) {
+        if let Some(value) = &key.value {
+            self.number_value(name, key, value, range);
+        }
+    }
+
+    fn number_value<K, T: PartialOrd + Display>(
+        &mut self,
+        name: &str,
+        key: &Key<K>,
+        value: &T,
+        range: &RangeInclusive<T>,
+    ) {
+        if !range.contains(value) {
+            let message = format!(
+                "`{name}` is {value}; it must be from {} to {}",
+                range.start(),
+                range.end()
+            );
+            self.problem(key.origin(), message);
+        }
+    }
+
+    /// Reports a number of octets outside its range.
+    pub(super) fn octets(&mut self, name: &str, key: &Key<Octets>, range: &RangeInclusive<u64>) {
+        self.number_value(name, key, &key.value.0, range);
+    }
+
+    /// Reports a time outside its range.
+    pub(super) fn period(&mut self, name: &str, key: &Key<Duration>, range: &RangeInclusive<Duration>) {
+        if !range.contains(&key.value) {
+            let message = format!(
+                "`{name}` is {}; it must be from {} to {}",
+                shown(key.value),
+                shown(*range.start()),
+                shown(*range.end())
+            );
+            self.problem(key.origin(), message);
+        }
+    }
+
+    /// Reports text that is too long for its field or holds what SMPP cannot carry in it.
+    pub(super) fn field_text<K>(&mut self, name: &str, key: &Key<K>, text: &str, octets_max: usize) {
+        if text.len() > octets_max {
+            let message = format!("`{name}` has {} octets; {octets_max} fit", text.len());
+            self.problem(key.origin(), message);
+        }
+        if text.contains('\0') {
+            self.problem(
+                key.origin(),
+                format!("`{name}` holds a NUL, which ends a text in SMPP"),
+            );
+        }
+    }
+}
+
+/// A duration in the largest unit that leaves it whole, as it is written in the file.
+pub(super) fn shown(duration: Duration) -> String {
+    let nanoseconds = duration.as_nanos();
+    for (size, unit) in [
+        (86_400_000_000_000_u128, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "min"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ] {
+        if nanoseconds >= size && nanoseconds.is_multiple_of(size) {
+            return format!("{}{unit}", nanoseconds / size);
+        }
+    }
+    if nanoseconds == 0 {
+        "0s".into()
+    } else {
+        format!("{nanoseconds}ns")
+    }
+}

@@ -1,0 +1,132 @@
+//! Checks a whole configuration and makes the engines' settings of it.
+//!
+//! Invariant: there are settings if and only if there is no problem; then names are unique, every index points at something, and
+//! every limit fits its neighbours.
+
+mod clients;
+mod engine;
+mod limits;
+mod names;
+mod no_effect;
+mod relations;
+mod servers;
+mod vservers;
+
+pub use engine::ProcessSettings;
+
+use super::Configuration;
+use super::key::{Key, Origin};
+use super::problem::Problem;
+use names::Names;
+use smppmux_engine::core::settings::{Connections, ServerBind, ServerSettings, Settings};
+use std::sync::Arc;
+
+/// A configuration that is ready to run.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// What the packet engines take.
+    pub settings: Arc<Settings>,
+    /// What the process around them takes.
+    pub process: ProcessSettings,
+}
+
+impl Effective {
+    /// How many sessions a server will see: `(in all, how they come about)`.
+    pub fn binds(&self, server: &ServerSettings) -> (u64, String) {
+        let cores = self.process.cpus.len() as u64;
+        let kinds = if server.bind == ServerBind::Both { 2 } else { 1 };
+        let each = if kinds == 2 {
+            ", a transmitter and a receiver each"
+        } else {
+            ""
+        };
+        match server.connections {
+            Connections::PerCore(connections) => {
+                let cores_word = if cores == 1 { "core" } else { "cores" };
+                (
+                    u64::from(connections) * cores * kinds,
+                    format!("{connections} on each of {cores} {cores_word}{each}"),
+                )
+            }
+            Connections::Total(connections) => (
+                u64::from(connections) * kinds,
+                format!("{connections} spread over the cores{each}"),
+            ),
+        }
+    }
+}
+
+/// What came of a configuration.
+#[derive(Debug)]
+pub struct Settled {
+    /// The settings, unless something is wrong.
+    pub effective: Option<Effective>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// What is right but will not do what it says, or hardly what was meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// Checks everything and makes the settings. `problems` are those of reading, `available_cpus` the CPUs that this process may use.
+pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_cpus: &[u16]) -> Settled {
+    let mut settling = Settling {
+        configuration,
+        problems,
+        warnings: Vec::new(),
+    };
+    let names = Names::collect(&mut settling);
+    let process = settling.process_settings(available_cpus);
+    let engine = settling.engine_settings();
+    let vservers = settling.vservers(&names);
+    let servers = settling.servers(&names, &vservers);
+    let clients = settling.clients(&names, &vservers);
+    settling.check_relations(&vservers, &servers);
+    settling.warn_of_no_effect();
+    let Settling {
+        problems, warnings, ..
+    } = settling;
+    let effective = problems.is_empty().then(|| Effective {
+        settings: Arc::new(Settings {
+            engine,
+            vservers,
+            servers,
+            clients,
+        }),
+        process,
+    });
+    Settled {
+        effective,
+        problems,
+        warnings,
+    }
+}
+
+/// The state of one check.
+struct Settling<'c> {
+    configuration: &'c Configuration,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Settling<'_> {
+    fn problem(&mut self, at: &Origin, message: impl Into<String>) {
+        self.problems.push(Problem::new(at, message));
+    }
+
+    fn problem_with_hint(&mut self, at: &Origin, message: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem::new(at, message).hint(hint));
+    }
+
+    fn warn(&mut self, at: &Origin, message: impl Into<String>) {
+        self.warnings.push(Problem::new(at, message));
+    }
+}
+
+/// The key to blame when two do not fit: the first, unless only the second was set.
+fn blame<'k, T, U>(first: &'k Key<T>, second: &'k Key<U>) -> &'k Origin {
+    if first.is_set() || !second.is_set() {
+        first.origin()
+    } else {
+        second.origin()
+    }
+}

@@ -1,0 +1,159 @@
+//! Which name stands for which index, and names that are given twice.
+
+use super::Settling;
+use crate::config::hint;
+use crate::config::key::Key;
+use crate::config::problem::Problem;
+use crate::config::texts::Uid;
+use smppmux_engine::core::settings::{ServerIndex, VserverIndex};
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Vservers at most.
+const VSERVERS_MAX: usize = 1000;
+
+/// Servers at most: as many as there are uids.
+const SERVERS_MAX: usize = 36 * 36;
+
+/// All names that other sections refer to.
+pub(super) struct Names<'c> {
+    vservers: HashMap<&'c str, usize>,
+    servers: HashMap<&'c str, usize>,
+}
+
+impl<'c> Names<'c> {
+    /// Collects the names; the second use of one is a problem, and so are too many.
+    pub(super) fn collect(settling: &mut Settling<'c>) -> Self {
+        let configuration = settling.configuration;
+        let vserver_names = configuration.vservers.iter().map(|item| &item.section.name);
+        let server_names = configuration.servers.iter().map(|item| &item.section.name);
+        let names = Self {
+            vservers: settling.unique_names("vserver name", vserver_names),
+            servers: settling.unique_names("server name", server_names),
+        };
+        settling.unique_names(
+            "system-id",
+            configuration.clients.iter().map(|item| &item.section.system_id),
+        );
+        let uids = configuration.servers.iter().map(|item| &item.section.uid);
+        settling.unique("uid", uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key))));
+        let listens = configuration
+            .vservers
+            .iter()
+            .filter_map(|item| item.section.listen.value.as_ref());
+        let listens = listens.flatten().filter(|key| key.value.port() != 0);
+        settling.unique("listen address", listens.map(|key| (key.value, key)));
+        if let Some(surplus) = configuration.vservers.get(VSERVERS_MAX) {
+            settling.problem(
+                &surplus.at(),
+                format!("there are more than {VSERVERS_MAX} vservers"),
+            );
+        }
+        if let Some(surplus) = configuration.servers.get(SERVERS_MAX) {
+            settling.problem(
+                &surplus.at(),
+                format!("there are more than {SERVERS_MAX} servers"),
+            );
+        }
+        names
+    }
+
+    /// The vservers that a list names; `None` in the list's place means all, and so does an unknown name's absence.
+    pub(super) fn vservers(&self, settling: &mut Settling<'c>, list: &[Key<String>]) -> Vec<VserverIndex> {
+        let indices = resolve(settling, "vserver", &self.vservers, list);
+        indices
+            .into_iter()
+            .filter_map(|index| u16::try_from(index).ok())
+            .map(VserverIndex)
+            .collect()
+    }
+
+    /// The servers that a list names.
+    pub(super) fn servers(&self, settling: &mut Settling<'c>, list: &[Key<String>]) -> Vec<ServerIndex> {
+        let indices = resolve(settling, "server", &self.servers, list);
+        indices
+            .into_iter()
+            .filter_map(|index| u16::try_from(index).ok())
+            .map(ServerIndex)
+            .collect()
+    }
+
+    /// Every server, in the file's order.
+    pub(super) fn all_servers(settling: &Settling<'c>) -> Vec<ServerIndex> {
+        let count = u16::try_from(settling.configuration.servers.len()).unwrap_or(u16::MAX);
+        (0..count).map(ServerIndex).collect()
+    }
+}
+
+fn resolve<'c>(
+    settling: &mut Settling<'c>,
+    what: &str,
+    names: &HashMap<&'c str, usize>,
+    list: &[Key<String>],
+) -> Vec<usize> {
+    let mut indices = Vec::new();
+    for key in list {
+        match names.get(key.value.as_str()) {
+            Some(index) if indices.contains(index) => {
+                settling.problem(key.origin(), format!("{what} \"{}\" is listed twice", key.value));
+            }
+            Some(index) => indices.push(*index),
+            None => {
+                let message = format!("there is no {what} \"{}\"", key.value);
+                match hint::nearest(&key.value, names.keys().copied()) {
+                    Some(nearest) => {
+                        settling.problem_with_hint(
+                            key.origin(),
+                            message,
+                            format!("did you mean \"{nearest}\"?"),
+                        );
+                    }
+                    None => settling.problem(key.origin(), message),
+                }
+            }
+        }
+    }
+    indices
+}
+
+impl<'c> Settling<'c> {
+    fn unique_names(
+        &mut self,
+        what: &str,
+        keys: impl Iterator<Item = &'c Key<Option<String>>> + Clone,
+    ) -> HashMap<&'c str, usize> {
+        for key in keys.clone().filter(|key| key.value.as_deref() == Some("")) {
+            self.problem(key.origin(), format!("the {what} is empty"));
+        }
+        self.unique(
+            what,
+            keys.clone()
+                .filter_map(|key| key.value.as_deref().map(|name| (name, key))),
+        );
+        let mut indices = HashMap::new();
+        for (index, key) in keys.enumerate() {
+            if let Some(name) = key.value.as_deref() {
+                indices.entry(name).or_insert(index);
+            }
+        }
+        indices
+    }
+
+    /// Reports each value that has come before, at its second place.
+    fn unique<T: Hash + Eq + std::fmt::Display, K: 'c>(
+        &mut self,
+        what: &str,
+        values: impl Iterator<Item = (T, &'c Key<K>)>,
+    ) {
+        let mut seen: HashMap<T, &Key<K>> = HashMap::new();
+        for (value, key) in values {
+            if let Some(first) = seen.get(&value) {
+                let message = format!("the {what} \"{value}\" is used twice");
+                self.problems
+                    .push(Problem::new(key.origin(), message).first_at(first.origin()));
+            } else {
+                seen.insert(value, key);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Keys whose features come with later versions: one warning for each, so that nobody relies on what does not happen.
+
+use super::Settling;
+use crate::config::choices::{Io, MessageId, MessageIdFormat, Receipts};
+use crate::config::client::ClientSection;
+use crate::config::key::{Key, Origin};
+use crate::config::section::{Item, Section};
+use crate::config::server::ServerSection;
+use crate::config::vserver::VserverSection;
+use smppmux_flow_distributor::Scheme;
+
+impl Settling<'_> {
+    /// Warns once of each key that is set and does nothing.
+    pub(super) fn warn_of_no_effect(&mut self) {
+        let configuration = self.configuration;
+        self.warn_of_section(
+            &configuration.queue,
+            "MO that nobody can take is answered ESME_RX_T_APPN",
+        );
+        self.warn_of_section(&configuration.receipts, "receipts are routed by address");
+        self.warn_of_section(&configuration.admin, "there is no admin interface");
+        if let Some(route) = &configuration.first_route {
+            self.warn(
+                route,
+                "[[route]] has no effect in this version: no rule is applied",
+            );
+        }
+        let io = &configuration.engine.section.io;
+        if matches!(io.value, Io::Ring | Io::Epoll) {
+            self.no_effect(io, "io", "the glommio driver is used");
+        }
+        let distribution = &configuration.engine.section.distribution;
+        if distribution.value == Scheme::Account {
+            self.no_effect(
+                distribution,
+                "distribution = \"account\"",
+                "connections stay on the core that accepted them",
+            );
+        }
+        for item in &configuration.vservers {
+            self.warn_of_vserver_keys(&item.section);
+        }
+        for item in &configuration.servers {
+            self.warn_of_server_keys(&item.section);
+        }
+        self.warn_of_client_keys();
+    }
+
+    fn warn_of_section<S: Section>(&mut self, item: &Item<S>, instead: &str) {
+        if item.is_given() {
+            self.warn(
+                &item.at(),
+                format!("{} has no effect in this version: {instead}", S::NAME),
+            );
+        }
+    }
+
+    fn warn_of_vserver_keys(&mut self, section: &VserverSection) {
+        if section.receipts.value == Receipts::Submitter && section.receipts.is_set() {
+            self.no_effect(&section.receipts, "receipts", "receipts are routed by address");
+        }
+        self.no_effect_if_set(
+            &section.receipt_hold,
+            "receipt-hold",
+            "receipts are routed at once",
+        );
+        if section.message_id.value != MessageId::Tagged {
+            self.no_effect(&section.message_id, "message-id", "ids are tagged");
+        }
+        self.no_effect_if_set(
+            &section.concat_timeout,
+            "concat-timeout",
+            "segments are not kept together",
+        );
+        self.no_effect_if_set(
+            &section.proxy_protocol,
+            "proxy-protocol",
+            "the header is not understood",
+        );
+    }
+
+    fn warn_of_server_keys(&mut self, section: &ServerSection) {
+        self.no_effect_if_set(&section.rate, "rate", "only `window` bounds the traffic");
+        self.no_effect_if_set(
+            &section.outbind_listen,
+            "outbind-listen",
+            "outbinds are not accepted",
+        );
+        if section.message_id_format.value != MessageIdFormat::Auto {
+            self.no_effect(
+                &section.message_id_format,
+                "message-id-format",
+                "ids are compared octet for octet",
+            );
+        }
+        if section.tls.value.0 {
+            self.no_effect(&section.tls, "tls", "this connection is NOT encrypted");
+        }
+    }
+
+    /// There may be very many clients, so each key is told once, at its first place.
+    fn warn_of_client_keys(&mut self) {
+        let clients = &self.configuration.clients;
+        let first = |origin_if_set: fn(&ClientSection) -> Option<&Origin>| {
+            clients.iter().find_map(|item| origin_if_set(&item.section))
+        };
+        let rate = first(|section| section.rate.is_set().then(|| section.rate.origin()));
+        let burst = first(|section| section.burst.is_set().then(|| section.burst.origin()));
+        let hash = first(|section| {
+            section
+                .password_hash
+                .is_set()
+                .then(|| section.password_hash.origin())
+        });
+        for (origin, key, instead) in [
+            (rate, "rate", "only `window` bounds the traffic"),
+            (burst, "burst", "only `window` bounds the traffic"),
+            (hash, "password-hash", "only `password` is compared"),
+        ] {
+            if let Some(origin) = origin {
+                self.warn(
+                    origin,
+                    format!("a client's `{key}` has no effect in this version: {instead}"),
+                );
+            }
+        }
+    }
+
+    fn no_effect_if_set<T>(&mut self, key: &Key<T>, name: &str, instead: &str) {
+        if key.is_set() {
+            self.no_effect(key, name, instead);
+        }
+    }
+
+    fn no_effect<T>(&mut self, key: &Key<T>, name: &str, instead: &str) {
+        self.warn(
+            key.origin(),
+            format!("`{name}` has no effect in this version: {instead}"),
+        );
+    }
+}

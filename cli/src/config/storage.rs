@@ -1,0 +1,97 @@
+//! `[queue]`, `[receipts]` and `[admin]`: sections whose features come with later versions. Their keys are read and checked, so that a file
+//! written for a later version is known to be good, and a warning says that they have no effect yet.
+
+use super::choices::Store;
+use super::key::Key;
+use super::section::Section;
+use super::texts::Octets;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Three days: as long as SMSCs commonly keep a message.
+const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// The keys of `[queue]`: MO that nobody can take now.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct QueueSection {
+    /// Where it is kept. Default: `"durable"`.
+    pub store: Key<Store>,
+    /// File of the durable store. Default: `"smppmux.redb"`.
+    pub path: Key<String>,
+    /// Messages at most. Default: 1000000.
+    pub max_count: Key<u64>,
+    /// Octets at most. Default: `"1GiB"`.
+    pub max_bytes: Key<Octets>,
+    /// How long a message is kept. Default: `"3d"`.
+    pub max_age: Key<Duration>,
+}
+
+impl Section for QueueSection {
+    const NAME: &'static str = "[queue]";
+}
+
+impl Default for QueueSection {
+    fn default() -> Self {
+        Self {
+            store: Key::by_default(Store::Durable),
+            path: Key::by_default("smppmux.redb".into()),
+            max_count: Key::by_default(1_000_000),
+            max_bytes: Key::by_default(Octets(1 << 30)),
+            max_age: Key::by_default(THREE_DAYS),
+        }
+    }
+}
+
+/// The keys of `[receipts]`: which account waits for which receipt.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReceiptsSection {
+    /// Entries at most. Default: 1000000.
+    pub max_count: Key<u64>,
+    /// How long an entry is kept. Default: `"3d"`.
+    pub max_age: Key<Duration>,
+    /// Where they are kept. Default: `"durable"`.
+    pub store: Key<Store>,
+}
+
+impl Section for ReceiptsSection {
+    const NAME: &'static str = "[receipts]";
+}
+
+impl Default for ReceiptsSection {
+    fn default() -> Self {
+        Self {
+            max_count: Key::by_default(1_000_000),
+            max_age: Key::by_default(THREE_DAYS),
+            store: Key::by_default(Store::Durable),
+        }
+    }
+}
+
+/// The keys of `[admin]`: metrics, health and control.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AdminSection {
+    /// Address of the HTTP interface. Default: none.
+    pub listen: Key<Option<SocketAddr>>,
+    /// Path of the control socket. Default: none.
+    pub socket: Key<Option<String>>,
+    /// File that holds the token for the HTTP interface. Default: none.
+    pub token_file: Key<Option<String>>,
+}
+
+impl Section for AdminSection {
+    const NAME: &'static str = "[admin]";
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self {
+            listen: Key::unset(),
+            socket: Key::unset(),
+            token_file: Key::unset(),
+        }
+    }
+}

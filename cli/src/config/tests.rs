@@ -1,0 +1,190 @@
+//! Wrong files and what is said about them, with the exact place.
+
+use super::problem::Source;
+use super::{Configuration, Settled, settle};
+use smppmux_engine::core::settings::{Connections, VserverIndex};
+
+/// A file that is right: the lines that every case adds to or replaces.
+const VSERVER: &str = "[[vserver]]\nname = \"sms\"\nlisten = [\"127.0.0.1:2775\"]\n";
+const SERVER: &str =
+    "[[server]]\nname = \"a\"\nuid = \"0A\"\naddress = \"h:1\"\nsystem-id = \"mux\"\npassword = \"x\"\n";
+const CLIENT: &str = "[[client]]\nsystem-id = \"esme1\"\npassword = \"x\"\n";
+
+fn settled(text: &str) -> Result<Settled, Vec<super::problem::Problem>> {
+    Configuration::parse(text).map(|(configuration, problems)| settle(&configuration, problems, &[0, 1]))
+}
+
+/// `line:column: message` of each problem, in order.
+fn complaints(text: &str) -> Vec<String> {
+    let source = Source {
+        name: "f".into(),
+        text: text.into(),
+    };
+    let problems = settled(text).map_or_else(|problems| problems, |settled| settled.problems);
+    let all = source.describe_all(&problems);
+    all.lines()
+        .filter_map(|line| line.strip_prefix("f:").map(str::to_owned))
+        .collect()
+}
+
+fn good() -> String {
+    format!("{VSERVER}{SERVER}{CLIENT}")
+}
+
+/// Goal: a small file is enough; everything else has a default.
+#[test]
+fn defaults_are_enough() {
+    let settled = settled(&good()).expect("this is TOML");
+    assert_eq!((settled.problems, settled.warnings), (vec![], vec![]));
+    let effective = settled.effective.expect("there is no problem");
+    let server = &effective.settings.servers[0];
+    assert_eq!(server.connections, Connections::PerCore(1));
+    assert_eq!(server.mobile_originated_vserver, Some(VserverIndex(0)));
+    assert_eq!(effective.settings.vservers[0].servers.len(), 1);
+    assert_eq!(effective.process.cpus, [0, 1]);
+}
+
+/// Lines behind a right file, from line 13 on, and what is said of them.
+const MISTAKES: &[(&str, &[&str])] = &[
+    ("widnow = 10", &["13:1: unknown key `widnow` in [[client]]"]),
+    (
+        "window = \"10\"",
+        &["13:10: `window`: found text \"10\", expected a whole number from 0 to 4294967295"],
+    ),
+    (
+        "window = 0",
+        &["13:10: `window` is 0; it must be from 1 to 65535"],
+    ),
+    (
+        "window = ",
+        &["13:10: string values must be quoted, expected literal string"],
+    ),
+    ("password = \"y\"", &["13:1: duplicate key"]),
+    (
+        "window = 1\nallow = [\"10.0.0.0/8\", \"10/8\"]\nbind = [\"both\"]",
+        &[
+            "14:24: `allow`: \"10/8\" is not a network like \"10.0.0.0/8\"",
+            "15:9: `bind`: \"both\" is not one of transmitter, receiver, transceiver",
+        ],
+    ),
+    ("servers = [\"a\", \"b\"]", &["13:17: there is no server \"b\""]),
+    (
+        "servers = [\"a\", \"a\"]",
+        &["13:17: server \"a\" is listed twice"],
+    ),
+    ("vservers = [\"smss\"]", &["13:13: there is no vserver \"smss\""]),
+    (
+        "burst = 5",
+        &["13:9: `burst` needs `rate`: it says how far the rate may be exceeded"],
+    ),
+    (
+        "[[client]]\nsystem-id = \"esme1\"\npassword = \"y\"",
+        &["14:13: the system-id \"esme1\" is used twice"],
+    ),
+    (
+        "[[client]]\nsystem-id = \"e2\"",
+        &["13:1: [[client]] has no `password`"],
+    ),
+    (
+        "[[vserver]]\nname = \"sms\"\nlisten = [\"127.0.0.1:2775\"]\nservers = []",
+        &[
+            "14:8: the vserver name \"sms\" is used twice",
+            "15:11: the listen address \"127.0.0.1:2775\" is used twice",
+            "16:11: this vserver has no server behind it",
+        ],
+    ),
+    (
+        "[[vserver]]\nname = \"b\"\nlisten = [\"127.0.0.1:2776\"]",
+        &["4:1: 2 vservers list the server \"a\", so it must say whose clients get its messages"],
+    ),
+    (
+        "[engine]\nrss-bits = 8",
+        &["14:12: `rss-bits` is 8; it must be from 1 to 7"],
+    ),
+    (
+        "[engine]\nmax-pdu = 1000000",
+        &[
+            "14:11: `output-buffer` (1048576) must be at least twice `max-pdu` (1000000), so that a large PDU does not fill it alone",
+        ],
+    ),
+    (
+        "[engine]\npins = [\"listener:x=0\", \"10.0.0.0/8=7\"]",
+        &[
+            "14:9: there is no vserver \"x\"",
+            "14:25: the pin names engine 7, but they are numbered 0 to 1",
+        ],
+    ),
+    ("[[engine]]", &["13:1: this must be a table, not array"]),
+    ("[server.x]", &["13:9: unknown key `x` in [[server]]"]),
+    ("[quue]", &["13:2: unknown section `quue`"]),
+];
+
+/// Goal: each kind of mistake is told at its place.
+#[test]
+fn mistakes_are_told_at_their_place() {
+    for (added, expected) in MISTAKES {
+        assert_eq!(complaints(&format!("{}{added}\n", good())), *expected, "{added}");
+    }
+}
+
+/// Goal: the relations of limits are checked, and the key that somebody set is blamed.
+#[test]
+fn relations_of_limits_are_checked() {
+    for (vserver, server, expected) in [
+        (
+            "hold-time = \"10s\"\n",
+            "",
+            "4:13: `hold-time` (10s) must be shorter than the vserver's `response-timeout` (10s)",
+        ),
+        (
+            "",
+            "response-timeout = \"1s\"\n",
+            "10:20: the vserver's `hold-time` (2s) must be shorter than the `response-timeout` (1s) of the servers behind it",
+        ),
+        (
+            "",
+            "reconnect-min = \"1min\"\n",
+            "10:17: `reconnect-min` (1min) is longer than `reconnect-max` (30s)",
+        ),
+        (
+            "",
+            "connections-total = 1\nconnections = 2\n",
+            "11:15: `connections` (per core) and `connections-total` (on all cores) exclude each other",
+        ),
+        (
+            "",
+            "addresses = [\"h:2\"]\n",
+            "10:13: `address` and `addresses` exclude each other",
+        ),
+        (
+            "message-id = \"signed\"\n",
+            "",
+            "4:14: `message-id = \"signed\"` needs a `message-id-key`",
+        ),
+        (
+            "timeout-status = \"ESME_ROK\"\n",
+            "",
+            "4:18: `timeout-status` must be an error: ESME_ROK would tell the client that its message was taken",
+        ),
+    ] {
+        let text = format!("{VSERVER}{vserver}{SERVER}{server}{CLIENT}");
+        assert_eq!(complaints(&text), [expected], "{text}");
+    }
+}
+
+/// Goal: keys without effect are warned of once each, and are no error.
+#[test]
+fn keys_without_effect_are_warned_of() {
+    let text = format!(
+        "{VSERVER}{SERVER}rate = 5\n{CLIENT}rate = 5\n[[client]]\nsystem-id = \"b\"\npassword = \"x\"\nrate = 1\n\
+         [queue]\nstore = \"durable\"\n[[route]]\nany = 1\n[[route]]\nany = 2\n"
+    );
+    let settled = settled(&text).expect("this is TOML");
+    assert!(settled.effective.is_some());
+    let warned: Vec<&str> = settled
+        .warnings
+        .iter()
+        .filter_map(|warning| warning.message.split(" has no effect").next())
+        .collect();
+    assert_eq!(warned, ["[queue]", "[[route]]", "`rate`", "a client's `rate`"]);
+}

@@ -1,0 +1,113 @@
+//! `[[vserver]]`: a listening virtual server.
+
+use super::choices::{MessageId, Receipts};
+use super::key::Key;
+use super::section::Section;
+use super::texts::Network;
+use serde::Deserialize;
+use smppmux_engine::core::secret::Secret;
+use smppmux_engine::core::settings::{
+    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, Overload, PoolMethod,
+};
+use smppmux_engine::core::wire::Status;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The keys of `[[vserver]]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VserverSection {
+    /// Unique name. Required.
+    pub name: Key<Option<String>>,
+    /// Addresses to listen on. Required.
+    pub listen: Key<Option<Vec<Key<SocketAddr>>>>,
+    /// How a server is chosen for a message. Default: `"least-outstanding"`.
+    pub method: Key<Method>,
+    /// What `method = "hash"` hashes. Default: `"destination"`.
+    pub hash_key: Key<HashKey>,
+    /// Who checks a client's password. Default: `"local"`.
+    pub auth: Key<Auth>,
+    /// Names of the servers behind it. Default: all servers.
+    pub servers: Key<Option<Vec<Key<String>>>>,
+    /// What happens to a message while every window is full. Default: `"hold"`.
+    pub overload: Key<Overload>,
+    /// How long such a message is held. Default: `"2s"`.
+    pub hold_time: Key<Duration>,
+    /// What happens to a message while no server is bound. Default: `"answer"`.
+    pub all_servers_down: Key<AllServersDown>,
+    /// What happens to written, unanswered requests when a server session ends. Default: `"fail"`.
+    pub on_server_loss: Key<OnServerLoss>,
+    /// Where delivery receipts go. Default: `"submitter"`.
+    pub receipts: Key<Receipts>,
+    /// How long a receipt waits for the answer to its submit. Default: `"10s"`.
+    pub receipt_hold: Key<Duration>,
+    /// How a session is chosen inside a pool. Default: `"round-robin"`.
+    pub pool_method: Key<PoolMethod>,
+    /// What a bind with an empty address_range gets. Default: `"allowed"`.
+    pub empty_range: Key<EmptyRange>,
+    /// The signature in tagged message ids. Default: `"mx"`.
+    pub signature: Key<String>,
+    /// What the message ids look like that clients get. Default: `"tagged"`.
+    pub message_id: Key<MessageId>,
+    /// The key of `message-id = "signed"`. Default: none.
+    pub message_id_key: Key<Option<Secret>>,
+    /// How long an unanswered request keeps its slot after its timeout. Default: `"60s"`.
+    pub late_answer_hold: Key<Duration>,
+    /// How long a forwarded bind's credentials are remembered. Default: `"60s"`.
+    pub forward_cache: Key<Duration>,
+    /// Status for a request that no server answered in time. Default: `"ESME_RSYSERR"`.
+    pub timeout_status: Key<Status>,
+    /// How long a new connection may take to bind. Default: `"5s"`.
+    pub bind_timeout: Key<Duration>,
+    /// Nothing received from a client for so long: enquire_link. Default: `"25s"`.
+    pub enquire_link_interval: Key<Duration>,
+    /// Unanswered enquire_links after which the connection is closed. Default: 2.
+    pub enquire_link_misses: Key<u32>,
+    /// How long a client may take to answer a deliver_sm. Default: `"10s"`.
+    pub response_timeout: Key<Duration>,
+    /// How long a concatenated message may take to be complete. Default: `"60s"`.
+    pub concat_timeout: Key<Duration>,
+    /// Networks whose PROXY protocol headers are believed. Default: none.
+    pub proxy_protocol: Key<Vec<Network>>,
+}
+
+impl Section for VserverSection {
+    const NAME: &'static str = "[[vserver]]";
+}
+
+impl Default for VserverSection {
+    fn default() -> Self {
+        Self {
+            name: Key::unset(),
+            listen: Key::unset(),
+            method: Key::by_default(Method::LeastOutstanding),
+            hash_key: Key::by_default(HashKey::Destination),
+            auth: Key::by_default(Auth::Local),
+            servers: Key::unset(),
+            overload: Key::by_default(Overload::Hold),
+            hold_time: seconds(2),
+            all_servers_down: Key::by_default(AllServersDown::Answer),
+            on_server_loss: Key::by_default(OnServerLoss::Fail),
+            receipts: Key::by_default(Receipts::Submitter),
+            receipt_hold: seconds(10),
+            pool_method: Key::by_default(PoolMethod::RoundRobin),
+            empty_range: Key::by_default(EmptyRange::Allowed),
+            signature: Key::by_default("mx".into()),
+            message_id: Key::by_default(MessageId::Tagged),
+            message_id_key: Key::unset(),
+            late_answer_hold: seconds(60),
+            forward_cache: seconds(60),
+            timeout_status: Key::by_default(Status::ESME_RSYSERR),
+            bind_timeout: seconds(5),
+            enquire_link_interval: seconds(25),
+            enquire_link_misses: Key::by_default(2),
+            response_timeout: seconds(10),
+            concat_timeout: seconds(60),
+            proxy_protocol: Key::by_default(Vec::new()),
+        }
+    }
+}
+
+const fn seconds(seconds: u64) -> Key<Duration> {
+    Key::by_default(Duration::from_secs(seconds))
+}

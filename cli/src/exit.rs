@@ -1,0 +1,35 @@
+//! Exit codes: the ones of sysexits(3) that this program uses, each in one place.
+
+use std::process::ExitCode;
+
+/// All went well.
+pub(crate) const OK: u8 = 0;
+/// The arguments are wrong.
+pub(crate) const USAGE: u8 = 64;
+/// An input file does not exist or cannot be read.
+pub(crate) const NO_INPUT: u8 = 66;
+/// The configuration is wrong.
+pub(crate) const CONFIGURATION: u8 = 78;
+
+/// The end of a command that failed: its exit code, after its reason was told on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    code: u8,
+    reason: String,
+}
+
+impl Failure {
+    /// A failure that ends the process with `code` (one of this module's constants).
+    pub fn new(code: u8, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+
+    /// Writes the reason to standard error, each line as it is, and gives the process's exit code.
+    pub fn report(&self) -> ExitCode {
+        eprintln!("{}", self.reason.trim_end());
+        ExitCode::from(self.code)
+    }
+}
