@@ -1,1 +1,37 @@
-//! The shell.
+//! The shell around the pure core: sockets, threads, timers and the turn loop.
+//!
+//! [`run_engines`] starts one packet engine on each of the given CPUs. Each engine's thread has a *station* (the part
+//! that is the same however the kernel is spoken to: the engine, its links, its mailbox) and a *driver* that moves bytes
+//! between the kernel and the station; `driver` has the contract between the two. `glommio_driver` is the first.
+//!
+//! Invariants:
+//! - It decides nothing about SMPP and never looks into a PDU.
+//! - An engine's thread never blocks: not on a socket, not on another core, not on a log, not on name resolution.
+//! - Nothing is lost without being counted, and nothing grows without a limit.
+
+mod accepting;
+mod clock;
+mod driver;
+mod engine;
+mod event;
+mod glommio_driver;
+mod link;
+mod message;
+mod report;
+mod resolve;
+mod running;
+mod settings;
+mod sockets;
+mod start;
+mod start_error;
+mod station;
+mod steering;
+#[cfg(test)]
+mod tests;
+
+pub use event::Event;
+pub use report::{CoreReport, ShellReport};
+pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
+pub use settings::ShellSettings;
+pub use start::run_engines;
+pub use start_error::{IoUringObstacle, StartError};

@@ -1,0 +1,63 @@
+//! The narrow contract between the shared part of the shell and a driver.
+//!
+//! A driver moves bytes and time between the kernel and one core's [`Station`](super::station::Station). It asks
+//! nothing about SMPP and decides nothing: what happened goes up by the station's methods, what to do comes down by
+//! this trait.
+//!
+//! # One turn
+//!
+//! 1. The driver learns what happened and calls, in any order and number: `accepted`, `connected`, `connect_failed`,
+//!    `stage_leftover` + `received`, `read_finished`, `transmitted`, `lost`.
+//! 2. `take_inbox`, in every turn and not only when woken; `handle_timeouts`.
+//! 3. `end_turn`: the station polls the engine, tells the driver what to do, and wakes other cores once.
+//! 4. Nothing left to do: arm the timer for `next_deadline`, then `prepare_to_park` with a waker that other threads may
+//!    call; sleep only if it says so; `unpark` when awake.
+//!
+//! # Rules
+//!
+//! - No call back into the station from within a `Driver` method.
+//! - After [`release`](Driver::release) no event for that link may follow. The station ignores one that does.
+//! - A driver must bound what it does between two inbox drains.
+
+use super::link::LinkId;
+use crate::core::contract::Unsent;
+use bytes::BytesMut;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// What the shared part asks of a driver.
+pub(crate) trait Driver {
+    /// Takes a connected, non-blocking socket over and starts reading from it.
+    fn adopt(&mut self, link: LinkId, socket: OwnedFd);
+
+    /// Takes a socket over whose connect is under way. Ends in the station's `connected` (reading starts then) or
+    /// `connect_failed` (the driver has dropped the socket by then).
+    fn await_connected(&mut self, link: LinkId, socket: OwnedFd);
+
+    /// Writes `octets`: at once what the kernel takes, the rest when it takes more. There is no second call for a link
+    /// before the buffer came back.
+    fn transmit(&mut self, link: LinkId, octets: BytesMut) -> Transmission;
+
+    /// Reads no more from this link until [`resume_reading`](Self::resume_reading).
+    fn pause_reading(&mut self, link: LinkId);
+
+    /// Reads on.
+    fn resume_reading(&mut self, link: LinkId);
+
+    /// Says to the peer that nothing more will be written (FIN). Only when no buffer is being written.
+    fn finish_writing(&mut self, link: LinkId);
+
+    /// Closes the socket now and forgets the link. A buffer that was not wholly written comes back.
+    fn release(&mut self, link: LinkId) -> Option<Unsent>;
+}
+
+/// What became of a buffer when [`Driver::transmit`] returned.
+#[derive(Debug)]
+pub(crate) enum Transmission {
+    /// The kernel took all of it; the buffer comes back.
+    Complete(BytesMut),
+    /// The rest is written later; the station's `transmitted` or `lost` follows.
+    Pending,
+    /// The connection is lost; the link must be released.
+    Lost(io::ErrorKind, Unsent),
+}

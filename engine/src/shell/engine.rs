@@ -1,0 +1,115 @@
+//! What the shell needs of an engine, so that tests can put a small one in place of the packet engine.
+//!
+//! Monomorphised: the indirection costs nothing. The order of calls is on [`PacketEngine`].
+
+use crate::core::PacketEngine;
+use crate::core::contract::{
+    Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
+};
+use crate::core::core_message::CoreMessage;
+use crate::core::report::Report;
+use crate::core::settings::VserverIndex;
+use crate::core::time::Moment;
+use bytes::BytesMut;
+use std::net::SocketAddr;
+
+/// An engine behind `handle_*` and `poll_*`; each method means what it means on [`PacketEngine`].
+pub(crate) trait Engine: 'static {
+    fn handle_accepted(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId>;
+    fn handle_connected(&mut self, now: Moment, connection: ConnectionId);
+    fn handle_bytes(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome;
+    fn handle_transmitted(&mut self, now: Moment, connection: ConnectionId, buffer: BytesMut);
+    fn handle_read_closed(&mut self, now: Moment, connection: ConnectionId);
+    fn handle_closed(&mut self, now: Moment, connection: ConnectionId, by: ClosedBy, unsent: Option<Unsent>);
+    fn handle_core_message(&mut self, now: Moment, from: CoreIndex, message: CoreMessage);
+    fn handle_core_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage);
+    fn handle_core_gone(&mut self, now: Moment, core: CoreIndex);
+    fn handle_timeout(&mut self, now: Moment);
+    fn handle_command(&mut self, now: Moment, command: Command);
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+    fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)>;
+    fn poll_action(&mut self) -> Option<Action>;
+    fn poll_notice(&mut self) -> Option<Notice>;
+    fn next_timeout(&self) -> Moment;
+    fn report(&self) -> Report;
+}
+
+impl Engine for PacketEngine {
+    fn handle_accepted(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        self.handle_accepted(now, vserver, peer)
+    }
+
+    fn handle_connected(&mut self, now: Moment, connection: ConnectionId) {
+        self.handle_connected(now, connection);
+    }
+
+    fn handle_bytes(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome {
+        self.handle_bytes(now, connection, bytes)
+    }
+
+    fn handle_transmitted(&mut self, now: Moment, connection: ConnectionId, buffer: BytesMut) {
+        self.handle_transmitted(now, connection, buffer);
+    }
+
+    fn handle_read_closed(&mut self, now: Moment, connection: ConnectionId) {
+        self.handle_read_closed(now, connection);
+    }
+
+    fn handle_closed(&mut self, now: Moment, connection: ConnectionId, by: ClosedBy, unsent: Option<Unsent>) {
+        self.handle_closed(now, connection, by, unsent);
+    }
+
+    fn handle_core_message(&mut self, now: Moment, from: CoreIndex, message: CoreMessage) {
+        self.handle_core_message(now, from, message);
+    }
+
+    fn handle_core_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage) {
+        self.handle_core_refused(now, to, message);
+    }
+
+    fn handle_core_gone(&mut self, now: Moment, core: CoreIndex) {
+        self.handle_core_gone(now, core);
+    }
+
+    fn handle_timeout(&mut self, now: Moment) {
+        self.handle_timeout(now);
+    }
+
+    fn handle_command(&mut self, now: Moment, command: Command) {
+        self.handle_command(now, command);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.poll_transmit()
+    }
+
+    fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)> {
+        self.poll_core_message()
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        self.poll_action()
+    }
+
+    fn poll_notice(&mut self) -> Option<Notice> {
+        self.poll_notice()
+    }
+
+    fn next_timeout(&self) -> Moment {
+        self.next_timeout()
+    }
+
+    fn report(&self) -> Report {
+        self.report()
+    }
+}

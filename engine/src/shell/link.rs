@@ -1,0 +1,235 @@
+//! The sockets of one core as the shared part of the shell sees them.
+//!
+//! A link outlives the engine's connection: after `Action::Close` the engine's handle is dead (and may be re-used),
+//! while the link still writes what is left and waits for the peer to finish.
+//!
+//! Invariants: a [`LinkId`] is never re-used (each use of an index has another generation), so an event for a link that
+//! is gone finds nothing.
+
+use crate::core::contract::ConnectionId;
+use crate::core::time::Moment;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Names one socket of one core, towards the driver and back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LinkId {
+    /// Place in the table; dense, fit to index a table of the driver's own.
+    pub(crate) index: u32,
+    generation: u32,
+}
+
+/// What the shared part remembers of one socket.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) phase: Phase,
+    /// Octets that were read and that the engine did not take yet: a PDU's beginning, or all that came while paused.
+    pub(crate) leftover: BytesMut,
+    /// The engine wants to see nothing for now.
+    pub(crate) paused: bool,
+    /// The peer has closed its sending side.
+    pub(crate) read_finished: bool,
+    /// The driver holds a buffer of this link that is not wholly written.
+    pub(crate) transmitting: bool,
+    /// The driver knows the socket of this link (it is not still being resolved).
+    pub(crate) in_driver: bool,
+    /// A connection that a listener took in; the flow distributor counts these.
+    pub(crate) counts_as_flow: bool,
+    /// When the phase ends by itself; [`Moment::NEVER`] for not at all.
+    pub(crate) deadline: Moment,
+}
+
+/// Where a link is in its life.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Not yet open.
+    Connecting(ConnectionId, Box<Attempt>),
+    /// The engine's connection.
+    Open(ConnectionId),
+    /// The engine closed it; what was handed out is being written. What arrives is discarded.
+    Flushing,
+    /// All is written and our FIN is out; discards what arrives until the peer's FIN, so that no reset cuts the last
+    /// answer off.
+    Lingering,
+}
+
+/// What is left to try while connecting.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// Addresses that were not tried yet, in order.
+    pub(crate) addresses: VecDeque<SocketAddr>,
+    pub(crate) local_address: Option<IpAddr>,
+    /// TCP_USER_TIMEOUT of the connection.
+    pub(crate) user_timeout: Option<Duration>,
+    /// Why the last address failed.
+    pub(crate) last_error: std::io::ErrorKind,
+}
+
+impl Link {
+    pub(crate) fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            leftover: BytesMut::new(),
+            paused: false,
+            read_finished: false,
+            transmitting: false,
+            in_driver: false,
+            counts_as_flow: false,
+            deadline: Moment::NEVER,
+        }
+    }
+
+    /// The engine's handle while the engine knows this link.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        match self.phase {
+            Phase::Connecting(connection, _) | Phase::Open(connection) => Some(connection),
+            Phase::Flushing | Phase::Lingering => None,
+        }
+    }
+}
+
+/// All links of one core.
+#[derive(Debug, Default)]
+pub(crate) struct LinkTable {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// The link of each of the engine's connections, by the connection's index.
+    of_connection: Vec<Option<(u32, LinkId)>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    link: Option<Link>,
+}
+
+impl LinkTable {
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Adds a link. `None` when the table is full (four thousand million links).
+    pub(crate) fn insert(&mut self, link: Link) -> Option<LinkId> {
+        let connection = link.connection();
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(self.places.len()).ok()?;
+                self.places.push(Place {
+                    generation: 0,
+                    link: None,
+                });
+                index
+            }
+        };
+        let place = &mut self.places[index as usize];
+        place.link = Some(link);
+        let id = LinkId {
+            index,
+            generation: place.generation,
+        };
+        if let Some(connection) = connection {
+            let wanted = connection.index as usize + 1;
+            if self.of_connection.len() < wanted {
+                self.of_connection.resize(wanted, None);
+            }
+            self.of_connection[connection.index as usize] = Some((connection.generation, id));
+        }
+        Some(id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        let place = self.places.get_mut(id.index as usize)?;
+        (place.generation == id.generation)
+            .then_some(place.link.as_mut())
+            .flatten()
+    }
+
+    /// Ends a link; later events for it find nothing.
+    pub(crate) fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let place = self.places.get_mut(id.index as usize)?;
+        if place.generation != id.generation {
+            return None;
+        }
+        let link = place.link.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(id.index);
+        if let Some(connection) = link.connection() {
+            self.forget_connection(connection);
+        }
+        Some(link)
+    }
+
+    /// The link that carries one of the engine's connections.
+    pub(crate) fn of_connection(&self, connection: ConnectionId) -> Option<LinkId> {
+        let (generation, id) = (*self.of_connection.get(connection.index as usize)?)?;
+        (generation == connection.generation).then_some(id)
+    }
+
+    /// The engine's handle is dead; the link may live on.
+    pub(crate) fn forget_connection(&mut self, connection: ConnectionId) {
+        if self.of_connection(connection).is_some() {
+            self.of_connection[connection.index as usize] = None;
+        }
+    }
+
+    /// Every link there is.
+    pub(crate) fn ids(&self) -> Vec<LinkId> {
+        (0..)
+            .zip(&self.places)
+            .filter(|(_, place)| place.link.is_some())
+            .map(|(index, place)| LinkId {
+                index,
+                generation: place.generation,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(index: u32, generation: u32) -> ConnectionId {
+        ConnectionId { index, generation }
+    }
+
+    /// Goal: neither a re-used place nor a re-used connection index lets a stale handle reach the new link.
+    #[test]
+    fn stale_handles_find_nothing() {
+        let mut table = LinkTable::default();
+        let first = table
+            .insert(Link::new(Phase::Open(connection(7, 1))))
+            .expect("room");
+        assert_eq!(table.of_connection(connection(7, 1)), Some(first));
+        assert!(table.remove(first).is_some());
+        assert_eq!(table.of_connection(connection(7, 1)), None);
+
+        let second = table
+            .insert(Link::new(Phase::Open(connection(7, 2))))
+            .expect("room");
+        assert_eq!(second.index, first.index);
+        assert!(table.get_mut(first).is_none() && table.remove(first).is_none());
+        assert_eq!(table.of_connection(connection(7, 1)), None);
+        assert_eq!(table.of_connection(connection(7, 2)), Some(second));
+        assert_eq!((table.len(), table.ids()), (1, vec![second]));
+    }
+
+    /// Goal: a link that lingers does not take its connection's index away from the next one.
+    #[test]
+    fn forgetting_a_connection_leaves_a_newer_one_alone() {
+        let mut table = LinkTable::default();
+        let old = table
+            .insert(Link::new(Phase::Open(connection(0, 1))))
+            .expect("room");
+        table.forget_connection(connection(0, 1));
+        table.get_mut(old).expect("it lingers").phase = Phase::Lingering;
+        let new = table
+            .insert(Link::new(Phase::Open(connection(0, 2))))
+            .expect("room");
+        assert!(table.remove(old).is_some());
+        assert_eq!(table.of_connection(connection(0, 2)), Some(new));
+    }
+}

@@ -1,0 +1,40 @@
+//! What the threads of the process say to each other through the mesh: the engines' own messages, connections that
+//! belong to another core, and the control core's orders.
+
+use super::report::CoreReport;
+use crate::core::contract::Command;
+use crate::core::core_message::CoreMessage;
+use crate::core::settings::VserverIndex;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+/// One message of the mesh. Its lane is fixed by its kind; the engines' messages say theirs themselves.
+#[derive(Debug)]
+pub(crate) enum ShellMessage {
+    /// From one engine to another.
+    Engine(CoreMessage),
+    /// A connection that was accepted on the wrong core (a request). Dropping it closes the connection.
+    HandOver(HandOver),
+    /// The answer to a hand-over: its credit comes back. Whether the engine took the connection is its own affair.
+    HandedOver,
+    /// How many clients' connections the sender has (control; one unacknowledged at most between two cores).
+    Load(u32),
+    /// That was heard (control).
+    LoadHeard,
+    /// An order of the control core (a request).
+    Command(Command),
+    /// The order was given to the engine (an answer).
+    CommandTaken,
+    /// The control core asks for figures (a request). The token comes back with them.
+    ReportRequest(u32),
+    /// The figures (an answer).
+    Report(u32, Box<CoreReport>),
+}
+
+/// An accepted connection on its way to its core.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    pub(crate) socket: OwnedFd,
+    pub(crate) vserver: VserverIndex,
+    pub(crate) peer: SocketAddr,
+}

@@ -1,0 +1,43 @@
+//! Figures of one core as the control core gets them: the engine's own and the shell's.
+
+use crate::core::report::Report;
+
+/// One core's figures at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CoreReport {
+    /// What the packet engine counted.
+    pub engine: Report,
+    /// What the shell around it counted.
+    pub shell: ShellReport,
+}
+
+/// What the shell of one core counted since its start. `links_open` alone is a gauge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShellReport {
+    /// Sockets that are open on this core, those that are closing included.
+    pub links_open: u64,
+    /// Connections that this core's listeners accepted.
+    pub accepted: u64,
+    /// Accepted connections that went to another core.
+    pub handed_over: u64,
+    /// Accepted connections that belonged to another core and stayed, because its mailbox was full.
+    pub hand_overs_refused: u64,
+    /// Connections that came from another core's listener.
+    pub received_by_hand_over: u64,
+    /// Connections that the engine did not want (its table is full, or a drain is on).
+    pub not_admitted: u64,
+    /// accept calls that failed for want of a resource of the host.
+    pub accept_errors: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Messages that went to other cores.
+    pub core_messages_sent: u64,
+    /// Messages that came from other cores.
+    pub core_messages_received: u64,
+    /// Messages to other cores that were refused.
+    pub core_messages_refused: u64,
+    /// Sleeping cores that this one has woken.
+    pub core_wakes: u64,
+    /// Notices that were dropped because the reader of the events was too slow.
+    pub events_dropped: u64,
+}

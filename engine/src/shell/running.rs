@@ -1,0 +1,206 @@
+//! The handle of the running engines, for the control core: orders, figures, events, the end.
+//!
+//! Everything goes by message; no call makes an engine wait.
+
+use super::event::{Event, EventReceiver};
+use super::message::ShellMessage;
+use super::report::CoreReport;
+use crate::core::contract::{Command, CoreIndex};
+use crate::core::settings::VserverIndex;
+use smppmux_c2c::{Endpoint, ThreadParker};
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The running engines. Dropping it stops them, without waiting for that.
+#[derive(Debug)]
+pub struct RunningEngines {
+    control: Mutex<ControlPort>,
+    events: Mutex<EventReceiver>,
+    threads: Vec<JoinHandle<()>>,
+    listening: Vec<Listening>,
+}
+
+/// Where a vserver listens, on all cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Which vserver.
+    pub vserver: VserverIndex,
+    /// The address; a port that was configured as 0 is the one that was found.
+    pub address: SocketAddr,
+}
+
+/// The engine cannot be reached: it has stopped, or it did not take the orders before this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineUnreachable {
+    /// Which engine.
+    pub core: CoreIndex,
+}
+
+/// A fault in smppmux ended engines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnginesFailed {
+    /// How many engines.
+    pub engines: usize,
+}
+
+struct ControlPort {
+    endpoint: Endpoint<ShellMessage>,
+    last_token: u32,
+}
+
+impl RunningEngines {
+    pub(super) fn new(
+        endpoint: Endpoint<ShellMessage>,
+        events: EventReceiver,
+        threads: Vec<JoinHandle<()>>,
+        listening: Vec<Listening>,
+    ) -> Self {
+        Self {
+            control: Mutex::new(ControlPort {
+                endpoint,
+                last_token: 0,
+            }),
+            events: Mutex::new(events),
+            threads,
+            listening,
+        }
+    }
+
+    /// How many engines there are.
+    pub fn cores(&self) -> u16 {
+        u16::try_from(self.threads.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Where the vservers listen, in configured order.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Gives an order to one engine.
+    ///
+    /// # Errors
+    /// When the engine has stopped, or is so stuck that it left 64 orders unread.
+    pub fn command(&self, core: CoreIndex, command: Command) -> Result<(), EngineUnreachable> {
+        let mut control = lock(&self.control);
+        // Answers to earlier orders bring their credits back.
+        control.take_reports(0, &mut Vec::new());
+        let sent = control.endpoint.try_request(core, ShellMessage::Command(command));
+        control.endpoint.ring_bells();
+        sent.map_err(|_| EngineUnreachable { core })
+    }
+
+    /// Gives an order to every engine; those that have stopped need none.
+    pub fn command_all(&self, command: Command) {
+        for core in (0..self.cores()).map(CoreIndex) {
+            let _ = self.command(core, command);
+        }
+    }
+
+    /// Every engine's figures, in the order of the cores. An engine that has stopped, or does not answer within
+    /// `timeout`, is missing.
+    pub fn report(&self, timeout: Duration) -> Vec<CoreReport> {
+        let deadline = Instant::now() + timeout;
+        let mut control = lock(&self.control);
+        control.last_token = control.last_token.wrapping_add(1);
+        let token = control.last_token;
+        let mut reports = Vec::with_capacity(self.threads.len());
+        control.take_reports(token, &mut reports);
+        let asked = (0..self.cores())
+            .filter(|core| {
+                let request = ShellMessage::ReportRequest(token);
+                control.endpoint.try_request(CoreIndex(*core), request).is_ok()
+            })
+            .count();
+        control.endpoint.ring_bells();
+        let parker = ThreadParker::for_current_thread();
+        while reports.len() < asked {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+            let gone = control.take_reports(token, &mut reports);
+            if gone {
+                break;
+            }
+            if reports.len() < asked {
+                parker.park(&mut control.endpoint, wait);
+            }
+        }
+        reports.sort_by_key(|report| report.engine.core);
+        reports
+    }
+
+    /// The next event, if one comes within `timeout`.
+    pub fn next_event(&self, timeout: Duration) -> Option<Event> {
+        lock(&self.events).next(timeout)
+    }
+
+    /// Waits until every engine has stopped. Give [`Command::Stop`] first, unless waiting for ever is wanted.
+    ///
+    /// # Errors
+    /// When a fault in smppmux ended an engine.
+    pub fn join(self) -> Result<(), EnginesFailed> {
+        let failed = self
+            .threads
+            .into_iter()
+            .map(JoinHandle::join)
+            .filter(Result::is_err)
+            .count();
+        match failed {
+            0 => Ok(()),
+            engines => Err(EnginesFailed { engines }),
+        }
+    }
+}
+
+impl ControlPort {
+    /// Takes what has come; reports of other questions than `token` are too late. True: an engine has stopped, so an
+    /// answer may never come.
+    fn take_reports(&mut self, token: u32, reports: &mut Vec<CoreReport>) -> bool {
+        self.endpoint
+            .drain(usize::MAX, |_from, _lane, message| match message {
+                ShellMessage::Report(of, report) if of == token => reports.push(*report),
+                _ => {}
+            });
+        let mut gone = false;
+        while self.endpoint.poll_departed().is_some() {
+            gone = true;
+        }
+        gone
+    }
+}
+
+impl fmt::Debug for ControlPort {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ControlPort")
+    }
+}
+
+impl fmt::Display for EngineUnreachable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "engine {} takes no orders", self.core.0)
+    }
+}
+
+impl Error for EngineUnreachable {}
+
+impl fmt::Display for EnginesFailed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} engine(s) ended by a fault in smppmux",
+            self.engines
+        )
+    }
+}
+
+impl Error for EnginesFailed {}
+
+/// A panic in another thread of the control side leaves nothing half-done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,200 @@
+//! Makes the sockets that every driver uses: listening, accepted and connecting ones.
+//!
+//! All are non-blocking and close on exec; an owned descriptor closes itself when it is dropped. Nothing here waits.
+
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Connections that may wait to be accepted on one listener of one core; the kernel may hold fewer.
+const BACKLOG: i32 = 4096;
+
+/// One listening socket for each of `cores`, all on `address`. Port 0 takes a free port, the same for all.
+///
+/// # Errors
+/// What the kernel said; `AddrInUse` also when only another process listens there that would share the port.
+pub(super) fn listen_on_every_core(
+    address: SocketAddr,
+    cores: usize,
+) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+    refuse_shared_port(address)?;
+    let mut bound = address;
+    let mut sockets = Vec::with_capacity(cores);
+    for _ in 0..cores {
+        let socket = listener(bound)?;
+        bound = local_address(&socket)?;
+        sockets.push(socket.into());
+    }
+    Ok((bound, sockets))
+}
+
+/// With SO_REUSEPORT alone the kernel would let a second smppmux of the same user take half of our connections; without
+/// it a bind fails when anybody listens there.
+fn refuse_shared_port(address: SocketAddr) -> io::Result<()> {
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let socket = stream_socket(address)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&SockAddr::from(address))
+}
+
+fn listener(address: SocketAddr) -> io::Result<Socket> {
+    let socket = stream_socket(address)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 are two listeners that may stand side by side.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
+    // socket2 adds SOCK_CLOEXEC by itself.
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )
+}
+
+fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// The address that a connection came to.
+pub(super) fn destination_of(socket: &OwnedFd) -> io::Result<SocketAddr> {
+    SockRef::from(socket)
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// The next connection that waits at a listener; `None` when there is none.
+///
+/// # Errors
+/// Those of accept4 that concern the listener or the host. A connection that was lost while it waited is passed over.
+pub(super) fn accept(
+    listener: impl AsFd,
+    user_timeout: Option<Duration>,
+) -> io::Result<Option<(OwnedFd, SocketAddr)>> {
+    loop {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::acceptfrom_with(&listener, flags) {
+            Ok((socket, Some(peer))) => match SocketAddr::try_from(peer) {
+                // A connection that was reset meanwhile refuses its options; the first read will say so.
+                Ok(peer) => {
+                    drop(set_stream_options(&SockRef::from(&socket), user_timeout));
+                    return Ok(Some((socket, peer)));
+                }
+                Err(_) => continue,
+            },
+            Ok((_, None)) => continue,
+            Err(error) if error == rustix::io::Errno::AGAIN => return Ok(None),
+            Err(error) if concerns_one_connection(error) => continue,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Errors of accept4 that belong to the connection that was taken from the queue, not to the listener (accept(2)).
+fn concerns_one_connection(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    [
+        Errno::INTR,
+        Errno::CONNABORTED,
+        Errno::PERM,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::NONET,
+        Errno::HOSTUNREACH,
+        Errno::OPNOTSUPP,
+        Errno::NETUNREACH,
+        Errno::TIMEDOUT,
+    ]
+    .contains(&error)
+}
+
+/// A socket whose connect to `address` is under way (or done already, on loopback).
+///
+/// # Errors
+/// What the kernel said at once: an unreachable network, a local address that is not ours, no descriptor left.
+pub(super) fn start_connecting(
+    address: SocketAddr,
+    local_address: Option<IpAddr>,
+    user_timeout: Option<Duration>,
+) -> io::Result<OwnedFd> {
+    let socket = stream_socket(address)?;
+    set_stream_options(&SockRef::from(&socket), user_timeout)?;
+    if let Some(local_address) = local_address {
+        socket.bind(&SockAddr::from(SocketAddr::new(local_address, 0)))?;
+    }
+    match socket.connect(&SockAddr::from(address)) {
+        Ok(()) => Ok(socket.into()),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Ok(socket.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn set_stream_options(socket: &SockRef<'_>, user_timeout: Option<Duration>) -> io::Result<()> {
+    // Each turn writes a connection once, with all there is to say: waiting for more could only delay it.
+    socket.set_tcp_nodelay(true)?;
+    match user_timeout {
+        Some(user_timeout) => socket.set_tcp_user_timeout(Some(user_timeout)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpStream};
+
+    const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    /// Goal: all cores get a socket on one port, and nobody else can take the port, by SO_REUSEPORT either.
+    #[test]
+    fn a_port_is_shared_by_the_cores_alone() {
+        let (address, sockets) = listen_on_every_core(ANY_PORT, 3).expect("a free port");
+        assert_eq!(sockets.len(), 3);
+        let error = listen_on_every_core(address, 1).expect_err("it is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// Goal: an accepted socket closes on exec, does not block and sends at once; no connection waiting is not an error.
+    #[test]
+    fn accepted_sockets_have_their_options() {
+        let (address, sockets) = listen_on_every_core(ANY_PORT, 1).expect("a free port");
+        assert!(accept(&sockets[0], None).expect("no error").is_none());
+        let client = TcpStream::connect(address).expect("it listens");
+        let timeout = Some(Duration::from_secs(50));
+        let (socket, peer) = accept(&sockets[0], timeout)
+            .expect("no error")
+            .expect("one waits");
+        assert_eq!(Some(peer), client.local_addr().ok());
+        assert_eq!(destination_of(&socket).ok(), Some(address));
+        let flags = rustix::io::fcntl_getfd(&socket).expect("an open descriptor");
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        let status = rustix::fs::fcntl_getfl(&socket).expect("an open descriptor");
+        assert!(status.contains(rustix::fs::OFlags::NONBLOCK));
+        let socket = SockRef::from(&socket);
+        assert!(socket.tcp_nodelay().expect("an option of TCP"));
+        assert_eq!(socket.tcp_user_timeout().expect("an option of TCP"), timeout);
+    }
+}

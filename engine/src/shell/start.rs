@@ -1,0 +1,205 @@
+//! Starts the engines: checks what can be checked, binds every listener for every core, then starts the threads.
+
+use super::clock::Clock;
+use super::engine::Engine;
+use super::event::event_stream;
+use super::glommio_driver::{self, CoreStart};
+use super::message::ShellMessage;
+use super::resolve::Resolver;
+use super::running::{Listening, RunningEngines};
+use super::settings::ShellSettings;
+use super::sockets;
+use super::start_error::{IoUringObstacle, StartError};
+use super::station::client_user_timeout;
+use super::steering::{Listener, Steering};
+use crate::core::PacketEngine;
+use crate::core::contract::CoreIndex;
+use crate::core::settings::{Settings, VserverIndex, VserverSettings};
+use smppmux_c2c::{Endpoint, MeshCapacity, mesh};
+use smppmux_flow_distributor as flow_distributor;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
+const SHELL_REQUESTS_MAX: usize = 64;
+/// Control messages without an acknowledgement between two cores: the engine's directory and the shell's load.
+const CONTROL_MAX: usize = 2;
+/// What glommio asks for before it makes a ring.
+const LOCKED_MEMORY_OCTETS_MIN: u64 = 512 * 1024;
+
+/// Starts one packet engine for each of `shell_settings.cpus`. When it returns, every listener of every core is bound
+/// and every engine runs.
+///
+/// # Errors
+/// See [`StartError`]; nothing is left running or bound then.
+pub fn run_engines(
+    shell_settings: ShellSettings,
+    settings: Arc<Settings>,
+) -> Result<RunningEngines, StartError> {
+    let clock = Clock::started_now();
+    // The standard library's keys come from the operating system's random numbers.
+    let seed = RandomState::new();
+    let cores = core_count(&shell_settings)?;
+    let for_shell = Arc::clone(&settings);
+    let make_engine = move |core: CoreIndex| {
+        let settings = Arc::clone(&settings);
+        PacketEngine::new(core, cores, settings, seed.hash_one(core), clock.now())
+    };
+    start(shell_settings, &for_shell, clock, make_engine)
+}
+
+/// Starts any kind of engine; `make_engine` is called on each engine's own thread.
+pub(super) fn start<E: Engine>(
+    shell_settings: ShellSettings,
+    settings: &Arc<Settings>,
+    clock: Clock,
+    make_engine: impl Fn(CoreIndex) -> E + Clone + Send + 'static,
+) -> Result<RunningEngines, StartError> {
+    let cores = core_count(&shell_settings)?;
+    check_cpus(&shell_settings.cpus)?;
+    check_locked_memory()?;
+    let (mut listeners, listening) = bind_listeners(settings, usize::from(cores))?;
+    let distribution = Arc::new(shell_settings.distribution.clone());
+    let shell_settings = Arc::new(shell_settings);
+    let (events, event_receiver) = event_stream();
+    let resolver = Resolver::default();
+    let mut endpoints = make_mesh(&shell_settings).into_iter();
+    let (started, words) = sync_channel(usize::from(cores));
+    let mut threads = Vec::with_capacity(usize::from(cores));
+    for core in (0..cores).map(CoreIndex) {
+        let steering = Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?;
+        let (Some(endpoint), Some(listeners)) = (endpoints.next(), listeners.pop()) else {
+            return Err(StartError::NoEngine);
+        };
+        let core_start = CoreStart {
+            core,
+            cpu: shell_settings.cpus[usize::from(core.0)],
+            clock,
+            shell_settings: Arc::clone(&shell_settings),
+            settings: Arc::clone(settings),
+            endpoint,
+            steering,
+            listeners,
+            resolver: resolver.clone(),
+            events: events.clone(),
+        };
+        threads.push(glommio_driver::spawn(
+            core_start,
+            make_engine.clone(),
+            SyncSender::clone(&started),
+        )?);
+    }
+    drop(started);
+    let control = endpoints.next().ok_or(StartError::NoEngine)?;
+    let running = RunningEngines::new(control, event_receiver, threads, listening);
+    // On an error the handle is dropped, and with it everything that did start is stopped.
+    wait_until_started(&words, cores)?;
+    Ok(running)
+}
+
+fn wait_until_started(words: &Receiver<Result<(), StartError>>, cores: u16) -> Result<(), StartError> {
+    for _ in 0..cores {
+        words.recv().unwrap_or_else(|_| {
+            let error = io::Error::other("an engine's thread ended while it started");
+            Err(StartError::System(error))
+        })?;
+    }
+    Ok(())
+}
+
+fn core_count(shell_settings: &ShellSettings) -> Result<u16, StartError> {
+    let cores = shell_settings.cpus.len();
+    if cores == 0 {
+        return Err(StartError::NoEngine);
+    }
+    let too_many = || StartError::Distribution(flow_distributor::SettingsError::CoreCount { cores });
+    if shell_settings.distribution.cores != cores {
+        return Err(too_many());
+    }
+    // The control core needs a seat too.
+    u16::try_from(cores)
+        .ok()
+        .filter(|cores| *cores < u16::MAX)
+        .ok_or_else(too_many)
+}
+
+fn check_cpus(cpus: &[usize]) -> Result<(), StartError> {
+    let available: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|core| core.id)
+        .collect();
+    match cpus.iter().find(|cpu| !available.contains(cpu)) {
+        Some(cpu) if !available.is_empty() => Err(StartError::NoSuchCpu { cpu: *cpu, available }),
+        _ => Ok(()),
+    }
+}
+
+fn check_locked_memory() -> Result<(), StartError> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    match limit {
+        Some(octets) if octets < LOCKED_MEMORY_OCTETS_MIN => {
+            let limit_octets = Some(octets);
+            Err(StartError::IoUringUnavailable(IoUringObstacle::LockedMemory {
+                limit_octets,
+            }))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One endpoint for each engine, and the last one for the control core.
+fn make_mesh(shell_settings: &ShellSettings) -> Vec<Endpoint<ShellMessage>> {
+    let capacity = MeshCapacity {
+        requests: shell_settings.core_requests_max + SHELL_REQUESTS_MAX,
+        control: CONTROL_MAX,
+    };
+    mesh(shell_settings.cpus.len() + 1, capacity)
+}
+
+/// Every listener for every core (one list for each core), and where they listen.
+fn bind_listeners(
+    settings: &Settings,
+    cores: usize,
+) -> Result<(Vec<Vec<Listener>>, Vec<Listening>), StartError> {
+    let mut of_cores: Vec<Vec<Listener>> = (0..cores).map(|_| Vec::new()).collect();
+    let mut listening = Vec::new();
+    for (index, vserver) in (0..).map(VserverIndex).zip(&settings.vservers) {
+        let name: Arc<str> = vserver.name.as_str().into();
+        let user_timeout = client_user_timeout(settings, index);
+        for address in &vserver.listen {
+            let (address, sockets) = sockets::listen_on_every_core(*address, cores)
+                .map_err(|error| listen_error(vserver, *address, error))?;
+            for (listeners, socket) in of_cores.iter_mut().zip(sockets) {
+                listeners.push(Listener {
+                    vserver: index,
+                    name: Arc::clone(&name),
+                    address,
+                    socket,
+                    user_timeout,
+                });
+            }
+            listening.push(Listening {
+                vserver: index,
+                address,
+            });
+        }
+    }
+    Ok((of_cores, listening))
+}
+
+fn listen_error(vserver: &VserverSettings, address: SocketAddr, error: io::Error) -> StartError {
+    let vserver = vserver.name.clone();
+    if error.kind() == io::ErrorKind::AddrInUse {
+        StartError::AddressTaken { vserver, address }
+    } else {
+        StartError::CannotListen {
+            vserver,
+            address,
+            error,
+        }
+    }
+}

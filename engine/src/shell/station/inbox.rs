@@ -1,0 +1,101 @@
+//! What other threads sent: engines, the control core, the resolver.
+
+use super::super::driver::Driver;
+use super::super::engine::Engine;
+use super::super::message::ShellMessage;
+use super::super::report::CoreReport;
+use super::{Lifecycle, Station};
+use crate::core::contract::{Command, CoreIndex};
+use crate::core::time::Moment;
+use std::time::Duration;
+
+/// Messages that one turn takes at most, so that sockets get their share.
+const MESSAGES_PER_TURN: usize = 512;
+/// How long a stop waits for last answers to be written and peers to close.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+impl<E: Engine> Station<E> {
+    /// Takes what lies in the mailbox, at most so much that other work gets its share. True: there is more.
+    pub(crate) fn take_inbox(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let taken = self.endpoint.drain(MESSAGES_PER_TURN, |from, _lane, message| {
+            inbox.push((from, message));
+        });
+        for (from, message) in inbox.drain(..) {
+            self.take_message(now, driver, from, message);
+        }
+        self.inbox = inbox;
+        while let Some(resolved) = self.resolver.poll() {
+            self.resolved(now, driver, resolved);
+        }
+        while let Some(departed) = self.endpoint.poll_departed() {
+            self.departed(now, departed);
+        }
+        taken == MESSAGES_PER_TURN
+    }
+
+    fn take_message(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        from: CoreIndex,
+        message: ShellMessage,
+    ) {
+        match message {
+            ShellMessage::Engine(message) => {
+                self.report.core_messages_received += 1;
+                self.engine.handle_core_message(now, from, message);
+            }
+            ShellMessage::HandOver(hand_over) => {
+                self.report.received_by_hand_over += 1;
+                self.admit(now, driver, hand_over);
+                self.endpoint.answer(from, ShellMessage::HandedOver);
+            }
+            ShellMessage::Command(command) => {
+                self.obey(now, command);
+                self.endpoint.answer(from, ShellMessage::CommandTaken);
+            }
+            ShellMessage::ReportRequest(token) => {
+                let report = Box::new(self.report());
+                self.endpoint.answer(from, ShellMessage::Report(token, report));
+            }
+            ShellMessage::Load(connections) => {
+                self.steering.learn_load(from, connections);
+                // Room is certain: there is one acknowledgement for one number, and one number at a time.
+                drop(self.endpoint.try_control(from, ShellMessage::LoadHeard));
+            }
+            ShellMessage::LoadHeard => self.steering.load_acknowledged(from),
+            // Their work is done: the credit is back.
+            ShellMessage::HandedOver | ShellMessage::CommandTaken | ShellMessage::Report(..) => {}
+        }
+    }
+
+    fn obey(&mut self, now: Moment, command: Command) {
+        self.lifecycle = match (&command, self.lifecycle) {
+            (Command::Stop, Lifecycle::Stopping(until)) => Lifecycle::Stopping(until),
+            (Command::Stop, _) => Lifecycle::Stopping(now + STOP_LIMIT),
+            (Command::Drain, Lifecycle::Running) => Lifecycle::Draining,
+            (Command::Drain, unchanged) => unchanged,
+        };
+        self.engine.handle_command(now, command);
+    }
+
+    /// A peer of the mesh has stopped and nothing more comes from it. Without the control core nobody could stop us.
+    fn departed(&mut self, now: Moment, departed: CoreIndex) {
+        if departed.as_usize() + 1 == self.endpoint.cores() {
+            self.obey(now, Command::Stop);
+        } else {
+            self.engine.handle_core_gone(now, departed);
+        }
+    }
+
+    fn report(&self) -> CoreReport {
+        let mut shell = self.report;
+        shell.links_open = self.links.len() as u64;
+        shell.core_wakes = self.endpoint.counters().wakes();
+        CoreReport {
+            engine: self.engine.report(),
+            shell,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The part of the shell that every driver shares: one core's engine, its links, its mailbox, and the turn.
+//!
+//! [`turn`] polls the engine and carries out what it asks; [`opening`] makes connections (accepted, handed over,
+//! connected); [`closing`] ends them without losing the last answer; [`inbox`] takes what other threads sent.
+//!
+//! Invariants:
+//! - Every connection that the engine knows has exactly one link; `handle_closed` is called exactly once for a
+//!   connection that `Action::Close` did not end, and nothing is called for it afterwards.
+//! - Every request that came through the mesh for the shell itself is answered at once.
+//!
+//! It must never wait, read a socket or ask for the time: the driver does.
+
+mod closing;
+mod inbox;
+mod opening;
+mod turn;
+
+use super::driver::Driver;
+use super::engine::Engine;
+use super::event::EventSender;
+use super::link::{LinkId, LinkTable, Phase};
+use super::message::ShellMessage;
+use super::report::ShellReport;
+use super::resolve::ResolverClient;
+use super::steering::Steering;
+use crate::core::contract::{ClosedBy, ConnectionId, CoreIndex, Unsent};
+use crate::core::settings::Settings;
+use crate::core::time::Moment;
+use bytes::BytesMut;
+use closing::Deadlines;
+pub(crate) use opening::client_user_timeout;
+
+use smppmux_c2c::{Endpoint, Park};
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// One core: its engine and all that the drivers share around it.
+pub(crate) struct Station<E> {
+    core: CoreIndex,
+    engine: E,
+    settings: Arc<Settings>,
+    endpoint: Endpoint<ShellMessage>,
+    /// Messages on their way from the mailbox to the engine; kept for its room.
+    inbox: Vec<(CoreIndex, ShellMessage)>,
+    links: LinkTable,
+    deadlines: Deadlines,
+    /// Links that only wait for the peer's FIN.
+    lingering: usize,
+    leftovers: LeftoverPool,
+    steering: Steering,
+    resolver: ResolverClient,
+    events: EventSender,
+    report: ShellReport,
+    lifecycle: Lifecycle,
+}
+
+/// What a station is made of.
+pub(crate) struct StationParts<E> {
+    pub(crate) core: CoreIndex,
+    pub(crate) engine: E,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) endpoint: Endpoint<ShellMessage>,
+    pub(crate) steering: Steering,
+    pub(crate) resolver: ResolverClient,
+    pub(crate) events: EventSender,
+}
+
+/// What the control core has ordered last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lifecycle {
+    Running,
+    /// No connection is accepted any more.
+    Draining,
+    /// Everything is being closed; at this moment what is left is cut off.
+    Stopping(Moment),
+}
+
+impl<E: Engine> Station<E> {
+    pub(crate) fn new(parts: StationParts<E>) -> Self {
+        Self {
+            core: parts.core,
+            engine: parts.engine,
+            settings: parts.settings,
+            endpoint: parts.endpoint,
+            inbox: Vec::new(),
+            links: LinkTable::default(),
+            deadlines: Deadlines::default(),
+            lingering: 0,
+            leftovers: LeftoverPool::default(),
+            steering: parts.steering,
+            resolver: parts.resolver,
+            events: parts.events,
+            report: ShellReport::default(),
+            lifecycle: Lifecycle::Running,
+        }
+    }
+
+    /// False once connections are not wanted any more: the driver closes its listeners.
+    pub(crate) fn wants_connections(&self) -> bool {
+        self.lifecycle == Lifecycle::Running
+    }
+
+    /// Everything is over and the driver may end, after it released what [`abandon`](Self::abandon) names.
+    pub(crate) fn is_finished(&self, now: Moment) -> bool {
+        match self.lifecycle {
+            Lifecycle::Stopping(until) => self.links.len() == 0 || now >= until,
+            Lifecycle::Running | Lifecycle::Draining => false,
+        }
+    }
+
+    /// Cuts off whatever is left.
+    pub(crate) fn abandon(&mut self, driver: &mut impl Driver) {
+        for id in self.links.ids() {
+            self.release(driver, id);
+        }
+    }
+
+    /// Puts what the engine left of this link at the front of `buffer` and says how long it is; what is read next
+    /// goes behind it. `None`: do not read now.
+    pub(crate) fn stage_leftover(&mut self, id: LinkId, buffer: &mut [u8]) -> Option<usize> {
+        let link = self.links.get_mut(id)?;
+        let octets = link.leftover.len();
+        if octets == 0 {
+            return Some(0);
+        }
+        debug_assert!(octets < buffer.len(), "the engine left a full buffer unpaused");
+        buffer.get_mut(..octets)?.copy_from_slice(&link.leftover);
+        (octets < buffer.len()).then_some(octets)
+    }
+
+    /// Bytes were read: `bytes` is the leftover and what came behind it.
+    pub(crate) fn received(&mut self, now: Moment, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        // Of a connection that the engine has closed we read only to hear the peer's FIN.
+        let Phase::Open(connection) = link.phase else {
+            return;
+        };
+        let rest = if link.paused {
+            bytes
+        } else {
+            let outcome = self.engine.handle_bytes(now, connection, bytes);
+            bytes.get(outcome.consumed_octets..).unwrap_or_default()
+        };
+        self.leftovers.keep(&mut link.leftover, rest);
+    }
+
+    /// The peer closed its sending side.
+    pub(crate) fn read_finished(&mut self, now: Moment, driver: &mut impl Driver, id: LinkId) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        if std::mem::replace(&mut link.read_finished, true) {
+            return;
+        }
+        match link.phase {
+            Phase::Open(connection) => self.engine.handle_read_closed(now, connection),
+            Phase::Lingering => {
+                self.release(driver, id);
+            }
+            Phase::Flushing | Phase::Connecting(..) => {}
+        }
+    }
+
+    /// The kernel took all of a buffer that had to wait.
+    pub(crate) fn transmitted(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        id: LinkId,
+        buffer: BytesMut,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        link.transmitting = false;
+        match link.phase {
+            Phase::Open(connection) => self.engine.handle_transmitted(now, connection, buffer),
+            Phase::Flushing => self.linger(now, driver, id),
+            Phase::Lingering | Phase::Connecting(..) => {}
+        }
+    }
+
+    /// The connection is lost. `unsent` is what the driver still held, unless the driver is to be asked for it.
+    pub(crate) fn lost(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        id: LinkId,
+        error: io::ErrorKind,
+        unsent: Option<Unsent>,
+    ) {
+        let Some(connection) = self.links.get_mut(id).map(|link| link.connection()) else {
+            return;
+        };
+        let unsent = self.release(driver, id).or(unsent);
+        if let Some(connection) = connection {
+            self.engine
+                .handle_closed(now, connection, ClosedBy::Error(error), unsent);
+        }
+    }
+
+    /// Calls what is due: the engine's timeout and the links' own.
+    pub(crate) fn handle_timeouts(&mut self, now: Moment, driver: &mut impl Driver) {
+        if self.engine.next_timeout() <= now {
+            self.engine.handle_timeout(now);
+        }
+        while let Some(id) = self.deadlines.pop_due(now) {
+            self.link_timed_out(now, driver, id);
+        }
+    }
+
+    /// When [`handle_timeouts`](Self::handle_timeouts) wants to be called.
+    pub(crate) fn next_deadline(&self) -> Moment {
+        let stop = match self.lifecycle {
+            Lifecycle::Stopping(until) => until,
+            Lifecycle::Running | Lifecycle::Draining => Moment::NEVER,
+        };
+        stop.min(self.engine.next_timeout()).min(self.deadlines.next())
+    }
+
+    /// Announces that the core is about to sleep; see [`Endpoint::prepare_to_park`].
+    pub(crate) fn prepare_to_park(&mut self, waker: &Waker) -> Park {
+        self.endpoint.prepare_to_park(waker)
+    }
+
+    /// The core is awake.
+    pub(crate) fn unpark(&mut self) {
+        self.endpoint.unpark();
+    }
+
+    /// Counts an accept call that failed.
+    pub(crate) fn count_accept_error(&mut self) {
+        self.report.accept_errors += 1;
+    }
+
+    /// The link of one of the engine's connections, while it is alive.
+    fn link_of(&self, connection: ConnectionId) -> Option<LinkId> {
+        self.links.of_connection(connection)
+    }
+}
+
+/// Buffers for leftovers. Most links have none most of the time, so they share a few.
+#[derive(Debug, Default)]
+struct LeftoverPool {
+    spare: Vec<BytesMut>,
+}
+
+impl LeftoverPool {
+    const SPARE_BUFFERS: usize = 64;
+    const SPARE_OCTETS: usize = 8 * 1024;
+
+    /// Makes `leftover` hold `rest`.
+    fn keep(&mut self, leftover: &mut BytesMut, rest: &[u8]) {
+        if rest.is_empty() {
+            self.give_back(std::mem::take(leftover));
+            return;
+        }
+        if leftover.capacity() == 0 {
+            *leftover = self.spare.pop().unwrap_or_default();
+        }
+        leftover.clear();
+        leftover.extend_from_slice(rest);
+    }
+
+    fn give_back(&mut self, mut buffer: BytesMut) {
+        buffer.clear();
+        if (1..=Self::SPARE_OCTETS).contains(&buffer.capacity()) && self.spare.len() < Self::SPARE_BUFFERS {
+            self.spare.push(buffer);
+        }
+    }
+}

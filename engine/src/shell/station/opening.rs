@@ -1,0 +1,234 @@
+//! How connections begin: accepted here, handed over from another core, or opened by the engine's wish.
+
+use super::super::driver::Driver;
+use super::super::engine::Engine;
+use super::super::link::{Attempt, Link, LinkId, Phase};
+use super::super::message::{HandOver, ShellMessage};
+use super::super::resolve::Resolved;
+use super::super::sockets;
+use super::super::steering::Listener;
+use super::Station;
+use crate::core::contract::{ClosedBy, ConnectionId};
+use crate::core::settings::VserverIndex;
+use crate::core::time::Moment;
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+impl<E: Engine> Station<E> {
+    /// A listener of this core accepted a connection. It stays, or goes to the core that it belongs to.
+    pub(crate) fn accepted(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        listener: &Listener,
+        socket: OwnedFd,
+        peer: SocketAddr,
+    ) {
+        self.report.accepted += 1;
+        let owner = self.steering.choose(listener, &socket, peer);
+        let hand_over = HandOver {
+            socket,
+            vserver: listener.vserver,
+            peer,
+        };
+        if owner == self.core {
+            self.admit(now, driver, hand_over);
+            return;
+        }
+        let message = ShellMessage::HandOver(hand_over);
+        match self.endpoint.try_request(owner, message) {
+            Ok(()) => self.report.handed_over += 1,
+            Err(refused) => {
+                // Served on the wrong core is better than not served.
+                self.report.hand_overs_refused += 1;
+                if let ShellMessage::HandOver(hand_over) = refused.message {
+                    self.admit(now, driver, hand_over);
+                }
+            }
+        }
+    }
+
+    /// Gives a connection to this core's engine; one that it does not want is closed.
+    pub(super) fn admit(&mut self, now: Moment, driver: &mut impl Driver, hand_over: HandOver) {
+        let HandOver {
+            socket,
+            vserver,
+            peer,
+        } = hand_over;
+        if !self.wants_connections() {
+            self.report.not_admitted += 1;
+            return;
+        }
+        let Some(connection) = self.engine.handle_accepted(now, vserver, peer) else {
+            self.report.not_admitted += 1;
+            return;
+        };
+        let mut link = Link::new(Phase::Open(connection));
+        link.in_driver = true;
+        link.counts_as_flow = true;
+        match self.links.insert(link) {
+            Some(id) => {
+                self.steering.count_opened();
+                driver.adopt(id, socket);
+            }
+            None => {
+                let by = ClosedBy::Error(io::ErrorKind::OutOfMemory);
+                self.engine.handle_closed(now, connection, by, None);
+            }
+        }
+    }
+
+    /// Starts to open a connection for the engine.
+    pub(super) fn connect(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        connection: ConnectionId,
+        address: &str,
+        local_address: Option<IpAddr>,
+        timeout: Duration,
+    ) {
+        let attempt = Attempt {
+            addresses: VecDeque::new(),
+            local_address,
+            user_timeout: self.server_user_timeout(address),
+            last_error: io::ErrorKind::NotFound,
+        };
+        let mut link = Link::new(Phase::Connecting(connection, Box::new(attempt)));
+        link.deadline = now + timeout;
+        let Some(id) = self.links.insert(link) else {
+            let by = ClosedBy::ConnectFailed(io::ErrorKind::OutOfMemory);
+            self.engine.handle_closed(now, connection, by, None);
+            return;
+        };
+        self.deadlines.add(now + timeout, id);
+        match self.resolver.resolve(id, address) {
+            Ok(None) => {}
+            Ok(Some(address)) => self.try_addresses(now, driver, id, [address]),
+            Err(error) => self.give_up_connecting(now, driver, id, error.kind()),
+        }
+    }
+
+    /// A name was resolved.
+    pub(super) fn resolved(&mut self, now: Moment, driver: &mut impl Driver, resolved: Resolved) {
+        match resolved.addresses {
+            Ok(addresses) => self.try_addresses(now, driver, resolved.link, addresses),
+            Err(error) => self.give_up_connecting(now, driver, resolved.link, error.kind()),
+        }
+    }
+
+    /// The socket that [`Driver::await_connected`] was given is connected.
+    pub(crate) fn connected(&mut self, now: Moment, driver: &mut impl Driver, id: LinkId) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Phase::Connecting(connection, _) = link.phase else {
+            return;
+        };
+        link.phase = Phase::Open(connection);
+        link.deadline = Moment::NEVER;
+        let paused = link.paused;
+        self.engine.handle_connected(now, connection);
+        if paused {
+            driver.pause_reading(id);
+        }
+    }
+
+    /// The socket that [`Driver::await_connected`] was given could not be connected; the driver has dropped it.
+    pub(crate) fn connect_failed(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        id: LinkId,
+        error: io::ErrorKind,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        link.in_driver = false;
+        if let Phase::Connecting(_, attempt) = &mut link.phase {
+            attempt.last_error = error;
+            self.try_addresses(now, driver, id, []);
+        }
+    }
+
+    /// Adds addresses to those that are left and starts with the first that the kernel does not refuse at once.
+    fn try_addresses(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        id: LinkId,
+        more: impl IntoIterator<Item = SocketAddr>,
+    ) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Phase::Connecting(_, attempt) = &mut link.phase else {
+            return;
+        };
+        attempt.addresses.extend(more);
+        while let Some(address) = attempt.addresses.pop_front() {
+            let same_family = |local: IpAddr| local.is_ipv4() == address.is_ipv4();
+            if !attempt.local_address.is_none_or(same_family) {
+                attempt.last_error = io::ErrorKind::AddrNotAvailable;
+                continue;
+            }
+            match sockets::start_connecting(address, attempt.local_address, attempt.user_timeout) {
+                Ok(socket) => {
+                    link.in_driver = true;
+                    driver.await_connected(id, socket);
+                    return;
+                }
+                Err(error) => attempt.last_error = error.kind(),
+            }
+        }
+        let error = attempt.last_error;
+        self.give_up_connecting(now, driver, id, error);
+    }
+
+    pub(super) fn give_up_connecting(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        id: LinkId,
+        error: io::ErrorKind,
+    ) {
+        let connection = self.links.get_mut(id).and_then(|link| link.connection());
+        self.release(driver, id);
+        if let Some(connection) = connection {
+            let by = ClosedBy::ConnectFailed(error);
+            self.engine.handle_closed(now, connection, by, None);
+        }
+    }
+
+    /// How long a server may leave our octets unacknowledged: as long as it may leave enquire_links unanswered.
+    fn server_user_timeout(&self, address: &str) -> Option<Duration> {
+        let server = self.settings.servers.iter().find(|server| {
+            let mut addresses = server
+                .addresses
+                .iter()
+                .chain(&server.transmitter_address)
+                .chain(&server.receiver_address);
+            addresses.any(|candidate| candidate == address)
+        })?;
+        user_timeout(server.enquire_link_interval, server.enquire_link_misses)
+    }
+}
+
+/// TCP_USER_TIMEOUT for connections that clients open at this vserver.
+pub(crate) fn client_user_timeout(
+    settings: &crate::core::settings::Settings,
+    vserver: VserverIndex,
+) -> Option<Duration> {
+    let vserver = settings.vservers.get(usize::from(vserver.0))?;
+    user_timeout(vserver.enquire_link_interval, vserver.enquire_link_misses)
+}
+
+/// Interval × misses; `None` (the kernel's own rule) where no enquire_link is sent.
+fn user_timeout(interval: Duration, misses: u32) -> Option<Duration> {
+    let timeout = interval.checked_mul(misses.max(1))?;
+    (!timeout.is_zero()).then_some(timeout)
+}

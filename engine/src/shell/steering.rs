@@ -1,0 +1,153 @@
+//! Asks the flow distributor which core an accepted connection belongs to, and keeps what it wants to know.
+//!
+//! `least-loaded` needs every core's number of connections. Cores share no memory, so each tells the others its own
+//! number when that has changed, and tells again only after it was acknowledged.
+
+use super::sockets;
+use crate::core::contract::CoreIndex;
+use crate::core::settings::VserverIndex;
+use smppmux_flow_distributor::{Distributor, Flow, Scheme, Settings, SettingsError};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One listening socket of one core.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) vserver: VserverIndex,
+    /// The vserver's name, by which rules of the flow distributor know the listener.
+    pub(crate) name: Arc<str>,
+    /// What it is bound to.
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: OwnedFd,
+    /// TCP_USER_TIMEOUT of the connections that it accepts.
+    pub(crate) user_timeout: Option<Duration>,
+}
+
+/// One core's access to the flow distributor.
+pub(crate) struct Steering {
+    own_core: usize,
+    distributor: Distributor,
+    /// Clients' connections of each core; the own one exact, the others as they last told. Empty unless the scheme
+    /// asks for it.
+    load: Vec<u32>,
+    /// What each core has been told last, and whether it has acknowledged that.
+    told: Vec<Told>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    connections: u32,
+    unacknowledged: bool,
+}
+
+impl Steering {
+    pub(crate) fn new(own_core: CoreIndex, settings: Arc<Settings>) -> Result<Self, SettingsError> {
+        let cores = match settings.scheme {
+            Scheme::LeastLoaded => settings.cores,
+            Scheme::Rss | Scheme::RssTwoTuple | Scheme::RoundRobin | Scheme::Account => 0,
+        };
+        let own_core = usize::from(own_core.0);
+        Ok(Self {
+            own_core,
+            distributor: Distributor::new(own_core, settings)?,
+            load: vec![0; cores],
+            told: vec![Told::default(); cores],
+        })
+    }
+
+    /// The core that a connection belongs to. Where its own address cannot be read it stays here.
+    pub(crate) fn choose(&mut self, listener: &Listener, socket: &OwnedFd, peer: SocketAddr) -> CoreIndex {
+        let destination = if listener.address.ip().is_unspecified() {
+            sockets::destination_of(socket).unwrap_or(listener.address)
+        } else {
+            listener.address
+        };
+        let flow = Flow {
+            source: peer,
+            destination,
+            listener: &listener.name,
+        };
+        let core = self.distributor.choose(&flow, &self.load);
+        CoreIndex(u16::try_from(core).unwrap_or_default())
+    }
+
+    /// A client's connection began on this core.
+    pub(crate) fn count_opened(&mut self) {
+        if let Some(own) = self.load.get_mut(self.own_core) {
+            *own = own.saturating_add(1);
+        }
+    }
+
+    /// A client's connection ended on this core.
+    pub(crate) fn count_closed(&mut self) {
+        if let Some(own) = self.load.get_mut(self.own_core) {
+            *own = own.saturating_sub(1);
+        }
+    }
+
+    /// The next core that must be told this core's number, and the number.
+    pub(crate) fn poll_load(&mut self) -> Option<(CoreIndex, u32)> {
+        let connections = *self.load.get(self.own_core)?;
+        let own_core = self.own_core;
+        let (core, told) = self.told.iter_mut().enumerate().find(|(core, told)| {
+            *core != own_core && !told.unacknowledged && told.connections != connections
+        })?;
+        *told = Told {
+            connections,
+            unacknowledged: true,
+        };
+        Some((CoreIndex(u16::try_from(core).ok()?), connections))
+    }
+
+    /// Another core told its number.
+    pub(crate) fn learn_load(&mut self, core: CoreIndex, connections: u32) {
+        if let Some(load) = self.load.get_mut(usize::from(core.0)) {
+            *load = connections;
+        }
+    }
+
+    /// Another core has acknowledged this core's number.
+    pub(crate) fn load_acknowledged(&mut self, core: CoreIndex) {
+        if let Some(told) = self.told.get_mut(usize::from(core.0)) {
+            told.unacknowledged = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steering(scheme: Scheme) -> Steering {
+        let settings = Settings {
+            scheme,
+            ..Settings::for_cores(3)
+        };
+        Steering::new(CoreIndex(1), Arc::new(settings)).expect("three cores")
+    }
+
+    /// Goal: each other core is told once for each change, and again only after it acknowledged.
+    #[test]
+    fn load_is_told_once_until_acknowledged() {
+        let mut steering = steering(Scheme::LeastLoaded);
+        assert_eq!(steering.poll_load(), None, "nothing has changed");
+        steering.count_opened();
+        assert_eq!(steering.poll_load(), Some((CoreIndex(0), 1)));
+        assert_eq!(steering.poll_load(), Some((CoreIndex(2), 1)));
+        steering.count_opened();
+        assert_eq!(steering.poll_load(), None, "nobody has acknowledged");
+        steering.load_acknowledged(CoreIndex(2));
+        assert_eq!(steering.poll_load(), Some((CoreIndex(2), 2)));
+        assert_eq!(steering.poll_load(), None);
+    }
+
+    /// Goal: schemes that do not ask for the load cost no messages.
+    #[test]
+    fn other_schemes_tell_nobody() {
+        let mut steering = steering(Scheme::RoundRobin);
+        steering.count_opened();
+        assert_eq!(steering.poll_load(), None);
+    }
+}
