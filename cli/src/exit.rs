@@ -1,11 +1,14 @@
 //! Exit codes: the ones of sysexits(3) that this program uses, each in one place.
 
+use std::fmt;
 use std::process::ExitCode;
 
 /// All went well.
 pub(crate) const OK: u8 = 0;
 /// The arguments are wrong.
 pub(crate) const USAGE: u8 = 64;
+/// The data to work on is malformed.
+pub(crate) const DATA: u8 = 65;
 /// An input file does not exist or cannot be read.
 pub(crate) const NO_INPUT: u8 = 66;
 /// The configuration is wrong.
@@ -29,7 +32,13 @@ impl Failure {
 
     /// Writes the reason to standard error, each line as it is, and gives the process's exit code.
     pub fn report(&self) -> ExitCode {
-        eprintln!("{}", self.reason.trim_end());
+        eprintln!("{self}");
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.reason.trim_end())
     }
 }

@@ -5,8 +5,11 @@ pub mod arguments;
 mod check;
 pub mod config;
 mod exit;
+mod pdu;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, PduCommand};
+use exit::Failure;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Runs the command line and returns the process's exit code (sysexits).
@@ -15,14 +18,26 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let outcome = match &arguments.command {
-        Command::Check(arguments) => check::check(arguments),
-    };
-    match outcome {
-        Ok(output) => {
-            print!("{output}");
-            ExitCode::from(exit::OK)
-        }
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::from(exit::OK),
         Err(failure) => failure.report(),
     }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
+        Command::Pdu(PduCommand::Decode { hex }) => {
+            let decoded = pdu::decode(&hex);
+            print(&decoded.output);
+            decoded.failure.map_or(Ok(()), Err)
+        }
+        Command::Pdu(PduCommand::Explain { word }) => pdu::explain(&word).map(|lines| print(&lines)),
+    }
+}
+
+/// Writes to standard output; a reader that has gone away wants no more, which is no failure of ours.
+fn print(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }

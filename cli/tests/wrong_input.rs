@@ -146,3 +146,18 @@ fn ten_thousand_clients_are_checked_quickly() {
         start.elapsed()
     );
 }
+
+/// Goal: a PDU is shown on standard output; a malformed one exits 65 and says where on standard error.
+#[test]
+fn pdus_are_decoded() {
+    let output = smppmux(&["pdu", "decode", "00000010 00000015", "0x0000000000000001"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("enquire_link, 16 octets"));
+    let output = smppmux(&["pdu", "decode", "00000010 00000002 00000000 00000001"]);
+    assert_eq!(output.status.code(), Some(65));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("octet 16: the PDU ends inside system_id"));
+    assert_eq!(
+        smppmux(&["pdu", "explain", "nothing-of-smpp"]).status.code(),
+        Some(65)
+    );
+}

@@ -3,7 +3,10 @@
 /// Below the help of `smppmux`.
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  smppmux serve --config smppmux.toml
+  smppmux serve --listen 127.0.0.1:2775 --server 127.0.0.1:2776 --client esme1:secret
   smppmux check --config smppmux.toml
+  smppmux pdu decode '00000010 00000015 00000000 00000001'
 
 Exit codes:
   0   all went well                          69  a port is taken, or the system lacks something
@@ -36,3 +39,20 @@ pub(super) const CHECK: &str = "\
 Errors are told as file:line:column: message, all of them at once, with exit code 78. Without errors there is
 one line for each server, `name: binds`, and the exit code is 0. Warnings (keys that have no effect in this
 version, CPUs that this machine does not have) go to standard error and do not change the exit code.";
+
+/// Below the help of `pdu decode`.
+pub(super) const PDU_DECODE: &str = "\
+A malformed PDU is shown as far as it goes, then the octet and the rule that is broken; the exit code is 65.
+
+Examples:
+  smppmux pdu decode 00000010000000150000000000000001
+  smppmux pdu decode '00:00:00:10 00:00:00:15' 0x0000000000000001
+  xxd -p capture.bin | smppmux pdu decode -";
+
+/// Below the help of `pdu explain`.
+pub(super) const PDU_EXPLAIN: &str = "\
+Examples:
+  smppmux pdu explain ESME_RTHROTTLED
+  smppmux pdu explain 0x58
+  smppmux pdu explain message_payload
+  smppmux pdu explain sar_";

@@ -32,6 +32,28 @@ pub struct Arguments {
 pub enum Command {
     /// Check a configuration file and tell how many binds each server will see.
     Check(CheckArguments),
+    /// Decode PDUs, explain names and numbers of SMPP.
+    #[command(subcommand)]
+    Pdu(PduCommand),
+}
+
+/// Work on single PDUs.
+#[derive(Debug, Subcommand)]
+pub enum PduCommand {
+    /// Show a PDU field by field, with offsets and the names of all values.
+    #[command(after_help = help::PDU_DECODE)]
+    Decode {
+        /// The PDU in hexadecimal; blanks, colons and 0x are skipped. "-" reads it from standard input.
+        #[arg(value_name = "HEX", required = true)]
+        hex: Vec<String>,
+    },
+    /// Explain a command, status or TLV by its name or number.
+    #[command(after_help = help::PDU_EXPLAIN)]
+    Explain {
+        /// A name or part of it (submit_sm, ESME_RTHROTTLED, message_payload) or a number (0x00000058, 88, 0x0424).
+        #[arg(value_name = "NAME|NUMBER")]
+        word: String,
+    },
 }
 
 impl Arguments {

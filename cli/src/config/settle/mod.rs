@@ -19,6 +19,7 @@ use super::key::{Key, Origin};
 use super::problem::Problem;
 use names::Names;
 use smppmux_engine::core::settings::{Connections, ServerBind, ServerSettings, Settings};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 /// A configuration that is ready to run.
@@ -86,12 +87,7 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
         problems, warnings, ..
     } = settling;
     let effective = problems.is_empty().then(|| Effective {
-        settings: Arc::new(Settings {
-            engine,
-            vservers,
-            servers,
-            clients,
-        }),
+        settings: Arc::new(Settings::new(engine, vservers, servers, clients, random_seed())),
         process,
     });
     Settled {
@@ -99,6 +95,11 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
         problems,
         warnings,
     }
+}
+
+/// The standard library's keys come from the operating system's random numbers.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// The state of one check.
