@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::explain::Explanation;
 use super::field::{TIME_OCTETS, TextField};
-use super::layout::{EntryLayout, FieldLayout, UNSUCCESS_SME, body_layout, dest_address_layout};
+use super::layout::{EntryLayout, FieldLayout, body_layout};
 use super::tlv::{check_area, is_body_tlvs_alone};
 use super::walk::octets;
 use super::{Fault, HEADER_OCTETS, Header, Status, Tag, TlvType, Tlvs};
@@ -160,15 +160,13 @@ impl<'a> Visitor<'a, '_> {
     fn entries(&mut self, layout: EntryLayout) -> Result<(), Fault> {
         for entry in 0..u8::try_from(self.last_integer).unwrap_or(u8::MAX) {
             self.entry = Some(entry);
-            let fields = match layout {
-                EntryLayout::UnsuccessSme => UNSUCCESS_SME,
-                EntryLayout::DestAddress => {
-                    self.integer("dest_flag", 1)?;
-                    let fault = Fault::field_value("dest_flag", Status::ESME_RINVDESTFLAG);
-                    let dest_flag = u8::try_from(self.last_integer).map_err(|_| fault)?;
-                    dest_address_layout(dest_flag).ok_or(fault)?
-                }
-            };
+            if layout == EntryLayout::DestAddress {
+                self.integer("dest_flag", 1)?;
+            }
+            let dest_flag = u8::try_from(self.last_integer).unwrap_or_default();
+            let fields = layout
+                .fields(dest_flag)
+                .ok_or(Fault::field_value("dest_flag", Status::ESME_RINVDESTFLAG))?;
             self.fields(fields)?;
         }
         self.entry = None;

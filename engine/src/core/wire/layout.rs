@@ -212,19 +212,20 @@ pub const fn body_layout(command: CommandId) -> Option<&'static [FieldLayout]> {
     })
 }
 
-/// The fields of one entry behind its dest_flag; `None` for a dest_flag that says nothing.
-pub(super) const fn dest_address_layout(dest_flag: u8) -> Option<&'static [FieldLayout]> {
-    match dest_flag {
-        1 => Some(&[DEST_TON, DEST_NPI, Text(DESTINATION_ADDR)]),
-        2 => Some(&[Text(DL_NAME)]),
-        _ => None,
+impl EntryLayout {
+    /// The fields of one entry: of a dest_address those behind its dest_flag, `None` for a dest_flag that says nothing;
+    /// an unsuccess_sme has no flag and is always the same.
+    pub const fn fields(self, dest_flag: u8) -> Option<&'static [FieldLayout]> {
+        match (self, dest_flag) {
+            (Self::UnsuccessSme, _) => Some(&[
+                DEST_TON,
+                DEST_NPI,
+                Text(DESTINATION_ADDR),
+                FieldLayout::Integer("error_status_code", 4),
+            ]),
+            (Self::DestAddress, 1) => Some(&[DEST_TON, DEST_NPI, Text(DESTINATION_ADDR)]),
+            (Self::DestAddress, 2) => Some(&[Text(DL_NAME)]),
+            (Self::DestAddress, _) => None,
+        }
     }
 }
-
-/// The fields of one unsuccess_sme.
-pub(super) const UNSUCCESS_SME: &[FieldLayout] = &[
-    DEST_TON,
-    DEST_NPI,
-    Text(DESTINATION_ADDR),
-    FieldLayout::Integer("error_status_code", 4),
-];

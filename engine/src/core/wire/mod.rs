@@ -33,6 +33,7 @@ pub use concatenation::{Concatenation, ConcatenationKind, udh_8_bit, udh_16_bit}
 pub use decode::{DecodedField, FieldName, FieldValue, visit_fields};
 pub use explain::Explanation;
 pub use fault::{Fault, FaultKind};
+pub use field::TextField;
 pub use frame::{Frame, next_frame};
 pub use header::{HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_sequence_number};
 pub use layout::{EntryLayout, FieldLayout, body_layout};

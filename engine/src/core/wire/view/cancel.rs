@@ -1,6 +1,6 @@
 //! cancel_sm.
 //!
-//! Source: SMPP v3.4 section 4.9, v5.0 section 4.5.2.
+//! Source: SMPP v3.4 section 4.9, v5.0 section 4.5.1.
 
 use std::ops::Range;
 

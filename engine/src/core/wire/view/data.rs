@@ -40,7 +40,7 @@ impl<'a> DataView<'a> {
         })
     }
 
-    /// Refuses a message without a destination_addr (v5.0: zero length is one cause of ESME_RINVDSTADR).
+    /// Refuses a message without a destination_addr (v5.0 section 4.7.6: zero length is one cause of ESME_RINVDSTADR).
     pub fn check_destination(&self) -> Result<(), Fault> {
         if self.destination_addr_range().is_empty() {
             return Err(Fault::field_value(

@@ -62,7 +62,7 @@ impl<'a> MessageView<'a> {
         })
     }
 
-    /// Refuses a message without a destination_addr (v5.0 table 4-45: zero length is one cause of ESME_RINVDSTADR).
+    /// Refuses a message without a destination_addr (v5.0 section 4.7.6: zero length is one cause of ESME_RINVDSTADR).
     #[inline]
     pub fn check_destination(&self) -> Result<(), Fault> {
         if self.destination_addr_range().is_empty() {

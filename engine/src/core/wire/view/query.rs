@@ -1,6 +1,6 @@
 //! query_sm, its response, and query_broadcast_sm, which has the same body.
 //!
-//! Source: SMPP v3.4 section 4.8, v5.0 sections 4.5.1 and 4.6.1.
+//! Source: SMPP v3.4 section 4.8, v5.0 sections 4.5.2 and 4.6.1.
 
 use std::ops::Range;
 
