@@ -139,6 +139,15 @@ impl RunningEngines {
         lock(&self.events).next(timeout)
     }
 
+    /// Stops what runs and waits for that: a start went wrong half-way.
+    pub(super) fn stop_and_wait(self) {
+        drop(self.control);
+        for thread in self.threads {
+            // The start's own error is told; what else ended a thread matters no more.
+            drop(thread.join());
+        }
+    }
+
     /// Waits until every engine has stopped. Give [`Command::Stop`] first, unless waiting for ever is wanted.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
 const SHELL_REQUESTS_MAX: usize = 64;
@@ -61,46 +62,58 @@ pub(super) fn start<E: Engine>(
     let cores = core_count(&shell_settings)?;
     check_cpus(&shell_settings.cpus)?;
     check_locked_memory()?;
-    let (mut listeners, listening) = bind_listeners(settings, usize::from(cores))?;
+    let (listeners, listening) = bind_listeners(settings, usize::from(cores))?;
     let distribution = Arc::new(shell_settings.distribution.clone());
     let shell_settings = Arc::new(shell_settings);
     let (events, event_receiver) = event_stream();
     let resolver = Resolver::default();
-    let mut endpoints = make_mesh(&shell_settings).into_iter();
-    let (started, words) = sync_channel(usize::from(cores));
-    let mut threads = Vec::with_capacity(usize::from(cores));
-    for core in (0..cores).map(CoreIndex) {
-        let steering = Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?;
-        let (Some(endpoint), Some(listeners)) = (endpoints.next(), listeners.pop()) else {
-            return Err(StartError::NoEngine);
-        };
-        let core_start = CoreStart {
+    let mut endpoints = make_mesh(&shell_settings);
+    let control = endpoints.pop().ok_or(StartError::NoEngine)?;
+    let mut starts = Vec::with_capacity(usize::from(cores));
+    for ((core, listeners), endpoint) in (0..).map(CoreIndex).zip(listeners).zip(endpoints) {
+        starts.push(CoreStart {
             core,
             cpu: shell_settings.cpus[usize::from(core.0)],
             clock,
             shell_settings: Arc::clone(&shell_settings),
             settings: Arc::clone(settings),
             endpoint,
-            steering,
+            steering: Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?,
             listeners,
             resolver: resolver.clone(),
             events: events.clone(),
-        };
-        threads.push(glommio_driver::spawn(
-            core_start,
-            make_engine.clone(),
-            SyncSender::clone(&started),
-        )?);
+        });
     }
-    drop(started);
-    let control = endpoints.next().ok_or(StartError::NoEngine)?;
+    let (threads, started) = start_threads(starts, &make_engine);
     let running = RunningEngines::new(control, event_receiver, threads, listening);
-    // On an error the handle is dropped, and with it everything that did start is stopped.
-    wait_until_started(&words, cores)?;
-    Ok(running)
+    match started {
+        Ok(()) => Ok(running),
+        Err(error) => {
+            running.stop_and_wait();
+            Err(error)
+        }
+    }
 }
 
-fn wait_until_started(words: &Receiver<Result<(), StartError>>, cores: u16) -> Result<(), StartError> {
+/// Starts the threads and waits until every engine runs. Those that were started are returned in any case.
+fn start_threads<E: Engine>(
+    starts: Vec<CoreStart>,
+    make_engine: &(impl Fn(CoreIndex) -> E + Clone + Send + 'static),
+) -> (Vec<JoinHandle<()>>, Result<(), StartError>) {
+    let cores = starts.len();
+    let (started, words) = sync_channel(cores);
+    let mut threads = Vec::with_capacity(cores);
+    for start in starts {
+        match glommio_driver::spawn(start, make_engine.clone(), SyncSender::clone(&started)) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => return (threads, Err(error)),
+        }
+    }
+    drop(started);
+    (threads, wait_until_started(&words, cores))
+}
+
+fn wait_until_started(words: &Receiver<Result<(), StartError>>, cores: usize) -> Result<(), StartError> {
     for _ in 0..cores {
         words.recv().unwrap_or_else(|_| {
             let error = io::Error::other("an engine's thread ended while it started");

@@ -75,6 +75,7 @@ fn run_thread<E: Engine>(
         events: start.events.clone(),
         orderly: false,
     };
+    tracing::info!(core = start.core.0, cpu = start.cpu, "engine runs on glommio");
     let engine = make_engine(start.core);
     executor.run(async {
         let core = make_core(start, engine, doorbell);

@@ -111,7 +111,7 @@ fn an_idle_core_answers_soon() {
 }
 
 /// Goal: no wake-up is ever lost. Method: 10,000 rounds in which both cores fall asleep at about the moment when they
-/// are woken. A lost one would be mended by the heartbeat after 50 ms; only a machine that is busy otherwise comes near.
+/// are woken. A lost one would be mended by the heartbeat, after a second.
 #[test]
 fn no_wake_up_is_lost() {
     const ROUNDS: u32 = 10_000;
@@ -119,18 +119,12 @@ fn no_wake_up_is_lost() {
     let mut client = harness.connect();
     let other = 1 - core_of(&mut client);
     let mut longest = 0;
-    let mut late = 0;
     for round in 0..ROUNDS {
         for _ in 0..(round * 7) % 400 {
             std::hint::spin_loop();
         }
-        let nanoseconds = ping(&mut client, other);
-        longest = longest.max(nanoseconds);
-        late += u32::from(nanoseconds > 45_000_000);
+        longest = longest.max(ping(&mut client, other) / 1000);
     }
-    println!(
-        "{ROUNDS} wake-ups there and back: the longest {} µs, {late} over 45 ms",
-        longest / 1000
-    );
-    assert!(late <= ROUNDS / 1000, "{late} of {ROUNDS} came late");
+    println!("{ROUNDS} wake-ups there and back: the longest {longest} µs");
+    assert!(longest < 900_000, "{longest} µs");
 }

@@ -1,0 +1,241 @@
+//! The real packet engines in their real shell: clients on loopback, a small SMSC behind them.
+
+use smppmux_engine::core::contract::Command;
+use smppmux_engine::core::range::AddressRange;
+use smppmux_engine::core::secret::Secret;
+use smppmux_engine::core::settings::{
+    AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
+    Method, OnServerLoss, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings, Settings,
+    VserverIndex, VserverSettings,
+};
+use smppmux_engine::core::wire::Status;
+use smppmux_engine::shell::{Event, RunningEngines, ShellSettings, run_engines};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const BIND_TRANSCEIVER: u32 = 0x09;
+const SUBMIT_SM: u32 = 0x04;
+const UNBIND: u32 = 0x06;
+const ENQUIRE_LINK: u32 = 0x15;
+const RESPONSE: u32 = 0x8000_0000;
+
+/// One PDU: command_id, command_status, sequence_number, body.
+type Pdu = (u32, u32, u32, Vec<u8>);
+
+fn write_pdu(stream: &mut TcpStream, command: u32, sequence: u32, body: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(16 + body.len()).expect("a short PDU");
+    let mut pdu = Vec::new();
+    for field in [length, command, 0, sequence] {
+        pdu.extend_from_slice(&field.to_be_bytes());
+    }
+    pdu.extend_from_slice(body);
+    stream.write_all(&pdu)
+}
+
+fn read_pdu(stream: &mut TcpStream) -> io::Result<Pdu> {
+    let mut header = [0; 16];
+    stream.read_exact(&mut header)?;
+    let field = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let mut body = vec![0; field(0) as usize - 16];
+    stream.read_exact(&mut body)?;
+    Ok((field(4), field(8), field(12), body))
+}
+
+/// Answers every request, until the connection ends.
+fn serve_as_smsc(mut stream: TcpStream) {
+    while let Ok((command, _, sequence, _)) = read_pdu(&mut stream) {
+        let body: &[u8] = match command {
+            BIND_TRANSCEIVER => b"smsc\0",
+            SUBMIT_SM => b"id-1\0",
+            _ => b"",
+        };
+        if command & RESPONSE == 0 && write_pdu(&mut stream, command | RESPONSE, sequence, body).is_err() {
+            return;
+        }
+    }
+}
+
+fn start_smsc() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || serve_as_smsc(stream));
+        }
+    });
+    address
+}
+
+fn start_engines(smsc: SocketAddr) -> RunningEngines {
+    let available = core_affinity::get_core_ids().expect("this machine has CPUs");
+    let cpus = (0..2).map(|core| available[core % available.len()].id).collect();
+    run_engines(ShellSettings::for_cpus(cpus), Arc::new(settings(smsc))).expect("the engines start")
+}
+
+/// Binds and sends; every answer must carry its request's number.
+fn send_as_esme(address: SocketAddr, messages: u32) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    write_pdu(&mut stream, BIND_TRANSCEIVER, 77, b"esme1\0secret\0\0\x34\0\0\0").expect("it reads");
+    let (command, status, sequence, _) = read_pdu(&mut stream).expect("bind_resp");
+    assert_eq!((command, status, sequence), (BIND_TRANSCEIVER | RESPONSE, 0, 77));
+    let submit = b"\0\x01\x01source\0\x01\x01888765\0\0\0\0\0\0\0\0\0\0\x05hello";
+    for number in 0..messages {
+        write_pdu(&mut stream, SUBMIT_SM, 1_000_000 + number, submit).expect("it reads");
+    }
+    let mut answered: Vec<u32> = (0..messages)
+        .map(|_| {
+            let (command, status, sequence, body) = read_pdu(&mut stream).expect("submit_sm_resp");
+            assert_eq!((command, status), (SUBMIT_SM | RESPONSE, 0));
+            assert_eq!(body, b"id-1#mx-0A\0");
+            sequence - 1_000_000
+        })
+        .collect();
+    answered.sort_unstable();
+    assert_eq!(answered, (0..messages).collect::<Vec<_>>());
+    write_pdu(&mut stream, ENQUIRE_LINK, 2, b"").expect("it reads");
+    assert_eq!(
+        read_pdu(&mut stream).expect("an answer").0,
+        ENQUIRE_LINK | RESPONSE
+    );
+    write_pdu(&mut stream, UNBIND, 3, b"").expect("it reads");
+    assert_eq!(read_pdu(&mut stream).expect("an answer").0, UNBIND | RESPONSE);
+    assert_eq!(stream.read(&mut [0; 1]).expect("an orderly end"), 0);
+}
+
+/// Goal: binds and messages of many clients go through two engines to the SMSC and back, each answered once; then a
+/// drain settles and the engines stop.
+#[test]
+fn messages_go_through_and_a_drain_settles() {
+    const CLIENTS: u64 = 20;
+    const MESSAGES: u32 = 200;
+    let running = start_engines(start_smsc());
+    let address = running.listening()[0].address;
+    let end = Instant::now() + PATIENCE;
+    while running
+        .report(PATIENCE)
+        .iter()
+        .any(|report| report.engine.servers[0].bound_sessions == 0)
+    {
+        assert!(Instant::now() < end, "every core binds at the SMSC");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| std::thread::spawn(move || send_as_esme(address, MESSAGES)))
+        .collect();
+    for client in clients {
+        client.join().expect("all was answered");
+    }
+    let reports = running.report(PATIENCE);
+    let answers: u64 = reports
+        .iter()
+        .map(|report| report.engine.counters.client_answers)
+        .sum();
+    assert_eq!(answers, CLIENTS * u64::from(MESSAGES));
+    assert!(
+        reports
+            .iter()
+            .all(|report| report.engine.counters.client_answers > 0),
+        "both cores worked"
+    );
+
+    running.command_all(Command::Drain);
+    let mut drained = 0;
+    while drained < running.cores() {
+        match running.next_event(PATIENCE).expect("the drain ends") {
+            Event::Drained { settled, .. } => {
+                assert!(settled);
+                drained += 1;
+            }
+            Event::Notice { .. } => {}
+            Event::Stopped { core, .. } => panic!("{core:?} has stopped"),
+        }
+    }
+    running.command_all(Command::Stop);
+    running.join().expect("no engine failed");
+}
+
+fn settings(smsc: SocketAddr) -> Settings {
+    let engine = EngineSettings {
+        max_pdu_octets: 81_920,
+        first_sequence_number: 1,
+        drain_timeout: Duration::from_secs(10),
+        core_requests_max: 1024,
+        sessions_max: 1000,
+        output_octets_max: 1 << 20,
+        strict_lengths: false,
+    };
+    Settings::new(engine, vec![vserver()], vec![server(smsc)], vec![client()], 1)
+}
+
+fn vserver() -> VserverSettings {
+    VserverSettings {
+        name: "sms".to_owned(),
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        method: Method::LeastOutstanding,
+        hash_key: HashKey::Source,
+        auth: Auth::Local,
+        servers: vec![ServerIndex(0)],
+        overload: Overload::Hold,
+        hold_time: Duration::from_secs(10),
+        all_servers_down: AllServersDown::Answer,
+        on_server_loss: OnServerLoss::Fail,
+        pool_method: PoolMethod::RoundRobin,
+        empty_range: EmptyRange::Allowed,
+        signature: "mx".to_owned(),
+        late_answer_hold: Duration::from_secs(60),
+        forward_cache: Duration::from_secs(60),
+        timeout_status: Status::ESME_RSYSERR,
+        bind_timeout: Duration::from_secs(5),
+        enquire_link_interval: Duration::from_secs(25),
+        enquire_link_misses: 2,
+        response_timeout: Duration::from_secs(10),
+    }
+}
+
+fn server(address: SocketAddr) -> ServerSettings {
+    ServerSettings {
+        name: "smsc-a".to_owned(),
+        uid: *b"0A",
+        addresses: vec![address.to_string()],
+        transmitter_address: None,
+        receiver_address: None,
+        local_address: None,
+        system_id: "mux".to_owned(),
+        password: Secret::new("secret"),
+        system_type: String::new(),
+        interface_version: 0x34,
+        bind: ServerBind::Transceiver,
+        address_range: String::new(),
+        addr_ton: 0,
+        addr_npi: 0,
+        connections: Connections::PerCore(1),
+        window: 1000,
+        weight: 1,
+        priority: 0,
+        response_timeout: Duration::from_secs(10),
+        enquire_link_interval: Duration::from_secs(25),
+        enquire_link_misses: 2,
+        reconnect_min: Duration::from_millis(50),
+        reconnect_max: Duration::from_secs(1),
+        auth_retry: Duration::from_secs(300),
+        mobile_originated_vserver: Some(VserverIndex(0)),
+    }
+}
+
+fn client() -> ClientSettings {
+    ClientSettings {
+        system_id: "esme1".to_owned(),
+        password: Secret::new("secret"),
+        vservers: Vec::new(),
+        binds: BindKinds::ALL,
+        address_ranges: Vec::<AddressRange>::new(),
+        allow: Vec::new(),
+        max_binds: None,
+        window: 1000,
+        servers: Vec::new(),
+    }
+}
