@@ -6,6 +6,7 @@ mod check;
 pub mod config;
 mod exit;
 mod pdu;
+pub mod simulator;
 
 use arguments::{Arguments, Command, PduCommand};
 use exit::Failure;
@@ -19,13 +20,15 @@ pub fn run() -> ExitCode {
         Err(code) => return code,
     };
     match execute(arguments.command) {
-        Ok(()) => ExitCode::from(exit::OK),
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn execute(command: Command) -> Result<(), Failure> {
-    match command {
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    let outcome = match command {
+        Command::Esme(arguments) => return Ok(simulator::esme::run_esme(*arguments)),
+        Command::Smsc(arguments) => return Ok(simulator::smsc::run_smsc(*arguments)),
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
         Command::Pdu(PduCommand::Decode { hex }) => {
             let decoded = pdu::decode(&hex);
@@ -33,7 +36,8 @@ fn execute(command: Command) -> Result<(), Failure> {
             decoded.failure.map_or(Ok(()), Err)
         }
         Command::Pdu(PduCommand::Explain { word }) => pdu::explain(&word).map(|lines| print(&lines)),
-    }
+    };
+    outcome.map(|()| ExitCode::from(exit::OK))
 }
 
 /// Writes to standard output; a reader that has gone away wants no more, which is no failure of ours.

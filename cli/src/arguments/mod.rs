@@ -7,6 +7,8 @@ pub use serve::{CheckArguments, EngineArguments, LogFormat, LogLevel, ServeArgum
 
 use crate::config::value::Text;
 use crate::exit;
+use crate::simulator::esme::EsmeArguments;
+use crate::simulator::smsc::SmscArguments;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -32,6 +34,10 @@ pub struct Arguments {
 pub enum Command {
     /// Check a configuration file and tell how many binds each server will see.
     Check(CheckArguments),
+    /// Load ESMEs: send messages at a rate or as fast as the window allows, and check every answer.
+    Esme(Box<EsmeArguments>),
+    /// A simulated message centre: answers, delivers MO and receipts, injects faults, checks its clients.
+    Smsc(Box<SmscArguments>),
     /// Decode PDUs, explain names and numbers of SMPP.
     #[command(subcommand)]
     Pdu(PduCommand),

@@ -1,0 +1,302 @@
+//! The outcome of a message centre's run: per session and in all, and whether anything was wrong.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use smppmux_engine::core::wire::CommandId;
+
+use super::centre::Centre;
+use super::session::SmscSession;
+use crate::simulator::counts::{AnswerCounts, MessageCounts, StatusCounts, StatusTable, counters};
+use crate::simulator::latency::Percentiles;
+use crate::simulator::ledger::{Ledger, SentStream};
+use crate::simulator::table::{write_latency, write_statuses};
+
+/// Sessions that a report lists one by one; the totals cover all.
+const SESSIONS_LISTED_MAX: usize = 10_000;
+/// Sessions whose MO is kept in books.
+const STREAMS_MAX: usize = 65_536;
+const EXIT_FAILED: u8 = 1;
+
+counters! {
+    /// What one session, or all, did.
+    SessionCounts {
+        /// Binds that were accepted.
+        bound,
+        /// Binds that were refused.
+        binds_refused,
+        /// Sessions that the client unbound.
+        unbound_by_client,
+        /// Sessions that ended with an answered unbind of the message centre.
+        unbound,
+        /// Bound sessions whose connection ended without unbind.
+        lost,
+        /// submit_sm received.
+        submit_sm,
+        /// data_sm received.
+        data_sm,
+        /// submit_multi received.
+        submit_multi,
+        /// query_sm received.
+        query_sm,
+        /// cancel_sm received.
+        cancel_sm,
+        /// replace_sm received.
+        replace_sm,
+        /// enquire_link received.
+        enquire_link,
+        /// Other requests received, binds and unbinds not counted.
+        other_requests,
+        /// Messages received, by any command.
+        messages,
+        /// query_sm, cancel_sm and replace_sm that were answered with an error.
+        ancillary_refused,
+        /// Requests that the session's state does not allow.
+        wrong_state,
+        /// Messages that were left without an answer on purpose.
+        left_unanswered,
+        /// Messages that were answered late on purpose.
+        answered_late,
+        /// Messages that were answered twice on purpose.
+        answered_twice,
+        /// Connections that were dropped on purpose.
+        dropped_on_purpose,
+        /// Delivery receipts that were asked for.
+        receipts_asked,
+        /// Delivery receipts sent.
+        receipts_sent,
+        /// Delivery receipts answered.
+        receipts_answered,
+        /// Of those, answered with an error.
+        receipts_refused,
+        /// Delivery receipts that got no answer.
+        receipts_unanswered,
+        /// Delivery receipts for which no session of the account had room.
+        receipts_undeliverable,
+        /// Most unanswered requests at one time; over several sessions the sum of their peaks.
+        window_peak,
+        /// Requests beyond --window-max.
+        window_violations,
+        /// Requests with a sequence number outside of 1 to 0x7FFFFFFF.
+        out_of_range_sequence_numbers,
+        /// Requests with the sequence number of another one that had no answer yet.
+        sequence_numbers_in_use,
+        /// Framing errors: command_lengths that no PDU has.
+        bad_lengths,
+    }
+}
+
+impl SessionCounts {
+    pub(super) const fn note_command(&mut self, command_id: CommandId) {
+        match command_id {
+            CommandId::SUBMIT_SM => self.submit_sm += 1,
+            CommandId::DATA_SM => self.data_sm += 1,
+            CommandId::SUBMIT_MULTI => self.submit_multi += 1,
+            CommandId::QUERY_SM => self.query_sm += 1,
+            CommandId::CANCEL_SM => self.cancel_sm += 1,
+            CommandId::REPLACE_SM => self.replace_sm += 1,
+            CommandId::ENQUIRE_LINK => self.enquire_link += 1,
+            CommandId::UNBIND => {}
+            other if other.is_bind() => {}
+            _ => self.other_requests += 1,
+        }
+    }
+
+    /// The peer kept the rules of a session.
+    const fn is_exact(&self) -> bool {
+        self.window_violations == 0
+            && self.out_of_range_sequence_numbers == 0
+            && self.sequence_numbers_in_use == 0
+            && self.bad_lengths == 0
+            && self.receipts_unanswered == 0
+    }
+}
+
+/// What one session did.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionReport {
+    /// Where it came from.
+    pub peer: String,
+    /// Who bound; empty without a bind.
+    pub system_id: String,
+    /// Messages received.
+    pub messages: u64,
+    /// Most unanswered requests at one time.
+    pub window_peak: u64,
+    /// MO sent, by its answers.
+    pub mobile_originated: AnswerCounts,
+}
+
+/// The sum of the sessions that have ended.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    sessions: Vec<SessionReport>,
+    counts: SessionCounts,
+    messages: MessageCounts,
+    mobile_originated: AnswerCounts,
+    submit_statuses: StatusCounts,
+    mo_statuses: StatusCounts,
+    sent: Vec<SentStream>,
+}
+
+impl Outcomes {
+    pub(super) fn add(&mut self, session: SmscSession) {
+        self.counts.add(&session.counts);
+        self.messages.add(&session.messages);
+        self.mobile_originated.add(&session.answers.counts);
+        self.submit_statuses.add(&session.statuses);
+        self.mo_statuses.add(&session.answers.statuses);
+        if self.sessions.len() < SESSIONS_LISTED_MAX {
+            self.sessions.push(SessionReport {
+                peer: session.peer.to_string(),
+                system_id: String::from_utf8_lossy(&session.system_id).into_owned(),
+                messages: session.counts.messages,
+                window_peak: session.counts.window_peak,
+                mobile_originated: session.answers.counts,
+            });
+        }
+        if session.answers.counts.sent > 0 && self.sent.len() < STREAMS_MAX {
+            self.sent.push(session.answers.into_stream());
+        }
+    }
+}
+
+/// What a simulated message centre saw.
+#[derive(Clone, Debug, Serialize)]
+pub struct SmscReport {
+    /// From start to end of the run.
+    pub elapsed_seconds: f64,
+    /// All sessions together.
+    pub total: SessionCounts,
+    /// The messages received.
+    pub received: MessageCounts,
+    /// Distinct messages received and accepted, by their tokens.
+    pub distinct_messages: u64,
+    /// What the messages were answered with, where they were answered.
+    pub submit_statuses: StatusTable,
+    /// MO sent, by its answers.
+    pub mobile_originated: AnswerCounts,
+    /// What MO was answered with.
+    pub mo_statuses: StatusTable,
+    /// From the write of an MO message to its answer.
+    pub mo_latency: Percentiles,
+    /// Each session, up to 10,000.
+    pub sessions: Vec<SessionReport>,
+    /// Whether MO answered with an error counts as a failure.
+    pub allow_errors: bool,
+    /// Every MO message got its one answer, and the clients kept the rules.
+    pub passed: bool,
+    /// What each session sent as MO, to be compared with what the ESMEs received.
+    #[serde(skip)]
+    pub sent: Vec<SentStream>,
+    /// Which messages were received and accepted, to be compared with what the ESMEs sent.
+    #[serde(skip)]
+    pub received_messages: Ledger,
+}
+
+impl SmscReport {
+    pub(super) fn of(centre: &Centre) -> Self {
+        let outcomes = std::mem::take(&mut *centre.outcomes());
+        let received_messages = centre.shared.messages.ledger();
+        let mut report = Self {
+            elapsed_seconds: centre.shared.clock.now_us() as f64 / 1e6,
+            total: outcomes.counts,
+            received: outcomes.messages,
+            distinct_messages: received_messages.unique(),
+            submit_statuses: outcomes.submit_statuses.by_name(),
+            mobile_originated: outcomes.mobile_originated,
+            mo_statuses: outcomes.mo_statuses.by_name(),
+            mo_latency: centre.shared.recorded().since_write(),
+            sessions: outcomes.sessions,
+            allow_errors: centre.arguments.allow_errors,
+            passed: false,
+            sent: outcomes.sent,
+            received_messages,
+        };
+        let refused = report.mobile_originated.answered - report.mobile_originated.accepted;
+        report.passed = report.is_exact() && (report.allow_errors || refused == 0);
+        report
+    }
+
+    /// Every MO message got its one answer, every message came once and whole, and the clients kept the rules.
+    pub const fn is_exact(&self) -> bool {
+        self.mobile_originated.is_exact() && self.received.is_exact() && self.total.is_exact()
+    }
+
+    /// 0 when passed, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        if self.passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+impl fmt::Display for SmscReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (total, received, mo) = (&self.total, &self.received, &self.mobile_originated);
+        writeln!(
+            formatter,
+            "binds        {} | refused {} | unbound by client {} | unbound {} | lost {} | elapsed {:.1} s",
+            total.bound,
+            total.binds_refused,
+            total.unbound_by_client,
+            total.unbound,
+            total.lost,
+            self.elapsed_seconds,
+        )?;
+        writeln!(
+            formatter,
+            "received     {} messages | distinct {} | duplicate {} | damaged {} | malformed {} | without token {}",
+            total.messages,
+            self.distinct_messages,
+            received.duplicate,
+            received.damaged,
+            received.malformed,
+            received.foreign,
+        )?;
+        write_statuses(formatter, &self.submit_statuses)?;
+        writeln!(
+            formatter,
+            "faults       unanswered {} | late {} | twice {} | connections dropped {}",
+            total.left_unanswered, total.answered_late, total.answered_twice, total.dropped_on_purpose,
+        )?;
+        writeln!(
+            formatter,
+            "violations   window {} | sequence number in use {} | out of range {} | wrong state {}",
+            total.window_violations,
+            total.sequence_numbers_in_use,
+            total.out_of_range_sequence_numbers,
+            total.wrong_state,
+        )?;
+        writeln!(
+            formatter,
+            "receipts     asked {} | sent {} | answered {} | refused {} | unanswered {} | undeliverable {}",
+            total.receipts_asked,
+            total.receipts_sent,
+            total.receipts_answered,
+            total.receipts_refused,
+            total.receipts_unanswered,
+            total.receipts_undeliverable,
+        )?;
+        writeln!(
+            formatter,
+            "MO           {} sent | answered {} | lost {} | late {} | duplicate {} | unknown sequence {}",
+            mo.sent,
+            mo.answered,
+            mo.lost(),
+            mo.late,
+            mo.duplicate,
+            mo.unknown,
+        )?;
+        write_statuses(formatter, &self.mo_statuses)?;
+        write_latency(formatter, "MO latency", &self.mo_latency)?;
+        write!(
+            formatter,
+            "verdict      {}",
+            if self.passed { "passed" } else { "FAILED" }
+        )
+    }
+}
