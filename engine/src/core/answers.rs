@@ -160,7 +160,7 @@ impl PacketEngine {
             .signature
             .as_bytes();
         let uid = self.settings.servers[usize::from(server.0)].uid;
-        let output = &mut session.output.pending;
+        let output = session.output.open(&mut self.buffers);
         let is_tagged = header.command_status.is_ok() && carries_id(header.command_id) && {
             append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max).is_ok()
         };

@@ -98,7 +98,7 @@ impl PacketEngine {
             |reference, buffers| {
                 let mut pdu = buffers.take();
                 match receipt {
-                    Some(tag) => tag.append_receipt(&mut pdu, message.pdu, 0),
+                    Some(tag) => tag.append_receipt(&mut pdu, message.pdu, Version::V34),
                     None => pdu.extend_from_slice(message.pdu),
                 }
                 CoreRequest {

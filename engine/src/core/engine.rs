@@ -249,7 +249,7 @@ impl PacketEngine {
             };
             session.output.listed = false;
             if session.output.may_hand_out() {
-                let octets = session.output.hand_out(&mut self.buffers);
+                let octets = session.output.hand_out();
                 self.counters.transmitted_octets += octets.len() as u64;
                 return Some(Transmit { connection, octets });
             }

@@ -227,6 +227,7 @@ impl PacketEngine {
             identities,
             sessions,
             outbox,
+            buffers,
             ..
         } = self;
         let asking = identities
@@ -241,7 +242,7 @@ impl PacketEngine {
         let Some(number) = state.window.reserve(own_bind(now, bind)) else {
             return;
         };
-        Relay::whole(&asking.bind_pdu).append_to(&mut state.output.pending, number);
+        Relay::whole(&asking.bind_pdu).append_to(state.output.open(buffers), number);
         super::relay::list_writable(outbox, session, state);
     }
 

@@ -37,8 +37,8 @@ impl Buffers {
 /// One connection's output.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// Not yet taken by the shell.
-    pub(super) pending: BytesMut,
+    /// Not yet taken by the shell. Without memory while it is empty.
+    pending: BytesMut,
     /// Octets in the shell's hands.
     in_flight_octets: usize,
     in_flight: bool,
@@ -49,6 +49,15 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Where to append; an empty output gets memory of an earlier use.
+    #[inline]
+    pub(super) fn open(&mut self, buffers: &mut Buffers) -> &mut BytesMut {
+        if self.pending.capacity() == 0 {
+            self.pending = buffers.take();
+        }
+        &mut self.pending
+    }
+
     /// Octets that have not reached the kernel as far as we know.
     #[inline]
     pub(super) fn waiting_octets(&self) -> usize {
@@ -73,8 +82,8 @@ impl Output {
     }
 
     /// Takes all pending bytes for the shell.
-    pub(super) fn hand_out(&mut self, buffers: &mut Buffers) -> BytesMut {
-        let octets = std::mem::replace(&mut self.pending, buffers.take());
+    pub(super) fn hand_out(&mut self) -> BytesMut {
+        let octets = std::mem::take(&mut self.pending);
         self.in_flight = true;
         self.in_flight_octets = octets.len();
         self.handed_octets += octets.len() as u64;
@@ -86,10 +95,6 @@ impl Output {
         self.in_flight = false;
         self.in_flight_octets = 0;
         buffers.give(buffer);
-        if self.pending.is_empty() {
-            // An idle connection keeps no memory.
-            buffers.give(std::mem::take(&mut self.pending));
-        }
     }
 
     /// Ends the stream: what remains of it, for requests that may move elsewhere.
@@ -155,12 +160,12 @@ mod tests {
         for written_octets in 0..=7 {
             let mut buffers = Buffers::default();
             let mut output = Output::default();
-            output.pending.extend_from_slice(b"aaa");
+            output.open(&mut buffers).extend_from_slice(b"aaa");
             let first_end = output.stream_end();
-            output.pending.extend_from_slice(b"bbbb");
+            output.open(&mut buffers).extend_from_slice(b"bbbb");
             let second_end = output.stream_end();
-            let octets = output.hand_out(&mut buffers);
-            output.pending.extend_from_slice(b"cc");
+            let octets = output.hand_out();
+            output.open(&mut buffers).extend_from_slice(b"cc");
             let third_end = output.stream_end();
             let remains = output.into_remains(Some(Unsent {
                 octets,

@@ -83,7 +83,7 @@ impl PacketEngine {
         let Some(number) = session.window.reserve(pending) else {
             return false;
         };
-        relay.append_to(&mut session.output.pending, number);
+        relay.append_to(session.output.open(&mut self.buffers), number);
         let timeout = response_timeout(&self.settings, session);
         self.timers
             .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
@@ -95,7 +95,7 @@ impl PacketEngine {
     #[inline]
     pub(super) fn send_copy(&mut self, to: ConnectionId, pdu: &[u8], sequence_number: u32) {
         if let Some(session) = self.sessions.writable(to) {
-            Relay::whole(pdu).append_to(&mut session.output.pending, sequence_number);
+            Relay::whole(pdu).append_to(session.output.open(&mut self.buffers), sequence_number);
             list_writable(&mut self.outbox, to, session);
         }
     }
@@ -117,7 +117,7 @@ impl PacketEngine {
     #[inline]
     pub(super) fn write_to(&mut self, to: ConnectionId, write: impl FnOnce(&mut BytesMut)) {
         if let Some(session) = self.sessions.writable(to) {
-            write(&mut session.output.pending);
+            write(session.output.open(&mut self.buffers));
             list_writable(&mut self.outbox, to, session);
         }
     }

@@ -147,7 +147,7 @@ impl PacketEngine {
         };
         // The configuration has been checked to fit the fields.
         let written = write_pdu(
-            &mut session.output.pending,
+            session.output.open(&mut self.buffers),
             side.bind.command(),
             Status::ESME_ROK,
             number,

@@ -301,7 +301,12 @@ impl PacketEngine {
             server: None,
         };
         if let Some(number) = session.window.reserve(pending) {
-            write_header_only(&mut session.output.pending, command, Status::ESME_ROK, number);
+            write_header_only(
+                session.output.open(&mut self.buffers),
+                command,
+                Status::ESME_ROK,
+                number,
+            );
             super::relay::list_writable(&mut self.outbox, to, session);
         }
     }
