@@ -184,6 +184,7 @@ const SCALE: u64 = 1 << 16;
 #[cfg(test)]
 mod tests {
     use super::super::settings::tests::{server_settings, vserver_settings};
+    use super::super::wire::Version;
     use super::*;
     use std::time::Duration;
 
@@ -210,7 +211,7 @@ mod tests {
             .iter()
             .map(|_| Server {
                 capacity: 100,
-                ..Server::new(Duration::ZERO, Vec::new())
+                ..Server::new(Duration::ZERO, Version::V34, Vec::new())
             })
             .collect();
         let indices = (0..settings.len() as u16).map(ServerIndex).collect();

@@ -158,6 +158,10 @@ impl PacketEngine {
             }
             CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, pdu),
             CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
+            CoreOutcome::TimedOut => {
+                let status = self.timeout_status(&pending);
+                self.fail_request(now, &pending, status);
+            }
         }
         if let Some(server) = pending.server {
             self.serve_holds_of(now, server);

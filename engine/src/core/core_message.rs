@@ -83,4 +83,6 @@ pub enum CoreOutcome {
     Refused(BytesMut),
     /// It was written, but no answer will come; the status says why.
     Failed(Status),
+    /// It was written and the far peer did not answer in time: the asking core's policy names the status.
+    TimedOut,
 }

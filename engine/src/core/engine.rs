@@ -24,6 +24,7 @@ use super::session::Sessions;
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::timer::Timers;
+use super::wire::Version;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -113,7 +114,12 @@ impl PacketEngine {
         let servers = (0_u16..)
             .zip(&settings.servers)
             .map(|(index, server)| {
-                Server::new(server.reconnect_min, settings.vservers_of(ServerIndex(index)))
+                let version = Version::from_interface_version(server.interface_version);
+                Server::new(
+                    server.reconnect_min,
+                    version,
+                    settings.vservers_of(ServerIndex(index)),
+                )
             })
             .collect();
         let vservers = settings

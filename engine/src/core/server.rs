@@ -29,7 +29,7 @@ pub(super) struct Server {
     pub(super) is_choked: bool,
     /// What other cores' sessions can take (`connections-total`).
     pub(super) remotes: Vec<RemoteServer>,
-    /// The version of the last session that bound.
+    /// The version of the last session that bound; before that, of our bind.
     pub(super) version: Version,
     /// Smoothed time from request to answer, in nanoseconds; 0 before the first answer.
     pub(super) response_nanoseconds: u64,
@@ -80,7 +80,7 @@ pub(super) struct ServerFigures {
 }
 
 impl Server {
-    pub(super) fn new(reconnect_min: Duration, vservers: Vec<VserverIndex>) -> Self {
+    pub(super) fn new(reconnect_min: Duration, version: Version, vservers: Vec<VserverIndex>) -> Self {
         Self {
             vservers,
             reported_room: false,
@@ -91,7 +91,7 @@ impl Server {
             capacity: 0,
             is_choked: false,
             remotes: Vec::new(),
-            version: Version::V34,
+            version,
             response_nanoseconds: 0,
             credit: 0,
             reconnect: Reconnect {

@@ -3,6 +3,7 @@
 //! Invariant: each session is armed for its earliest deadline or before it.
 
 use super::contract::{Action, CloseReason, ConnectionId};
+use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
 use super::sequence::{Origin, Pending};
 use super::session::{ServerSide, Session, SessionState, Side};
@@ -131,15 +132,17 @@ impl PacketEngine {
             pending.expired = true;
             let pending = *pending;
             self.counters.timeouts += 1;
-            let status = match self.sessions.get(id).map(|session| &session.side) {
-                Some(Side::Server(_)) => self.timeout_status(&pending),
-                _ => Status::ESME_RX_T_APPN,
-            };
+            if let Origin::Core { core, reference } = pending.origin {
+                self.send_core_answer(core, reference, CoreOutcome::TimedOut);
+                continue;
+            }
+            let status = self.timeout_status(&pending);
             self.fail_request(now, &pending, status);
         }
     }
 
-    /// The status for a request that a server did not answer: the vserver's, where the asking client is here.
+    /// The status for a request of one of our sessions that was not answered in time: the vserver's towards a client, and
+    /// ESME_RX_T_APPN towards a server.
     pub(super) fn timeout_status(&self, pending: &Pending) -> Status {
         let Origin::Session { connection, .. } = pending.origin else {
             return Status::ESME_RSYSERR;
