@@ -15,6 +15,7 @@ mod driver;
 mod engine;
 mod event;
 mod glommio_driver;
+mod io_uring_probe;
 mod link;
 mod message;
 mod report;

@@ -4,12 +4,13 @@ use super::clock::Clock;
 use super::engine::Engine;
 use super::event::event_stream;
 use super::glommio_driver::{self, CoreStart};
+use super::io_uring_probe::check_io_uring;
 use super::message::ShellMessage;
 use super::resolve::Resolver;
 use super::running::{Listening, RunningEngines};
 use super::settings::ShellSettings;
 use super::sockets;
-use super::start_error::{IoUringObstacle, StartError};
+use super::start_error::StartError;
 use super::station::client_user_timeout;
 use super::steering::{Listener, Steering};
 use crate::core::PacketEngine;
@@ -28,8 +29,6 @@ use std::thread::JoinHandle;
 const SHELL_REQUESTS_MAX: usize = 64;
 /// Control messages without an acknowledgement between two cores: the engine's directory and the shell's load.
 const CONTROL_MAX: usize = 2;
-/// What glommio asks for before it makes a ring.
-const LOCKED_MEMORY_OCTETS_MIN: u64 = 512 * 1024;
 
 /// Starts one packet engine for each of `shell_settings.cpus`. When it returns, every listener of every core is bound
 /// and every engine runs.
@@ -61,7 +60,7 @@ pub(super) fn start<E: Engine>(
 ) -> Result<RunningEngines, StartError> {
     let cores = core_count(&shell_settings)?;
     check_cpus(&shell_settings.cpus)?;
-    check_locked_memory()?;
+    check_io_uring(&shell_settings)?;
     let (listeners, listening) = bind_listeners(settings, usize::from(cores))?;
     let distribution = Arc::new(shell_settings.distribution.clone());
     let shell_settings = Arc::new(shell_settings);
@@ -147,19 +146,6 @@ fn check_cpus(cpus: &[usize]) -> Result<(), StartError> {
         .collect();
     match cpus.iter().find(|cpu| !available.contains(cpu)) {
         Some(cpu) if !available.is_empty() => Err(StartError::NoSuchCpu { cpu: *cpu, available }),
-        _ => Ok(()),
-    }
-}
-
-fn check_locked_memory() -> Result<(), StartError> {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
-    match limit {
-        Some(octets) if octets < LOCKED_MEMORY_OCTETS_MIN => {
-            let limit_octets = Some(octets);
-            Err(StartError::IoUringUnavailable(IoUringObstacle::LockedMemory {
-                limit_octets,
-            }))
-        }
         _ => Ok(()),
     }
 }

@@ -149,7 +149,7 @@ fn lost_connections_give_back_the_unsent() {
     let harness = Harness::start(1);
     let mut client = harness.connect();
     client.send(order::BIG, &(64u32 << 20).to_be_bytes());
-    assert_eq!(client.0.read(&mut [0; 1]).expect("it begins"), 1);
+    client.0.read_exact(&mut [0; 1]).expect("it begins");
     let socket = socket2::SockRef::from(&client.0);
     socket
         .set_linger(Some(Duration::ZERO))
