@@ -15,7 +15,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<String, Failure> {
     let (configuration, problems) = parsed_or_failure(&source)?;
     let (effective, warnings) = effective_or_failure(&source, &configuration, problems)?;
     for warning in warnings {
-        eprintln!("{warning}");
+        eprintln!("{}", source.describe_warning(&warning));
     }
     let lines = effective.settings.servers.iter().map(|server| {
         let (binds, how) = effective.binds(server);
@@ -35,7 +35,7 @@ pub(crate) fn parsed_or_failure(source: &Source) -> Result<(Configuration, Vec<P
         .map_err(|problems| Failure::new(exit::CONFIGURATION, source.describe_all(&problems)))
 }
 
-/// Settles a configuration: what it comes to and its warnings, one line each; or all that is wrong with it.
+/// Settles a configuration: what it comes to and its warnings; or all that is wrong with it.
 ///
 /// # Errors
 ///
@@ -44,17 +44,10 @@ pub(crate) fn effective_or_failure(
     source: &Source,
     configuration: &Configuration,
     problems: Vec<Problem>,
-) -> Result<(Effective, Vec<String>), Failure> {
+) -> Result<(Effective, Vec<Problem>), Failure> {
     let settled = config::settle(configuration, problems, &available_cpus());
     match settled.effective {
-        Some(effective) => {
-            let warnings = settled
-                .warnings
-                .iter()
-                .map(|warning| source.describe_warning(warning))
-                .collect();
-            Ok((effective, warnings))
-        }
+        Some(effective) => Ok((effective, settled.warnings)),
         None => Err(Failure::new(
             exit::CONFIGURATION,
             source.describe_all(&settled.problems),

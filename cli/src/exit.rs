@@ -11,6 +11,12 @@ pub(crate) const USAGE: u8 = 64;
 pub(crate) const DATA: u8 = 65;
 /// An input file does not exist or cannot be read.
 pub(crate) const NO_INPUT: u8 = 66;
+/// A port is taken, or the system lacks something that is needed.
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// Something failed that should not have.
+pub(crate) const SOFTWARE: u8 = 70;
+/// The end came while something was still under way.
+pub(crate) const UNFINISHED: u8 = 75;
 /// The configuration is wrong.
 pub(crate) const CONFIGURATION: u8 = 78;
 

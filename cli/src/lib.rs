@@ -5,7 +5,9 @@ pub mod arguments;
 mod check;
 pub mod config;
 mod exit;
+mod logging;
 mod pdu;
+mod serve;
 pub mod simulator;
 
 use arguments::{Arguments, Command, PduCommand};
@@ -29,6 +31,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
     let outcome = match command {
         Command::Esme(arguments) => return Ok(simulator::esme::run_esme(*arguments)),
         Command::Smsc(arguments) => return Ok(simulator::smsc::run_smsc(*arguments)),
+        Command::Serve(arguments) => serve::serve(*arguments),
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
         Command::Pdu(PduCommand::Decode { hex }) => {
             let decoded = pdu::decode(&hex);

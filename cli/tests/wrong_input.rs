@@ -71,7 +71,7 @@ fn usage_errors_exit_64() {
 /// Goal: a missing file exits 66 in both commands, and is named.
 #[test]
 fn a_missing_file_exits_66() {
-    for command in &["check"][..] {
+    for command in ["check", "serve"] {
         let output = smppmux(&[command, "--config", "/no/such/file.toml"]);
         assert_eq!(output.status.code(), Some(66), "{command}");
         assert!(
@@ -106,7 +106,7 @@ fn a_wrong_file_exits_78() {
         ("[[client]]", "[[clients]]", "26:3: unknown section `clients`"),
     ] {
         let path = written(folder.path(), &GOOD.replace(from, to));
-        for command in &["check"][..] {
+        for command in ["check", "serve"] {
             let output = smppmux(&[command, "--config", &path]);
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), Some(78), "{stderr}");

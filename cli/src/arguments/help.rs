@@ -9,10 +9,10 @@ Examples:
   smppmux pdu decode '00000010 00000015 00000000 00000001'
 
 Exit codes:
-  0   all went well                          69  a port is taken, or the system lacks something
-  64  wrong arguments                        70  an internal error
-  65  malformed PDU                          78  wrong configuration
-  66  a file does not exist or is unreadable
+  0   all went well                           69  a port is taken, or the system lacks something
+  64  wrong arguments                         70  an internal error
+  65  malformed PDU, or nothing to explain    75  ended at once with messages under way
+  66  a file does not exist or is unreadable  78  wrong configuration
 
 Every command has its own --help.";
 

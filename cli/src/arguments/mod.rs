@@ -3,7 +3,7 @@
 mod help;
 mod serve;
 
-pub use serve::{CheckArguments, EngineArguments, LogFormat, LogLevel, ServeArguments};
+pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;
 use crate::exit;
@@ -32,6 +32,8 @@ pub struct Arguments {
 /// What smppmux can be told to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the load balancer until SIGTERM or SIGINT.
+    Serve(Box<ServeArguments>),
     /// Check a configuration file and tell how many binds each server will see.
     Check(CheckArguments),
     /// Load ESMEs: send messages at a rate or as fast as the window allows, and check every answer.

@@ -57,7 +57,7 @@ impl Problem {
 }
 
 /// A configuration's text and what to call it in messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Source {
     /// The file's name as the user gave it; empty when there is no file.
     pub name: String,
@@ -98,9 +98,14 @@ impl Source {
         text
     }
 
-    /// A warning on one line: the place and the message.
+    /// A warning on one line for a terminal.
     pub fn describe_warning(&self, warning: &Problem) -> String {
         format!("{}: warning: {}", self.place(&warning.at), warning.message)
+    }
+
+    /// The place and the message alone, for the log.
+    pub fn describe_briefly(&self, problem: &Problem) -> String {
+        format!("{}: {}", self.place(&problem.at), problem.message)
     }
 
     /// All problems in the order of their places, errors in full.

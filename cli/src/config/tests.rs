@@ -41,7 +41,7 @@ fn defaults_are_enough() {
     assert_eq!(server.connections, Connections::PerCore(1));
     assert_eq!(server.mobile_originated_vserver, Some(VserverIndex(0)));
     assert_eq!(effective.settings.vservers[0].servers.len(), 1);
-    assert_eq!(effective.process.cpus, [0, 1]);
+    assert_eq!(effective.process.shell.cpus, [0, 1]);
 }
 
 /// Lines behind a right file, from line 13 on, and what is said of them.

@@ -2,38 +2,24 @@
 
 use super::limits::{CONNECTIONS_MAX, DAY, MILLISECOND, WINDOW_MAX};
 use super::{Settling, blame};
-use crate::config::choices::Io;
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
 use smppmux_engine::core::settings::EngineSettings;
+use smppmux_engine::shell::ShellSettings;
 use smppmux_flow_distributor::{PinRule, PinSubject, RssBits, Settings as DistributorSettings};
 use std::time::Duration;
 
 /// Largest command_length that may be configured.
 const MAX_PDU_OCTETS: u64 = 16 << 20;
 
-/// What the process around the engines takes: CPUs, driver, buffers, distribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the process around the engines takes.
+#[derive(Clone, Debug)]
 pub struct ProcessSettings {
-    /// One engine for each entry, on this CPU.
-    pub cpus: Vec<u16>,
+    /// CPUs, buffers and distribution of the engines.
+    pub shell: ShellSettings,
     /// CPU of the control core, if it is pinned.
     pub control_cpu: Option<u16>,
-    /// Driver.
-    pub io: Io,
-    /// How long an idle engine looks for work before it sleeps.
-    pub spin_before_park: Duration,
-    /// Entries of the submission ring.
-    pub ring_depth: usize,
-    /// Registered memory of an engine, in octets.
-    pub io_memory_octets: usize,
-    /// The most that one read takes, in octets.
-    pub read_buffer_octets: usize,
-    /// Octets that one turn reads.
-    pub turn_budget_octets: usize,
-    /// Which core gets a new connection.
-    pub distribution: DistributorSettings,
 }
 
 impl Settling<'_> {
@@ -70,15 +56,17 @@ impl Settling<'_> {
         );
         let distribution = self.distribution(engine, cpus.len());
         ProcessSettings {
-            cpus,
+            shell: ShellSettings {
+                cpus: cpus.into_iter().map(usize::from).collect(),
+                spin_before_park: engine.spin_before_park.value,
+                ring_depth: engine.ring_depth.value as usize,
+                io_memory_octets: size(engine.io_memory.value),
+                read_buffer_octets: size(engine.read_buffer.value),
+                turn_budget_octets: size(engine.turn_budget.value),
+                core_requests_max: engine.c2c_capacity.value as usize,
+                distribution,
+            },
             control_cpu: engine.control_core.value,
-            io: engine.io.value,
-            spin_before_park: engine.spin_before_park.value,
-            ring_depth: engine.ring_depth.value as usize,
-            io_memory_octets: size(engine.io_memory.value),
-            read_buffer_octets: size(engine.read_buffer.value),
-            turn_budget_octets: size(engine.turn_budget.value),
-            distribution,
         }
     }
 

@@ -34,7 +34,7 @@ pub struct Effective {
 impl Effective {
     /// How many sessions a server will see: `(in all, how they come about)`.
     pub fn binds(&self, server: &ServerSettings) -> (u64, String) {
-        let cores = self.process.cpus.len() as u64;
+        let cores = self.process.shell.cpus.len() as u64;
         let kinds = if server.bind == ServerBind::Both { 2 } else { 1 };
         let each = if kinds == 2 {
             ", a transmitter and a receiver each"

@@ -1,0 +1,102 @@
+//! `smppmux serve`: starts the engines and stays beside them as the control core.
+//!
+//! The control core takes signals and writes the log. It speaks to the engines by messages only and never makes one wait.
+
+mod control;
+mod notice_log;
+mod readiness;
+
+use crate::arguments::ServeArguments;
+use crate::check::{effective_or_failure, parsed_or_failure};
+use crate::config::flags::EngineFlags;
+use crate::config::problem::Source;
+use crate::config::{self, Configuration, Effective};
+use crate::exit::{self, Failure};
+use crate::logging;
+use control::ControlCore;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use smppmux_engine::shell::{RunningEngines, StartError, run_engines};
+use std::sync::Arc;
+use tracing::{info, warn};
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+///
+/// Exit code 66 for a file that cannot be read, 78 for a wrong configuration, 69 when a port is taken or the system lacks something, 70 when
+/// an engine failed, 75 when a second signal ended it with messages under way.
+pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let (log_format, log_level) = (arguments.log_format, arguments.log_level);
+    let (effective, warnings) = configure(arguments)?;
+    logging::start(log_format, log_level);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    // Before the engines start, so that no signal ends the process half-way.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
+        .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("signals cannot be received: {error}")))?;
+    let engines = run_engines(effective.process.shell.clone(), Arc::clone(&effective.settings))
+        .map_err(|error| start_failure(&error))?;
+    announce(&effective, &engines);
+    if let Some(cpu) = effective.process.control_cpu {
+        pin_to(cpu);
+    }
+    ControlCore::new(effective.settings, engines, signals).run()
+}
+
+/// The configuration by file or flags, and its warnings.
+fn configure(arguments: ServeArguments) -> Result<(Effective, Vec<String>), Failure> {
+    let (source, mut configuration, problems) = match &arguments.config {
+        Some(path) => {
+            let source = config::read_source(path)?;
+            let (configuration, problems) = parsed_or_failure(&source)?;
+            (source, configuration, problems)
+        }
+        None => {
+            let configuration = Configuration::by_flags(arguments.listen, arguments.server, arguments.client);
+            (Source::default(), configuration, Vec::new())
+        }
+    };
+    configuration.apply(EngineFlags::from(arguments.engine));
+    let (effective, warnings) = effective_or_failure(&source, &configuration, problems)?;
+    let warnings = warnings
+        .iter()
+        .map(|warning| source.describe_briefly(warning))
+        .collect();
+    Ok((effective, warnings))
+}
+
+fn announce(effective: &Effective, engines: &RunningEngines) {
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        cpus = ?effective.process.shell.cpus,
+        servers = effective.settings.servers.len(),
+        clients = effective.settings.clients.len(),
+        "engines are running"
+    );
+    for listening in engines.listening() {
+        let vserver = effective.settings.vservers.get(usize::from(listening.vserver.0));
+        info!(vserver = vserver.map(|vserver| vserver.name.as_str()), address = %listening.address, "listening");
+    }
+}
+
+fn pin_to(cpu: u16) {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: usize::from(cpu) }) {
+        warn!(cpu, "the control core could not be pinned");
+    }
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    let code = match error {
+        StartError::NoEngine | StartError::NoSuchCpu { .. } | StartError::Distribution(_) => {
+            exit::CONFIGURATION
+        }
+        StartError::CannotPin { .. }
+        | StartError::AddressTaken { .. }
+        | StartError::CannotListen { .. }
+        | StartError::IoUringUnavailable(_)
+        | StartError::System(_) => exit::UNAVAILABLE,
+    };
+    Failure::new(code, format!("smppmux: {error}"))
+}
