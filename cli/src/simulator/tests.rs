@@ -88,3 +88,97 @@ fn mo_is_answered_and_checked() {
     let books = Comparison::of(&smsc.sent, &esme.received_messages);
     assert!(books.is_exact() && books.received == 3500, "{books:?}");
 }
+
+/// Goal: each injected fault of the message centre is counted on both sides by its name.
+#[test]
+fn injected_faults_are_seen() {
+    let load = "--count 2000 --window 50 --allow-errors --response-timeout 400ms --reconnect 10ms";
+    let (esme, smsc) = run("--duplicate 10%", load);
+    assert!(smsc.total.answered_twice > 100, "{smsc}");
+    assert_eq!(esme.answers.duplicate, smsc.total.answered_twice, "{esme}");
+    assert!(!esme.passed);
+
+    let (esme, smsc) = run("--unanswered 5%", load);
+    assert_eq!(esme.answers.expired, smsc.total.left_unanswered, "{esme}");
+    assert!(esme.answers.expired > 20 && !esme.passed);
+
+    let (esme, smsc) = run("--late 2% --late-by 600ms", load);
+    assert_eq!(esme.answers.expired, smsc.total.answered_late, "{esme}");
+    assert!(esme.answers.expired > 5 && !esme.passed);
+
+    let (esme, smsc) = run("--error 10%=ESME_RTHROTTLED --error 10%=0x401", load);
+    assert!(esme.passed, "{esme}");
+    assert_eq!(esme.statuses, smsc.submit_statuses);
+    assert_eq!(esme.statuses.0.len(), 3, "{esme}");
+
+    let (esme, smsc) = run("--drop-after 300", load);
+    assert!(smsc.total.dropped_on_purpose >= 6, "{smsc}");
+    assert_eq!(esme.answers.answered + esme.answers.lost(), 2000, "{esme}");
+    assert!(esme.answers.unanswered_at_close > 0 && esme.connection.lost > 0 && !esme.passed);
+    assert!(Comparison::of(&esme.sent, &smsc.received_messages).is_exact());
+}
+
+/// Goal: delays follow their distribution, and answers still find their requests when they come out of order.
+#[test]
+fn delayed_answers_find_their_requests() {
+    let (esme, smsc) = run("--delay 1ms..20ms", "--count 2000 --window 200");
+    assert!(esme.passed, "{esme}");
+    assert!(smsc.total.window_peak > 100, "{smsc}");
+    assert!((4_000..30_000).contains(&esme.latency.p50_us), "{esme}");
+}
+
+/// Goal: each message that asks for a receipt gets one, on a session of its account, whichever form it has.
+#[test]
+fn receipts_come_back_to_their_account() {
+    for form in ["text", "tlv", "both"] {
+        let smsc = smsc(&format!("--receipt-form {form} --receipt-delay 1ms..5ms"));
+        let esme = esme(
+            &smsc,
+            "--connections 4 --accounts 2 --system-id esme{n} --count 400 --registered-delivery 1 --linger 30s",
+        );
+        wait_until("all receipts arrive", || esme.snapshot().received == 400);
+        esme.stop();
+        let esme = esme.join();
+        smsc.stop();
+        let smsc = smsc.join();
+        assert!(esme.passed, "{esme}");
+        assert!(smsc.passed, "{smsc}");
+        assert_eq!(
+            (esme.received.receipts, smsc.total.receipts_answered),
+            (400, 400),
+            "{form}"
+        );
+        assert_eq!(esme.received_receipts.unique(), 400, "{form}");
+    }
+}
+
+/// Goal: refused binds are retried, and the run still completes.
+#[test]
+fn refused_binds_are_retried() {
+    let (esme, smsc) = run("--refuse-first 2", "--count 10 --reconnect 10ms");
+    assert_eq!(
+        (smsc.total.binds_refused, esme.connection.bound),
+        (2, 1),
+        "{esme}"
+    );
+    assert!(esme.passed, "{esme}");
+    let (esme, _) = run(
+        "--account esme1:other",
+        "--count 10 --reconnect 10ms --attempts 3",
+    );
+    assert_eq!(
+        (esme.connection.bound, esme.connection.bind_failures),
+        (0, 3),
+        "{esme}"
+    );
+    assert_eq!(esme.not_sent, 10);
+    assert!(!esme.passed);
+}
+
+/// Goal: a paced load keeps its rate. Method: half a second at 2,000/s, with room for a busy machine.
+#[test]
+fn a_paced_load_keeps_its_rate() {
+    let (esme, _) = run("", "--connections 5 --rate 2000 --duration 500ms");
+    assert!(esme.passed, "{esme}");
+    assert!((700..=1_100).contains(&esme.answers.sent), "{esme}");
+}

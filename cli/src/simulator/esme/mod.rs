@@ -4,6 +4,8 @@
 //! into an [`EsmeReport`]. The command line is [`EsmeArguments`] and [`run_esme`].
 
 mod arguments;
+mod counts;
+mod lifecycle;
 mod plan;
 mod receive;
 mod report;
@@ -13,8 +15,8 @@ mod session;
 mod tests;
 
 pub use arguments::{BindKind, EsmeArguments, InterfaceVersion};
+pub use counts::ConnectionCounts;
 pub use report::EsmeReport;
-pub use session::ConnectionCounts;
 
 use std::io;
 use std::process::ExitCode;

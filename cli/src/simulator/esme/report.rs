@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::counts::ConnectionCounts;
 use super::plan::Plan;
-use super::session::{ConnectionCounts, EsmeSession};
+use super::session::EsmeSession;
 use crate::simulator::control::Shared;
 use crate::simulator::counts::{AnswerCounts, MessageCounts, StatusCounts, StatusTable};
 use crate::simulator::latency::Percentiles;

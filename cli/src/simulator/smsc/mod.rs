@@ -10,7 +10,9 @@ mod arguments;
 mod bind;
 mod centre;
 mod choice;
+mod counts;
 mod deliver;
+mod lifecycle;
 mod message_id;
 mod mobile_originated;
 mod receipt;
@@ -26,7 +28,8 @@ pub use arguments::SmscArguments;
 pub use choice::{
     Account, FinalState, MessageIdFormat, MobileOriginated, ReceiptForm, ReceiptIdFormat, ReceiptSession,
 };
-pub use report::{SessionCounts, SessionReport, SmscReport};
+pub use counts::SessionCounts;
+pub use report::{SessionReport, SmscReport};
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,9 +13,9 @@ use smppmux_engine::core::wire::{CommandId, Header, Status, Version, write_heade
 use super::accounts::{INBOX_RECEIPTS_MAX, Inbox};
 use super::answer::Answer;
 use super::centre::Centre;
+use super::counts::SessionCounts;
 use super::mobile_originated::Share;
 use super::receipt::Receipt;
-use super::report::SessionCounts;
 use super::sequence_check::SequenceCheck;
 use crate::simulator::check::AnswerCheck;
 use crate::simulator::connection::{End, Flow, Session};
@@ -26,10 +26,7 @@ use crate::simulator::ledger::NUMBERS_MAX;
 use crate::simulator::message::Scratch;
 use crate::simulator::random::{Random, mix};
 use crate::simulator::token::Token;
-use crate::simulator::value::micros;
 
-/// How often a session looks at its timeouts and at the wish to stop.
-const TICK_US: u64 = 100_000;
 /// Answers that wait for their time at most; then reading stops.
 const DELAYED_ANSWERS_MAX: usize = 65_536;
 /// MO numbers of one session that are kept in books.
@@ -55,7 +52,7 @@ pub(super) struct SmscSession {
     pub(super) thread: usize,
     pub(super) peer: SocketAddr,
     pub(super) phase: Phase,
-    phase_since_us: u64,
+    pub(super) phase_since_us: u64,
     pub(super) system_id: Vec<u8>,
     /// The bind's command_id.
     pub(super) bind: Option<CommandId>,
@@ -75,10 +72,10 @@ pub(super) struct SmscSession {
     pub(super) id_text: Vec<u8>,
     /// Requests that came since all answers had left.
     since_flush: u64,
-    last_received_us: u64,
-    enquire_link_waits: bool,
-    stop_seen_us: Option<u64>,
-    next_tick_us: u64,
+    pub(super) last_received_us: u64,
+    pub(super) enquire_link_waits: bool,
+    pub(super) stop_seen_us: Option<u64>,
+    pub(super) next_tick_us: u64,
 }
 
 impl SmscSession {
@@ -177,63 +174,6 @@ impl SmscSession {
                 self.centre.accounts.leave(&self.system_id, &self.inbox, left);
         }
         self.bind = None;
-    }
-
-    fn tick(&mut self, now_us: u64, output: &mut BytesMut) -> Flow {
-        self.next_tick_us = now_us + TICK_US;
-        let timeout_us = micros(self.centre.arguments.response_timeout);
-        let (mut enquire_links, mut receipts) = (0, 0);
-        self.answers
-            .expire(now_us.saturating_sub(timeout_us), |command_id| match command_id {
-                CommandId::ENQUIRE_LINK => enquire_links += 1,
-                CommandId::DELIVER_SM => receipts += 1,
-                _ => {}
-            });
-        self.receipts_waiting -= receipts;
-        self.counts.receipts_unanswered += receipts as u64;
-        let overdue_us = now_us.saturating_sub(self.phase_since_us);
-        let is_stopped = self.centre.shared.is_stopped();
-        let may_unbind = is_stopped && self.may_unbind(now_us, timeout_us);
-        match self.phase {
-            Phase::Open if is_stopped || overdue_us > micros(self.centre.arguments.bind_timeout) => {
-                Flow::Close
-            }
-            Phase::Unbinding if overdue_us > timeout_us => Flow::Abort,
-            Phase::Bound if enquire_links > 0 => Flow::Abort,
-            Phase::Bound if may_unbind => {
-                self.send_own_request(CommandId::UNBIND, now_us, output);
-                self.enter(Phase::Unbinding, now_us);
-                Flow::Continue
-            }
-            Phase::Bound => {
-                self.enquire(now_us, output);
-                Flow::Continue
-            }
-            _ => Flow::Continue,
-        }
-    }
-
-    /// Nothing waits for an answer on either side, or it has waited long enough.
-    fn may_unbind(&mut self, now_us: u64, timeout_us: u64) -> bool {
-        let stop_seen_us = *self.stop_seen_us.get_or_insert(now_us);
-        let is_settled =
-            self.answers.messages_waiting() == 0 && self.receipts_waiting == 0 && self.due_answers.len() == 0;
-        is_settled || now_us.saturating_sub(stop_seen_us) > timeout_us
-    }
-
-    fn enquire(&mut self, now_us: u64, output: &mut BytesMut) {
-        let interval_us = micros(self.centre.arguments.enquire_link_interval);
-        let is_quiet = now_us.saturating_sub(self.last_received_us) >= interval_us;
-        if interval_us > 0 && is_quiet && !self.enquire_link_waits {
-            self.send_own_request(CommandId::ENQUIRE_LINK, now_us, output);
-            self.enquire_link_waits = true;
-        }
-    }
-
-    fn send_own_request(&mut self, command_id: CommandId, now_us: u64, output: &mut BytesMut) {
-        if let Some(sequence_number) = self.answers.open_request(command_id, now_us) {
-            write_header_only(output, command_id, Status::ESME_ROK, sequence_number);
-        }
     }
 
     fn handle_response(&mut self, now_us: u64, header: Header, pdu: &[u8]) -> Flow {
