@@ -156,7 +156,7 @@ impl PacketEngine {
             connection: from,
             sequence_number: header.sequence_number,
         };
-        match self.choose_way(from, header.command_id, request) {
+        match self.choose_way(now, from, header.command_id, request) {
             Way::Session(server, to) => {
                 let relay = match self.servers[usize::from(server.0)].version {
                     Version::V33 if !request.tlvs.is_empty() => {
@@ -181,7 +181,13 @@ impl PacketEngine {
     }
 
     #[inline]
-    fn choose_way(&mut self, from: ConnectionId, command: CommandId, request: &CheckedRequest<'_>) -> Way {
+    fn choose_way(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        command: CommandId,
+        request: &CheckedRequest<'_>,
+    ) -> Way {
         let Self {
             sessions,
             settings,
@@ -205,7 +211,7 @@ impl PacketEngine {
                 && (allowed.is_empty() || allowed.contains(&index))
                 && server.version.knows(command)
         };
-        let usable = |core: CoreIndex| !links[core.as_usize()].window.is_full();
+        let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
         let key = BalanceKey {
             source: request.source,
             destination: request.destination,
@@ -217,7 +223,7 @@ impl PacketEngine {
             let chosen = vserver
                 .balancer
                 .choose(servers, &settings.servers, key, |index, server| {
-                    (server.has_local_room() || server.remote_with_room(usable).is_some())
+                    (server.has_local_room() || server.remote_with_room(now, usable).is_some())
                         && may_take(index, server)
                 });
             let Some(index) = chosen else { break };
@@ -228,7 +234,7 @@ impl PacketEngine {
                     return Way::Session(index, session);
                 }
                 server.is_choked = true;
-            } else if let Some(core) = server.remote_with_room(usable) {
+            } else if let Some(core) = server.remote_with_room(now, usable) {
                 return Way::Core(index, core);
             }
         }

@@ -22,11 +22,16 @@ use std::time::Duration;
 
 /// The owning core times the far peer; the asking core only guards against the owning core itself.
 const MARGIN: Duration = Duration::from_secs(1);
+/// A core that has refused a client's request is not asked again for this long. Without the pause a refusal that lasts
+/// (a full mailbox, a directory entry that is out of date) would be asked for again and again within one turn.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// What this core has asked another one.
 #[derive(Debug)]
 pub(super) struct CoreLink {
     pub(super) window: Window,
+    /// Its mailbox was full: nothing is sent there before this moment.
+    closed_until: Moment,
     armed_at: Moment,
 }
 
@@ -34,8 +39,15 @@ impl CoreLink {
     pub(super) fn new(requests_max: u32) -> Self {
         Self {
             window: Window::new(requests_max, 1),
+            closed_until: Moment::START,
             armed_at: Moment::NEVER,
         }
+    }
+
+    /// Another request may be sent there now.
+    #[inline]
+    pub(super) fn is_usable(&self, now: Moment) -> bool {
+        !self.window.is_full() && self.closed_until <= now
     }
 }
 
@@ -186,11 +198,34 @@ impl PacketEngine {
     pub(super) fn core_message_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage) {
         if let CoreMessage::Request(request) = message {
             self.counters.core_requests_refused += 1;
+            if let Some(link) = self.links.get_mut(to.as_usize()) {
+                link.closed_until = now + REFUSAL_PAUSE;
+            }
             let answer = CoreAnswer {
                 reference: request.reference,
                 outcome: CoreOutcome::Refused(request.pdu),
             };
             self.core_answer(now, to, answer);
+        }
+    }
+
+    /// A core had no room for a client's request: it is left alone for a while, and then those who wait are served.
+    fn pause_remote(&mut self, now: Moment, core: CoreIndex, server: ServerIndex) {
+        let until = now + REFUSAL_PAUSE;
+        self.servers[usize::from(server.0)].remote_mut(core).closed_until = until;
+        if let Some(link) = self.links.get_mut(core.as_usize()) {
+            self.timers.arm(&mut link.armed_at, until, TimerKey::Core(core));
+        }
+    }
+
+    /// The pause after a refusal is over.
+    fn serve_holds_for_core(&mut self, now: Moment, core: CoreIndex) {
+        for server in 0..self.servers.len() {
+            let remotes = &self.servers[server].remotes;
+            if remotes.iter().any(|remote| remote.core == core && remote.sessions > 0) {
+                // At most 1,296 servers have distinct uids.
+                self.serve_holds_of(now, ServerIndex(u16::try_from(server).unwrap_or(u16::MAX)));
+            }
         }
     }
 
@@ -225,6 +260,7 @@ impl PacketEngine {
             let status = self.timeout_status(&pending);
             self.fail_request(now, &pending, status);
         }
+        self.serve_holds_for_core(now, core);
         let link = &mut self.links[core.as_usize()];
         let next = link
             .window
@@ -406,7 +442,8 @@ impl PacketEngine {
             return;
         };
         patch_sequence_number(&mut pdu, sequence_number);
-        if pending.server.is_some() {
+        if let Some(server) = pending.server {
+            self.pause_remote(now, not_at, server);
             self.retry_or_hold(now, connection, &pdu);
         } else {
             self.redeliver(now, connection, pending, Some(not_at), &pdu);

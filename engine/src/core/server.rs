@@ -51,6 +51,8 @@ pub(super) struct RemoteServer {
     pub(super) has_bound: bool,
     pub(super) has_room: bool,
     pub(super) has_given_up: bool,
+    /// It has refused a request: none is sent there before this moment.
+    pub(super) closed_until: Moment,
     /// Our requests under way there.
     pub(super) outstanding: u32,
 }
@@ -113,11 +115,15 @@ impl Server {
     }
 
     /// Another core to send a request to: the one with the fewest of ours under way.
-    pub(super) fn remote_with_room(&self, usable: impl Fn(CoreIndex) -> bool) -> Option<CoreIndex> {
+    pub(super) fn remote_with_room(
+        &self,
+        now: Moment,
+        usable: impl Fn(CoreIndex) -> bool,
+    ) -> Option<CoreIndex> {
         let candidates = self
             .remotes
             .iter()
-            .filter(|remote| remote.sessions > 0 && remote.has_room && usable(remote.core));
+            .filter(|remote| remote.sessions > 0 && remote.has_room && remote.closed_until <= now && usable(remote.core));
         candidates
             .min_by_key(|remote| remote.outstanding)
             .map(|remote| remote.core)
@@ -144,6 +150,7 @@ impl Server {
                     has_bound: false,
                     has_room: false,
                     has_given_up: false,
+                    closed_until: Moment::START,
                     outstanding: 0,
                 });
                 self.remotes.len() - 1

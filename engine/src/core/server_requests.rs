@@ -131,7 +131,7 @@ impl PacketEngine {
         let (mut here_is_usable, mut refused) = (true, not_at);
         for _ in 0..PLACES_MAX {
             let links = &self.links;
-            let usable = |core: CoreIndex| Some(core) != refused && !links[core.as_usize()].window.is_full();
+            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
             match self.pools.take_turn(pool, here_is_usable, usable) {
                 Some(PoolTurn::Here) => {
                     if self.deliver_here(now, pool, message, origin, rerouted) {
