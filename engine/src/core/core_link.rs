@@ -32,6 +32,8 @@ pub(super) struct CoreLink {
     pub(super) window: Window,
     /// Its mailbox was full: nothing is sent there before this moment.
     closed_until: Moment,
+    /// It has stopped for good.
+    pub(super) is_gone: bool,
     armed_at: Moment,
 }
 
@@ -40,6 +42,7 @@ impl CoreLink {
         Self {
             window: Window::new(requests_max, 1),
             closed_until: Moment::START,
+            is_gone: false,
             armed_at: Moment::NEVER,
         }
     }
@@ -283,6 +286,7 @@ impl PacketEngine {
         if !self.core_is_known(gone) {
             return;
         }
+        self.links[gone.as_usize()].is_gone = true;
         self.pools.forget_core(gone);
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);

@@ -347,11 +347,15 @@ impl PacketEngine {
         if !is_shared {
             return 0;
         }
-        let rotation = |step: u16| CoreIndex((index.0 % self.cores + step) % self.cores);
+        // Each server starts at another core; those that have stopped are left out.
+        let rotation: Vec<_> = (0..self.cores)
+            .map(|step| CoreIndex((index.0 % self.cores + step) % self.cores))
+            .filter(|core| !self.links[core.as_usize()].is_gone)
+            .collect();
         let server = &self.servers[usize::from(index.0)];
         match configured.connections {
             Connections::PerCore(count) => {
-                let may_follow = rotation(0) == self.core || server.is_known_to_be_bound();
+                let may_follow = rotation.first() == Some(&self.core) || server.is_known_to_be_bound();
                 if may_follow { count } else { 0 }
             }
             Connections::Total(count) => {
@@ -364,13 +368,11 @@ impl PacketEngine {
                         .iter()
                         .any(|remote| remote.core == core && remote.has_given_up)
                 };
-                let mut holders: Vec<_> = (0..self.cores)
-                    .map(rotation)
-                    .filter(|core| !has_given_up(*core))
-                    .collect();
+                let is_willing = |core: &CoreIndex| !has_given_up(*core);
+                let mut holders: Vec<_> = rotation.iter().copied().filter(is_willing).collect();
                 if holders.is_empty() {
                     // Everyone has tried in vain: all over again.
-                    holders = (0..self.cores).map(rotation).collect();
+                    holders = rotation;
                     self.servers[usize::from(index.0)].reconnect.has_given_up = false;
                     self.servers[usize::from(index.0)].reconnect.failures = 0;
                     self.directory.changed(&DirectoryKey::Server(index));
