@@ -46,6 +46,7 @@ impl PacketEngine {
             self.fail_request(now, &pending, header.command_status);
         }
         self.room_at_server(now, server);
+        self.leave_server_if_settled(now, from);
     }
 
     /// A client's answer to a deliver_sm or data_sm that we sent it.
@@ -64,8 +65,7 @@ impl PacketEngine {
                 sequence_number,
             } => {
                 self.send_copy(connection, pdu, sequence_number);
-                self.counters.mobile_originated_answers += 1;
-                self.guard_output(now, connection);
+                self.server_request_answered(now, connection);
             }
             Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
             Origin::Own => {}
@@ -135,8 +135,18 @@ impl PacketEngine {
                 write_header_only(buffer, command, status, number);
             }
         });
-        self.counters.mobile_originated_answers += 1;
         self.counters.mobile_originated_answers_own += 1;
+        self.server_request_answered(now, to);
+    }
+
+    /// Books one answer of a server's deliver_sm or data_sm.
+    #[inline]
+    pub(super) fn server_request_answered(&mut self, now: Moment, to: ConnectionId) {
+        self.counters.mobile_originated_answers += 1;
+        if let Some(side) = self.sessions.get_mut(to).and_then(Session::server_mut) {
+            side.unanswered = side.unanswered.saturating_sub(1);
+        }
+        self.leave_server_if_settled(now, to);
         self.guard_output(now, to);
     }
 

@@ -430,8 +430,7 @@ impl PacketEngine {
             }
             None => {
                 self.send_copy(connection, pdu, sequence_number);
-                self.counters.mobile_originated_answers += 1;
-                self.guard_output(now, connection);
+                self.server_request_answered(now, connection);
             }
         }
     }

@@ -69,6 +69,9 @@ impl PacketEngine {
             drain.unbinding = true;
             drain.settled = settled;
             drain.deadline = now + CLOSING_TIME;
+            if !settled {
+                self.answer_all_that_is_due(now);
+            }
             for id in self.sessions_where(|state| state != SessionState::Closing) {
                 self.unbind_peer(now, id);
             }

@@ -128,6 +128,26 @@ impl PacketEngine {
         }
     }
 
+    /// Answers all that a session has here: it is leaving.
+    pub(super) fn answer_held(&mut self, now: Moment, from: ConnectionId) {
+        let Some(vserver) = self.sessions.get(from).and_then(Session::client).map(|client| client.vserver) else {
+            return;
+        };
+        while let Some((pdu, _)) = self.first_held(from) {
+            self.drop_first_held(vserver, from);
+            if let Some(header) = Header::read(&pdu) {
+                let status = self.status_of_expired(vserver);
+                self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
+                self.answer_client(now, from, header, status);
+            }
+            self.buffers.give(pdu);
+        }
+        self.vservers[usize::from(vserver.0)]
+            .hold
+            .ring
+            .retain(|other| *other != from);
+    }
+
     /// A session is gone: what it had here goes with it.
     pub(super) fn forget_held(&mut self, vserver: VserverIndex, session: ConnectionId, held_requests: u32) {
         if held_requests > 0 {

@@ -226,6 +226,18 @@ impl Window {
         found.into_iter().map(|(_, _, number)| number).collect()
     }
 
+    /// Marks all requests for which `wanted` holds as answered, oldest first; their slots wait for late answers.
+    pub(super) fn expire_where(&mut self, wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let mut expired = Vec::new();
+        for number in self.numbers_where(wanted) {
+            if let Some(pending) = self.get_mut(number) {
+                pending.expired = true;
+                expired.push(*pending);
+            }
+        }
+        expired
+    }
+
     /// Gives the ring's memory back when nothing is under way.
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {

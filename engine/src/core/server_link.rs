@@ -93,6 +93,7 @@ impl PacketEngine {
             bind,
             identity,
             is_counted: false,
+            unanswered: 0,
             unbind_sequence_number: None,
         });
         let window = Window::new(configured.window, self.settings.engine.first_sequence_number);

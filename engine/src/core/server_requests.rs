@@ -89,6 +89,9 @@ impl PacketEngine {
             Err(fault) => return self.refuse_fault(now, from, &header, &fault),
         };
         session.faults = 0;
+        if let Some(side) = session.server_mut() {
+            side.unanswered += 1;
+        }
         self.counters.mobile_originated += 1;
         self.servers[usize::from(server.0)].figures.mobile_originated += 1;
         if self.drain.is_some() {

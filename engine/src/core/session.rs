@@ -144,7 +144,9 @@ pub(super) struct ServerSide {
     pub(super) identity: Option<u32>,
     /// It stands among the server's transmitting sessions, and its requests in their sum.
     pub(super) is_counted: bool,
-    /// The number of its unbind, answered once our requests there are.
+    /// Its deliver_sm and data_sm that have no answer.
+    pub(super) unanswered: u32,
+    /// The number of its unbind, answered once the requests of both sides are.
     pub(super) unbind_sequence_number: Option<u32>,
 }
 
@@ -316,6 +318,7 @@ mod tests {
                 bind: BindKind::Transceiver,
                 identity: None,
                 is_counted: false,
+                unanswered: 0,
                 unbind_sequence_number: None,
             })
         };

@@ -104,13 +104,14 @@ impl PacketEngine {
         }
     }
 
-    /// The last answer of a server that unbound has come (or it had none to give).
+    /// The last answer between us and a server that unbound has passed (or there was none to give).
     #[inline]
     pub(super) fn leave_server_if_settled(&mut self, now: Moment, id: ConnectionId) {
         if let Some(session) = self.sessions.get(id)
             && matches!(session.state, SessionState::Unbinding(_))
             && session.window.outstanding() == 0
-            && let Some(number) = session.server().and_then(|side| side.unbind_sequence_number)
+            && let Some(side) = session.server().filter(|side| side.unanswered == 0)
+            && let Some(number) = side.unbind_sequence_number
         {
             self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
             self.end_session(now, id, CloseReason::PeerUnbound);
@@ -148,6 +149,10 @@ impl PacketEngine {
         };
         let SessionState::Bound(kind) = session.state else {
             return self.end_session(now, id, CloseReason::WeUnbound);
+        };
+        self.answer_what_is_due(now, id);
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
         };
         session.state = SessionState::Unbinding(kind);
         session.state_deadline = now + CLOSING_TIME;
@@ -202,6 +207,48 @@ impl PacketEngine {
                 after_writing: false,
             });
             self.drain_step();
+        }
+    }
+
+    /// Answers every request of a session that still waits, with an error: it is about to be told that all is over.
+    /// Rare, so it may look at every window.
+    pub(super) fn answer_what_is_due(&mut self, now: Moment, id: ConnectionId) {
+        let unanswered = self.sessions.get(id).map_or(0, |session| match &session.side {
+            Side::Client(client) => client.unanswered,
+            Side::Server(server) => server.unanswered,
+            Side::Gone => 0,
+        });
+        if unanswered == 0 {
+            return;
+        }
+        self.answer_held(now, id);
+        self.fail_requests_of(now, |requester| requester == id);
+    }
+
+    /// The same for all sessions in one pass.
+    pub(super) fn answer_all_that_is_due(&mut self, now: Moment) {
+        for id in self.sessions.ids() {
+            self.answer_held(now, id);
+        }
+        self.fail_requests_of(now, |_| true);
+    }
+
+    fn fail_requests_of(&mut self, now: Moment, is_wanted: impl Fn(ConnectionId) -> bool) {
+        let is_due = |pending: &Pending| {
+            !pending.expired
+                && matches!(pending.origin, Origin::Session { connection, .. } if is_wanted(connection))
+        };
+        let mut due = Vec::new();
+        for other in self.sessions.ids() {
+            let window = self.sessions.get_mut(other).map(|session| &mut session.window);
+            due.extend(window.into_iter().flat_map(|window| window.expire_where(&is_due)));
+        }
+        for link in &mut self.links {
+            due.extend(link.window.expire_where(&is_due));
+        }
+        for pending in due {
+            let status = self.timeout_status(&pending);
+            self.fail_request(now, &pending, status);
         }
     }
 

@@ -85,6 +85,8 @@ impl PacketEngine {
                 self.end_session(now, id, CloseReason::BindTimeout);
             }
             (SessionState::Unbinding(_), Side::Client(client)) if client.unbind_sequence_number.is_some() => {
+                self.answer_what_is_due(now, id);
+                // The last of those answers has ended it, if there was any.
                 self.client_settled(now, id);
             }
             (
@@ -95,10 +97,14 @@ impl PacketEngine {
                 }),
             ) => {
                 let number = *number;
+                self.answer_what_is_due(now, id);
                 self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
                 self.end_session(now, id, CloseReason::PeerUnbound);
             }
-            (SessionState::Unbinding(_), _) => self.end_session(now, id, CloseReason::WeUnbound),
+            (SessionState::Unbinding(_), _) => {
+                self.answer_what_is_due(now, id);
+                self.end_session(now, id, CloseReason::WeUnbound);
+            }
             (SessionState::Bound(_) | SessionState::Connecting, _) | (_, Side::Gone) => {}
         }
     }
