@@ -181,7 +181,8 @@ impl PacketEngine {
                 };
                 DirectoryEntry::Server {
                     server,
-                    sessions: count(state.transmitting.len()),
+                    // A drain takes no new requests.
+                    sessions: if self.drain.is_some() { 0 } else { count(state.transmitting.len()) },
                     has_bound: state.sessions.iter().any(is_bound),
                     has_room: state.outstanding < state.capacity,
                     has_given_up: state.reconnect.has_given_up,

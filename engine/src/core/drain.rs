@@ -4,9 +4,11 @@
 //! when the last session is gone.
 
 use super::contract::{Action, CloseReason, ConnectionId};
+use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::session::{SessionState, Side};
 use super::session_end::CLOSING_TIME;
+use super::settings::ServerIndex;
 use super::time::Moment;
 use super::timer::TimerKey;
 use std::time::Duration;
@@ -40,6 +42,10 @@ impl PacketEngine {
         for id in self.sessions_where(|state| matches!(state, SessionState::Connecting | SessionState::Open))
         {
             self.end_session(now, id, CloseReason::WeUnbound);
+        }
+        // Other cores need not send here what would be refused.
+        for (server, _) in (0_u16..).zip(&self.servers) {
+            self.directory.changed(&DirectoryKey::Server(ServerIndex(server)));
         }
         self.drain_timer(now);
     }
