@@ -182,3 +182,24 @@ fn a_paced_load_keeps_its_rate() {
     assert!(esme.passed, "{esme}");
     assert!((700..=1_100).contains(&esme.answers.sent), "{esme}");
 }
+
+/// Goal: MO goes to the sessions whose range holds it; with --ignore-ranges it does not, and the ESME sees that.
+#[test]
+fn mo_follows_the_ranges_of_the_binds() {
+    for (flags, is_exact) in [("", true), ("--ignore-ranges", false)] {
+        let smsc = smsc(&format!(
+            "--mo 888765=max:300 --mo 24457=1000:200 --mo-after 100ms {flags}"
+        ));
+        let esme = esme(
+            &smsc,
+            "--bind receiver --connections 4 --address-range 888765 --address-range ^24457",
+        );
+        wait_until("all MO arrives", || smsc.snapshot().answered == 500);
+        esme.stop();
+        let esme = esme.join();
+        smsc.stop();
+        assert!(smsc.join().passed);
+        assert_eq!(esme.received.outside_range == 0, is_exact, "{esme}");
+        assert_eq!(esme.passed, is_exact, "{esme}");
+    }
+}

@@ -196,7 +196,7 @@ async fn run_connection(mut session: EsmeSession) -> EsmeSession {
         };
         let gives_up = session.plan.arguments.attempts > 0 && failures >= session.plan.arguments.attempts;
         let pause = session.plan.arguments.reconnect;
-        if session.is_finished() || gives_up || pause.is_zero() {
+        if session.is_finished(clock.now_us()) || gives_up || pause.is_zero() {
             break;
         }
         wait_unless_stopped(&session.shared, pause).await;

@@ -35,6 +35,8 @@ pub(super) enum Phase {
     Bound,
     /// The unbind waits for its answer.
     Unbinding,
+    /// The server unbound it.
+    Unbound,
     /// Everything was done.
     Finished,
 }
@@ -138,6 +140,7 @@ impl EsmeSession {
                 self.counts.lost += u64::from(self.phase == Phase::Bound);
                 self.counts.unbind_unanswered += u64::from(self.phase == Phase::Unbinding);
             }
+            Phase::Unbound => drop_one(&self.shared.live.bound),
             Phase::Open | Phase::Binding => self.counts.bind_failures += 1,
             Phase::Finished => {}
         }
@@ -155,8 +158,14 @@ impl EsmeSession {
         }
     }
 
-    pub(super) fn is_finished(&self) -> bool {
-        self.phase == Phase::Finished
+    /// Nothing is left to do on another connection: it was unbound, or sent its share before it was lost.
+    pub(super) fn is_finished(&self, now_us: u64) -> bool {
+        let is_over = if self.plan.sends() {
+            self.is_sending_over(now_us)
+        } else {
+            self.is_duration_over(now_us)
+        };
+        self.phase == Phase::Finished || is_over
     }
 
     pub(super) fn enter(&mut self, phase: Phase, now_us: u64) {
@@ -216,6 +225,9 @@ impl Session for EsmeSession {
             }
             CommandId::UNBIND => {
                 self.counts.unbound_by_server += 1;
+                if self.phase == Phase::Bound {
+                    self.enter(Phase::Unbound, now_us);
+                }
                 write_header_only(
                     output,
                     CommandId::UNBIND_RESP,

@@ -72,6 +72,9 @@ pub struct SmscArguments {
     /// 888765{n:06}=max:5000. A destination without a counter gets {n:06}. Repeatable.
     #[arg(long, value_name = "DESTINATION=RATE[:COUNT]", help_heading = "MO")]
     pub mo: Vec<MobileOriginated>,
+    /// Send MO to every receiving session, whatever address_range it bound with.
+    #[arg(long, help_heading = "MO")]
+    pub ignore_ranges: bool,
     /// PDU that carries MO: deliver_sm or data_sm.
     #[arg(long, value_enum, default_value = "deliver_sm", help_heading = "MO")]
     pub mo_command: MessageCommand,

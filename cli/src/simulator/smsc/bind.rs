@@ -6,6 +6,7 @@ use smppmux_engine::core::wire::{BindLimits, BindResponse, BindView, Header, Sta
 use super::session::{Phase, SmscSession};
 use crate::simulator::connection::Flow;
 use crate::simulator::control::bump;
+use crate::simulator::range::RangeCheck;
 
 impl SmscSession {
     pub(super) fn handle_bind(
@@ -64,6 +65,18 @@ impl SmscSession {
         }
     }
 
+    /// Takes the MO streams whose destinations lie in the range; what is no regular expression holds nothing.
+    fn take_streams(&mut self, address_range: &[u8]) {
+        let range = RangeCheck::parse(&String::from_utf8_lossy(address_range));
+        let ignores_ranges = self.centre.arguments.ignore_ranges;
+        for (stream, share) in self.centre.mo.iter().zip(&mut self.shares) {
+            share.takes = ignores_ranges || range.as_ref().is_ok_and(|range| stream.fits(range));
+            if share.takes {
+                stream.enter();
+            }
+        }
+    }
+
     fn accept_bind(&mut self, now_us: u64, header: Header, bind: &BindView<'_>, output: &mut BytesMut) {
         self.version = bind.version();
         self.system_id = bind.system_id().to_vec();
@@ -84,6 +97,7 @@ impl SmscSession {
             tracing::error!("bind response: {fault}");
         }
         if self.receives() {
+            self.take_streams(bind.address_range());
             self.centre.accounts.enter(&self.system_id, &self.inbox);
             self.centre.handle_receiving(now_us);
         }

@@ -25,7 +25,7 @@ impl SmscSession {
             return;
         }
         for (index, stream) in centre.mo.iter().enumerate() {
-            self.shares[index].accrue(stream, &centre.receiving, now_us);
+            self.shares[index].accrue(stream, now_us);
         }
         // One of each stream in turn, so that one that is not paced does not starve the others.
         let mut any_sent = true;
@@ -54,8 +54,9 @@ impl SmscSession {
             return deadline_us;
         }
         let streams = self.centre.mo.iter().zip(&self.shares);
-        let waiting = streams.filter(|(stream, share)| share.part > 0 || !stream.is_exhausted());
-        let due = waiting.map(|(stream, share)| share.next_due_us(stream, &self.centre.receiving, now_us));
+        let waiting =
+            streams.filter(|(stream, share)| share.takes && (share.part > 0 || !stream.is_exhausted()));
+        let due = waiting.map(|(stream, share)| share.next_due_us(stream, now_us));
         due.min().map_or(deadline_us, |due_us| deadline_us.min(due_us))
     }
 

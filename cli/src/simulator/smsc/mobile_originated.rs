@@ -1,6 +1,6 @@
 //! MO traffic: how many messages of each stream a session may send now.
 //!
-//! Streams are shared by all receiving sessions: each gets an equal share of the rate, whatever the number of sessions, and
+//! Streams are shared by the receiving sessions whose address range holds their destinations: each gets an equal share of the rate, whatever the number of sessions, and
 //! takes the next number of the stream for each message. No session sends a burst after it was stalled.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use super::choice::MobileOriginated;
 use crate::simulator::message::{AddressPattern, MessageCommand, MessageShape, Place, Scratch};
 use crate::simulator::pattern::{Counters, Pattern};
 use crate::simulator::payload::Payload;
+use crate::simulator::range::RangeCheck;
 use crate::simulator::token::Token;
 
 /// A stream of MO messages.
@@ -21,6 +22,8 @@ pub(super) struct MoStream {
     rate: Option<f64>,
     count: Option<u64>,
     issued: AtomicU64,
+    /// Receiving sessions that take it.
+    receiving: AtomicU32,
 }
 
 impl MoStream {
@@ -48,9 +51,32 @@ impl MoStream {
             rate: stream.rate,
             count: stream.count,
             issued: AtomicU64::new(0),
+            receiving: AtomicU32::new(0),
         };
         stream.check_that_messages_fit()?;
         Ok(stream)
+    }
+
+    /// Whether a session with this address range takes the stream. All destinations of a stream start alike, so one is
+    /// looked at for all.
+    pub(super) fn fits(&self, range: &RangeCheck) -> bool {
+        range.holds(&self.shape.destination.pattern.rendered(Counters::default()))
+    }
+
+    /// A session begins to take it.
+    pub(super) fn enter(&self) {
+        self.receiving.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A session does not take it any more.
+    pub(super) fn leave(&self) {
+        self.receiving.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The rate of each session; `None` is as fast as its window allows.
+    fn rate_of_session(&self) -> Option<f64> {
+        let receiving = self.receiving.load(Ordering::Relaxed).max(1);
+        self.rate.map(|rate| rate / f64::from(receiving))
     }
 
     /// Takes the number of the next message; `None` when all were sent.
@@ -91,6 +117,8 @@ impl MoStream {
 /// One session's share of one stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Share {
+    /// Whether the session takes the stream.
+    pub(super) takes: bool,
     credit: f64,
     last_us: Option<u64>,
     /// The message that is being sent, and its next segment.
@@ -102,9 +130,9 @@ pub(super) struct Share {
 const CREDIT_SECONDS_MAX: f64 = 0.1;
 
 impl Share {
-    /// Adds the credit for the time that went by; `receiving` sessions share the stream.
-    pub(super) fn accrue(&mut self, stream: &MoStream, receiving: &AtomicU32, now_us: u64) {
-        let Some(rate) = share_of_rate(stream, receiving) else {
+    /// Adds the credit for the time that went by.
+    pub(super) fn accrue(&mut self, stream: &MoStream, now_us: u64) {
+        let Some(rate) = stream.rate_of_session() else {
             self.credit = f64::INFINITY;
             return;
         };
@@ -116,7 +144,7 @@ impl Share {
 
     /// Whether a PDU may be sent.
     pub(super) fn is_due(&self) -> bool {
-        self.credit >= 1.0
+        self.takes && self.credit >= 1.0
     }
 
     /// A PDU was sent.
@@ -125,17 +153,11 @@ impl Share {
     }
 
     /// When the next PDU may be sent.
-    pub(super) fn next_due_us(&self, stream: &MoStream, receiving: &AtomicU32, now_us: u64) -> u64 {
-        let Some(rate) = share_of_rate(stream, receiving) else {
+    pub(super) fn next_due_us(&self, stream: &MoStream, now_us: u64) -> u64 {
+        let Some(rate) = stream.rate_of_session() else {
             return now_us;
         };
         let missing = (1.0 - self.credit).max(0.0);
         self.last_us.unwrap_or(now_us) + (missing / rate * 1e6).ceil() as u64
     }
-}
-
-fn share_of_rate(stream: &MoStream, receiving: &AtomicU32) -> Option<f64> {
-    stream
-        .rate
-        .map(|rate| rate / f64::from(receiving.load(Ordering::Relaxed).max(1)))
 }

@@ -169,6 +169,16 @@ impl SmscSession {
         drop_one(&self.centre.shared.live.bound);
         if self.receives() {
             self.centre.receiving.fetch_sub(1, Ordering::Relaxed);
+            for (stream, share) in self
+                .centre
+                .mo
+                .iter()
+                .zip(&mut self.shares)
+                .filter(|(_, share)| share.takes)
+            {
+                stream.leave();
+                share.takes = false;
+            }
             let left = std::iter::from_fn(|| self.due_receipts.pop_due(u64::MAX)).collect();
             self.counts.receipts_undeliverable +=
                 self.centre.accounts.leave(&self.system_id, &self.inbox, left);
