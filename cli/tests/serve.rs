@@ -107,7 +107,8 @@ fn read_pdu(stream: &mut TcpStream) -> Option<(u32, u32, u32)> {
     Some((field(4), field(8), field(12)))
 }
 
-/// An SMSC that answers everything; a submit_sm only after `answer_after`, and not at all for `None`. It tells of each submit_sm.
+/// An SMSC that answers everything; a submit_sm only after `answer_after`, and not at all for `None`. It
+/// tells of each submit_sm.
 fn smsc(answer_after: Option<Duration>) -> (SocketAddr, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");

@@ -127,7 +127,8 @@ fn a_good_file_lists_the_binds() {
     assert_eq!(binds, ["smsc-a: 3 binds", "smsc-b: 2 binds"]);
 }
 
-/// Goal: a configuration with ten thousand accounts is checked in no time. Method: a bound that a debug build on a busy machine keeps.
+/// Goal: a configuration with ten thousand accounts is checked in no time. Method: a bound that a debug build
+/// on a busy machine keeps.
 #[test]
 fn ten_thousand_clients_are_checked_quickly() {
     let folder = tempfile::tempdir().expect("a temporary folder");

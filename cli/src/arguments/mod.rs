@@ -14,8 +14,9 @@ use std::process::ExitCode;
 
 /// SMPP load balancer and message router.
 ///
-/// smppmux stands between many ESMEs (applications that send and receive short messages) and many SMSCs (message centres): to an ESME it is
-/// an SMSC, to an SMSC it is an ESME. One packet engine runs on each core.
+/// smppmux stands between many ESMEs (applications that send and receive short messages) and many SMSCs
+/// (message centres): to an ESME it is an SMSC, to an SMSC it is an ESME. One packet engine runs on each
+/// core.
 #[derive(Debug, Parser)]
 #[command(name = "smppmux", version, after_help = help::EXAMPLES, max_term_width = 110)]
 #[command(
@@ -58,14 +59,16 @@ pub enum PduCommand {
     /// Explain a command, status or TLV by its name or number.
     #[command(after_help = help::PDU_EXPLAIN)]
     Explain {
-        /// A name or part of it (submit_sm, ESME_RTHROTTLED, message_payload) or a number (0x00000058, 88, 0x0424).
+        /// A name or part of it (submit_sm, ESME_RTHROTTLED, message_payload) or a number (0x00000058, 88,
+        /// 0x0424).
         #[arg(value_name = "NAME|NUMBER")]
         word: String,
     },
 }
 
 impl Arguments {
-    /// Reads the process's arguments. On `--help`, `--version` and usage errors the text has been written, and the exit code comes back.
+    /// Reads the process's arguments. On `--help`, `--version` and usage errors the text has been written,
+    /// and the exit code comes back.
     ///
     /// # Errors
     ///

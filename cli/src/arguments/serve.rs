@@ -1,9 +1,10 @@
 //! Arguments of `serve` and `check`.
 
 use super::{help, text};
+use crate::config::addresses::HostPort;
 use crate::config::choices::Io;
 use crate::config::flags::{Credentials, EngineFlags};
-use crate::config::texts::{CpuList, HostPort, Octets};
+use crate::config::texts::{CpuList, Octets};
 use clap::{ArgGroup, Args, ValueEnum};
 use smppmux_flow_distributor::{PinRule, RssHash, RssKey, Scheme};
 use std::net::SocketAddr;
@@ -33,7 +34,8 @@ pub struct ServeArguments {
     /// Host and port of an SMSC; may repeat.
     #[arg(long, value_name = "ADDR", value_parser = text::<HostPort>, requires = "listen")]
     pub server: Vec<HostPort>,
-    /// An account that clients may bind with; may repeat. Other users of this machine can see it in the list of processes.
+    /// An account that clients may bind with; may repeat. Other users of this machine can see it in the list
+    /// of processes.
     #[arg(long, value_name = "ID:PASSWORD", value_parser = text::<Credentials>, requires = "listen")]
     pub client: Vec<Credentials>,
     /// Flags that override keys under `[engine]`.
@@ -75,7 +77,8 @@ pub enum LogLevel {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Per-core flags (each also a key under [engine])")]
 pub struct EngineArguments {
-    /// CPUs that run a packet engine, such as 0-3 or 0,2,4-7; a CPU may repeat [default: every CPU that the process may use]
+    /// CPUs that run a packet engine, such as 0-3 or 0,2,4-7; a CPU may repeat [default: every CPU that the
+    /// process may use]
     #[arg(long, value_name = "LIST", value_parser = text::<CpuList>)]
     cores: Option<CpuList>,
     /// CPU that the control core is pinned to [default: not pinned]
@@ -96,13 +99,15 @@ pub struct EngineArguments {
     /// The most that one read takes from a connection [default: 64KiB]
     #[arg(long, value_name = "OCTETS", value_parser = text::<Octets>)]
     read_buffer: Option<Octets>,
-    /// Octets that one turn of an engine reads before it looks at other cores' messages again [default: 256KiB]
+    /// Octets that one turn of an engine reads before it looks at other cores' messages again [default:
+    /// 256KiB]
     #[arg(long, value_name = "OCTETS", value_parser = text::<Octets>)]
     turn_budget: Option<Octets>,
     /// Requests under way from one core to another at most [default: 1024]
     #[arg(long, value_name = "REQUESTS")]
     c2c_capacity: Option<u32>,
-    /// Which core gets a new connection: rss, rss-2-tuple, least-loaded, round-robin or account [default: rss]
+    /// Which core gets a new connection: rss, rss-2-tuple, least-loaded, round-robin or account [default:
+    /// rss]
     #[arg(long, value_name = "SCHEME", value_parser = text::<Scheme>)]
     distribution: Option<Scheme>,
     /// Hash of the rss schemes: ahash or toeplitz [default: ahash]
@@ -114,7 +119,8 @@ pub struct EngineArguments {
     /// Low bits of the hash that index the table of cores, 1 to 7 [default: 7]
     #[arg(long, value_name = "BITS")]
     rss_bits: Option<u8>,
-    /// Send connections of a source network or a vserver to some engines only, such as 10.0.0.0/8=0,2 or listener:sms=1; may repeat
+    /// Send connections of a source network or a vserver to some engines only, such as 10.0.0.0/8=0,2 or
+    /// listener:sms=1; may repeat
     #[arg(long, value_name = "RULE", value_parser = text::<PinRule>)]
     pin: Vec<PinRule>,
     /// Sessions that every core keeps towards each server [default: 1]

@@ -1,9 +1,9 @@
 //! `[[client]]`: one account that ESMEs bind with.
 
+use super::addresses::Network;
 use super::choices::BindKind;
 use super::key::Key;
 use super::section::Section;
-use super::texts::Network;
 use serde::Deserialize;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
@@ -22,7 +22,8 @@ pub struct ClientSection {
     pub vservers: Key<Option<Vec<Key<String>>>>,
     /// Kinds of bind that it may use. Default: all three.
     pub bind: Key<Vec<BindKind>>,
-    /// What it may claim by address_range: prefixes or regular expressions. Default: none, so no MO, receipts only.
+    /// What it may claim by address_range: prefixes or regular expressions. Default: none, so no MO, receipts
+    /// only.
     pub address_ranges: Key<Vec<Key<AddressRange>>>,
     /// Networks that it may come from. Default: any.
     pub allow: Key<Vec<Network>>,

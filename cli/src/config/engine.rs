@@ -1,4 +1,5 @@
-//! `[engine]`: limits and tuning that hold for every packet engine. Each per-core flag of `serve` is a key here too.
+//! `[engine]`: limits and tuning that hold for every packet engine. Each per-core flag of `serve` is a key
+//! here too.
 
 use super::choices::Io;
 use super::key::Key;
@@ -34,11 +35,13 @@ pub struct EngineSection {
     pub distribution: Key<Scheme>,
     /// The hash of the `rss` distributions. Default: `"ahash"`.
     pub rss_hash: Key<RssHash>,
-    /// Key of that hash: 80 hexadecimal digits. Default: Microsoft's published key for `toeplitz`, a random one for `ahash`.
+    /// Key of that hash: 80 hexadecimal digits. Default: Microsoft's published key for `toeplitz`, a random
+    /// one for `ahash`.
     pub rss_key: Key<Option<RssKey>>,
     /// Low bits of the hash that index the table of 2^bits places. Default: 7.
     pub rss_bits: Key<u8>,
-    /// Rules that come before `distribution`: connections of a network or a vserver go to these engines only. Default: none.
+    /// Rules that come before `distribution`: connections of a network or a vserver go to these engines only.
+    /// Default: none.
     pub pins: Key<Vec<Key<PinRule>>>,
     /// Sessions that every core keeps towards a server that does not say otherwise. Default: 1.
     pub connections_per_server: Key<u32>,
@@ -54,7 +57,8 @@ pub struct EngineSection {
     pub max_sessions: Key<u32>,
     /// Octets that may wait to be written to one session. Default: `"1MiB"`.
     pub output_buffer: Key<Octets>,
-    /// Refuse a client's system_id over 15 and password over 8 octets, as the specification has it. Default: false.
+    /// Refuse a client's system_id over 15 and password over 8 octets, as the specification has it. Default:
+    /// false.
     pub strict_lengths: Key<bool>,
 }
 

@@ -1,12 +1,13 @@
 //! The command line over the file: flags that override keys, and flags that make a whole configuration.
 
 use super::Configuration;
+use super::addresses::HostPort;
 use super::choices::Io;
 use super::client::ClientSection;
 use super::key::Key;
 use super::section::Item;
 use super::server::ServerSection;
-use super::texts::{CpuList, HostPort, Octets, Uid};
+use super::texts::{CpuList, Octets, Uid};
 use super::vserver::VserverSection;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
@@ -63,8 +64,8 @@ pub struct EngineFlags {
 impl Configuration {
     /// Lays the flags over the file.
     ///
-    /// `--window` and `--connections-per-server` also override what single servers say, except `connections-total`: that is a limit which
-    /// the server's owner set.
+    /// `--window` and `--connections-per-server` also override what single servers say, except
+    /// `connections-total`: that is a limit which the server's owner set.
     pub fn apply(&mut self, flags: EngineFlags) {
         let engine = &mut self.engine.section;
         engine.cores.override_by("--cores", flags.cores.map(Some));
@@ -113,8 +114,8 @@ impl Configuration {
         }
     }
 
-    /// A configuration without a file: one vserver, its servers with the uids 01, 02 … and its accounts, each of which may claim every
-    /// address.
+    /// A configuration without a file: one vserver, its servers with the uids 01, 02 … and its accounts, each
+    /// of which may claim every address.
     pub fn by_flags(listen: Vec<SocketAddr>, servers: Vec<HostPort>, clients: Vec<Credentials>) -> Self {
         let vserver = VserverSection {
             name: Key::by_flag("--listen", Some(FLAG_VSERVER.into())),
@@ -175,7 +176,8 @@ fn server_by_flag(number: usize, address: HostPort) -> Item<ServerSection> {
     })
 }
 
-/// 01, 02 … 99, then those whose second character is a letter: 0A, 0B … ZZ. Past the last one they repeat, which is reported.
+/// 01, 02 … 99, then those whose second character is a letter: 0A, 0B … ZZ. Past the last one they repeat,
+/// which is reported.
 fn numbered_uid(number: usize) -> Uid {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let (first, second) = if number < 100 {

@@ -1,7 +1,7 @@
 //! A configured value that remembers where it came from.
 //!
-//! Every key of every section is a [`Key`]: so each later check can blame the exact line and column (or the flag), and can tell a value that
-//! somebody chose from a default.
+//! Every key of every section is a [`Key`]: so each later check can blame the exact line and column (or the
+//! flag), and can tell a value that somebody chose from a default.
 
 use super::value::{Read, Value};
 use serde::{Deserialize, Deserializer};

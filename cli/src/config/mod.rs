@@ -1,9 +1,10 @@
 //! The configuration: a TOML file or flags, read, checked and turned into what the engines take.
 //!
-//! Three steps: [`Configuration::parse`] reads the text into sections, [`flags`] lays the command line over them, [`settle()`] checks
-//! everything and makes the engines' immutable settings. Every step collects its problems; none stops at the first.
-//! Nothing here touches a socket or starts a thread.
+//! Three steps: [`Configuration::parse`] reads the text into sections, [`flags`] lays the command line over
+//! them, [`settle()`] checks everything and makes the engines' immutable settings. Every step collects its
+//! problems; none stops at the first. Nothing here touches a socket or starts a thread.
 
+pub mod addresses;
 pub mod choices;
 pub mod client;
 pub mod engine;

@@ -1,7 +1,7 @@
 //! Everything that is wrong with a configuration, told as `file:line:column: message`.
 //!
-//! Problems are collected, not returned one by one: an operator mends them all in one go. A line that holds a password is
-//! never shown.
+//! Problems are collected, not returned one by one: an operator mends them all in one go. A line that holds a
+//! password is never shown.
 
 use super::hint;
 use super::key::Origin;

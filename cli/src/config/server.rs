@@ -1,9 +1,10 @@
 //! `[[server]]`: one SMSC.
 
+use super::addresses::HostPort;
 use super::choices::{InterfaceVersion, MessageIdFormat};
 use super::key::Key;
 use super::section::Section;
-use super::texts::{HostPort, Uid};
+use super::texts::Uid;
 use super::value::Value;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -77,7 +78,8 @@ pub struct ServerSection {
     pub message_id_format: Key<MessageIdFormat>,
     /// TLS towards the server. Default: false.
     pub tls: Key<Tls>,
-    /// Name of the vserver whose clients get this server's messages. Required when several vservers list the server.
+    /// Name of the vserver whose clients get this server's messages. Required when several vservers list the
+    /// server.
     pub mobile_originated_vserver: Key<Option<String>>,
 }
 

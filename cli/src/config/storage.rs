@@ -1,5 +1,6 @@
-//! `[queue]`, `[receipts]` and `[admin]`: sections whose features come with later versions. Their keys are read and checked, so that a file
-//! written for a later version is known to be good, and a warning says that they have no effect yet.
+//! `[queue]`, `[receipts]` and `[admin]`: sections whose features come with later versions. Their keys are
+//! read and checked, so that a file written for a later version is known to be good, and a warning says that
+//! they have no effect yet.
 
 use super::choices::Store;
 use super::key::Key;

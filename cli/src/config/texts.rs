@@ -1,16 +1,15 @@
-//! Values that are written as text: durations, sizes, addresses, networks, lists of CPUs, uids.
+//! Values that are written as text: durations, sizes, lists of CPUs, uids, passwords, rules of distribution.
 
 use super::value::{Text, Value, text_values};
 use serde::Deserializer;
 use serde::de::{Error, Visitor};
-use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_flow_distributor::{PinRule, PinRuleError, RssKey, RssKeyError};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// Units of durations and what each is in nanoseconds; the longer suffix comes first where one ends with another.
+/// Units of durations and what each is in nanoseconds; the longer suffix comes first where one ends with
+/// another.
 const DURATION_UNITS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),
@@ -103,94 +102,6 @@ impl Value for Octets {
         }
 
         deserializer.deserialize_any(OctetsVisitor)
-    }
-}
-
-impl Text for SocketAddr {
-    const EXPECTED: &'static str =
-        "an IP address and port in quotes, such as \"127.0.0.1:2775\" or \"[::]:2775\"";
-
-    fn parse_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| {
-            let only_port = text.trim_start_matches(':').parse::<u16>();
-            let suggestion = only_port
-                .map(|port| format!("; did you mean \"0.0.0.0:{port}\"?"))
-                .unwrap_or_default();
-            format!("\"{text}\" is not an IP address and port like \"127.0.0.1:2775\"{suggestion}")
-        })
-    }
-}
-
-impl Text for IpAddr {
-    const EXPECTED: &'static str = "an IP address in quotes, such as \"192.0.2.7\"";
-
-    fn parse_text(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|_| format!("\"{text}\" is not an IP address"))
-    }
-}
-
-/// A host (name or address) and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort(
-    /// `host:port`; an IPv6 address stands in square brackets.
-    pub String,
-);
-
-impl Text for HostPort {
-    const EXPECTED: &'static str = "a host and port in quotes, such as \"smsc.example.net:2775\"";
-
-    fn parse_text(text: &str) -> Result<Self, String> {
-        if text
-            .parse::<SocketAddr>()
-            .is_ok_and(|address| address.port() != 0)
-        {
-            return Ok(Self(text.into()));
-        }
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| format!("\"{text}\" has no port; write it like \"{text}:2775\""))?;
-        if host.is_empty() || host.len() > 253 || !host.bytes().all(is_host_octet) {
-            return Err(format!("\"{host}\" is not a host name or IP address"));
-        }
-        match port.parse::<u16>() {
-            Ok(1..) => Ok(Self(text.into())),
-            _ => Err(format!("\"{port}\" is not a port (1 to 65535)")),
-        }
-    }
-}
-
-fn is_host_octet(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'_')
-}
-
-/// A network: an address and how many of its leading bits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// The network's address.
-    pub address: IpAddr,
-    /// Leading bits that count.
-    pub prefix_bits: u8,
-}
-
-impl Text for Network {
-    const EXPECTED: &'static str = "a network in quotes, such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
-
-    fn parse_text(text: &str) -> Result<Self, String> {
-        let (address, bits) = text
-            .split_once('/')
-            .map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| format!("\"{text}\" is not a network like \"10.0.0.0/8\""))?;
-        let bits_max = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.map_or(Ok(bits_max), str::parse::<u8>);
-        match prefix_bits {
-            Ok(prefix_bits) if prefix_bits <= bits_max => Ok(Self { address, prefix_bits }),
-            _ => Err(format!(
-                "the prefix length of \"{text}\" is not a number from 0 to {bits_max}"
-            )),
-        }
     }
 }
 
@@ -293,31 +204,7 @@ impl Text for Secret {
     }
 }
 
-impl Text for AddressRange {
-    const EXPECTED: &'static str = "a prefix or regular expression in quotes, such as \"888765\" or \".*\"";
-
-    fn parse_text(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("an empty range claims nothing; \".*\" claims every address".into());
-        }
-        Self::parse(text.as_bytes())
-            .map_err(|error| format!("the address range \"{text}\" is not usable: {error}"))
-    }
-}
-
-text_values!(
-    Duration,
-    SocketAddr,
-    IpAddr,
-    HostPort,
-    Network,
-    CpuList,
-    Uid,
-    RssKey,
-    PinRule,
-    Secret,
-    AddressRange,
-);
+text_values!(Duration, CpuList, Uid, RssKey, PinRule, Secret,);
 
 #[cfg(test)]
 mod tests {
@@ -365,36 +252,9 @@ mod tests {
         }
     }
 
-    /// Goal: a server's address needs a host and a port.
-    #[test]
-    fn a_host_needs_its_port() {
-        for right in [
-            "127.0.0.1:2775",
-            "[::1]:2775",
-            "smsc.example.net:1",
-            "smsc_a:65535",
-        ] {
-            assert!(HostPort::parse_text(right).is_ok(), "{right}");
-        }
-        for wrong in [
-            "smsc",
-            ":2775",
-            "smsc:0",
-            "smsc:65536",
-            "::1:2775x",
-            "a b:1",
-            "127.0.0.1:0",
-        ] {
-            assert!(HostPort::parse_text(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    /// Goal: networks, uids and sizes take what they should and name the likely slip.
+    /// Goal: uids and sizes take what they should and name the likely slip.
     #[test]
     fn other_texts() {
-        assert!(Network::parse_text("10.0.0.0/8").is_ok_and(|network| network.prefix_bits == 8));
-        assert!(Network::parse_text("2001:db8::").is_ok_and(|network| network.prefix_bits == 128));
-        assert!(Network::parse_text("10.0.0.0/33").is_err());
         assert_eq!(Uid::parse_text("0A"), Ok(Uid(*b"0A")));
         assert!(Uid::parse_text("0a").is_err_and(|error| error.ends_with("did you mean \"0A\"?")));
         assert_eq!(Octets::parse_text("64KiB"), Ok(Octets(65_536)));

@@ -1,7 +1,7 @@
 //! How a value of the configuration file is read, by type.
 //!
-//! [`Value`] stands beside serde's `Deserialize` because many types belong to the engine, which knows nothing of files. Text values
-//! ([`Text`]) have one parser for the file and for the flags.
+//! [`Value`] stands beside serde's `Deserialize` because many types belong to the engine, which knows nothing
+//! of files. Text values ([`Text`]) have one parser for the file and for the flags.
 
 use super::key::Key;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};

@@ -1,9 +1,9 @@
 //! `[[vserver]]`: a listening virtual server.
 
+use super::addresses::Network;
 use super::choices::{MessageId, Receipts};
 use super::key::Key;
 use super::section::Section;
-use super::texts::Network;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{

@@ -46,7 +46,8 @@ pub(super) fn text(data_coding: u8, octets: &[u8]) -> String {
     }
 }
 
-/// Which default alphabet a message centre has is its own choice: read as GSM 03.38, unless the octets do not allow that.
+/// Which default alphabet a message centre has is its own choice: read as GSM 03.38, unless the octets do not
+/// allow that.
 fn default_alphabet(octets: &[u8]) -> String {
     match gsm(octets) {
         Some(characters) => {

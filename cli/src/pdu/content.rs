@@ -1,4 +1,5 @@
-//! What a message carries: its user data header, the part that it is of a longer message, its text, its receipt.
+//! What a message carries: its user data header, the part that it is of a longer message, its text, its
+//! receipt.
 
 use super::characters;
 use smppmux_engine::core::wire::{

@@ -130,7 +130,8 @@ impl Decoded {
         if let Some(header) = Header::read(rest) {
             let mut table = table::Table::new(at);
             let mut end = 0;
-            // The frame's fault has been told; the fields up to the end of the input are what is left to show.
+            // The frame's fault has been told; the fields up to the end of the input are what is left to
+            // show.
             let _ = visit_fields(rest, &mut |field| {
                 end = field.range.end;
                 table.add(rest, &field);

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! serving --SIGTERM/SIGINT--> draining --all drained--> stopping --> exit 0
-//!                                 |--second signal----> stopping --> exit 0 if nothing was under way, else 75
+//!                                 |--second signal----> stopping --> exit 0 if nothing was under way, else
+//! 75
 //! ```
 //!
 //! Every wait has a limit: an engine that is stuck cannot keep the process from ending.

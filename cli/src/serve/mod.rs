@@ -1,6 +1,7 @@
 //! `smppmux serve`: starts the engines and stays beside them as the control core.
 //!
-//! The control core takes signals and writes the log. It speaks to the engines by messages only and never makes one wait.
+//! The control core takes signals and writes the log. It speaks to the engines by messages only and never
+//! makes one wait.
 
 mod control;
 mod notice_log;
@@ -24,8 +25,9 @@ use tracing::{info, warn};
 ///
 /// # Errors
 ///
-/// Exit code 66 for a file that cannot be read, 78 for a wrong configuration, 69 when a port is taken or the system lacks something, 70 when
-/// an engine failed, 75 when a second signal ended it with messages under way.
+/// Exit code 66 for a file that cannot be read, 78 for a wrong configuration, 69 when a port is taken or the
+/// system lacks something, 70 when an engine failed, 75 when a second signal ended it with messages under
+/// way.
 pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (log_format, log_level) = (arguments.log_format, arguments.log_level);
     let (effective, warnings) = configure(arguments)?;

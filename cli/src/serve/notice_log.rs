@@ -27,8 +27,7 @@ const KINDS: [&str; 6] = [
 #[derive(Debug)]
 pub(super) struct NoticeLog {
     settings: Arc<Settings>,
-    second_start: Instant,
-    counts: [u32; KINDS.len()],
+    lines: LinesPerSecond,
 }
 
 impl NoticeLog {
@@ -36,30 +35,23 @@ impl NoticeLog {
     pub(super) fn new(settings: Arc<Settings>, now: Instant) -> Self {
         Self {
             settings,
-            second_start: now,
-            counts: [0; KINDS.len()],
+            lines: LinesPerSecond::new(now),
         }
     }
 
     /// Logs a notice, unless there were too many of its kind in this second.
     pub(super) fn log(&mut self, now: Instant, core: CoreIndex, notice: &Notice) {
         self.turn_second(now);
-        let count = &mut self.counts[kind(notice)];
-        *count += 1;
-        if *count <= LINES_PER_SECOND_MAX {
+        if self.lines.admit(kind(notice)) {
             self.write(core.0, notice);
         }
     }
 
     /// Tells what was left out, once a second.
     pub(super) fn turn_second(&mut self, now: Instant) {
-        if now.duration_since(self.second_start) < SECOND {
-            return;
-        }
-        self.second_start = now;
-        for (kind, count) in KINDS.iter().zip(std::mem::take(&mut self.counts)) {
-            if let Some(left_out) = count.checked_sub(LINES_PER_SECOND_MAX + 1) {
-                warn!(kind, lines = left_out + 1, "lines left out of the log");
+        for (kind, lines) in KINDS.iter().zip(self.lines.turn_second(now)) {
+            if lines > 0 {
+                warn!(kind, lines, "lines left out of the log");
             }
         }
     }
@@ -119,6 +111,37 @@ impl NoticeLog {
     }
 }
 
+/// Counts the lines of each kind in the second that runs.
+#[derive(Debug)]
+struct LinesPerSecond {
+    second_start: Instant,
+    counts: [u32; KINDS.len()],
+}
+
+impl LinesPerSecond {
+    const fn new(now: Instant) -> Self {
+        Self {
+            second_start: now,
+            counts: [0; KINDS.len()],
+        }
+    }
+
+    /// Whether one more line of this kind may be written.
+    const fn admit(&mut self, kind: usize) -> bool {
+        self.counts[kind] = self.counts[kind].saturating_add(1);
+        self.counts[kind] <= LINES_PER_SECOND_MAX
+    }
+
+    /// Starts a new second when the old one is over; how many lines of each kind were left out in it.
+    fn turn_second(&mut self, now: Instant) -> [u32; KINDS.len()] {
+        if now.duration_since(self.second_start) < SECOND {
+            return [0; KINDS.len()];
+        }
+        self.second_start = now;
+        std::mem::take(&mut self.counts).map(|count| count.saturating_sub(LINES_PER_SECOND_MAX))
+    }
+}
+
 const fn kind(notice: &Notice) -> usize {
     match notice {
         Notice::ServerBound { .. } => 0,
@@ -151,5 +174,23 @@ fn words(reason: CloseReason) -> String {
         CloseReason::ProtocolViolations => "the peer kept breaking the protocol".into(),
         CloseReason::WeUnbound => "we unbound".into(),
         CloseReason::AllServersDown => "all servers are down".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: each kind of line has its own bound in each second, and what was left out is known.
+    #[test]
+    fn lines_are_bounded_by_kind_and_second() {
+        let start = Instant::now();
+        let mut lines = LinesPerSecond::new(start);
+        let admitted = (0..LINES_PER_SECOND_MAX + 5).filter(|_| lines.admit(4)).count();
+        assert_eq!(admitted, LINES_PER_SECOND_MAX as usize);
+        assert!(lines.admit(0), "another kind");
+        assert_eq!(lines.turn_second(start + SECOND / 2), [0; KINDS.len()]);
+        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0]);
+        assert!(lines.admit(4), "another second");
     }
 }

@@ -1,4 +1,5 @@
-//! When smppmux is ready: it listens, and every server has the sessions that it should have, or has had time enough.
+//! When smppmux is ready: it listens, and every server has the sessions that it should have, or has had time
+//! enough.
 
 use smppmux_engine::core::contract::{CoreIndex, Notice};
 use smppmux_engine::core::settings::{Connections, ServerSettings, Settings};
@@ -59,5 +60,43 @@ fn cores_with_sessions(server: &ServerSettings, cores: u16) -> Vec<CoreIndex> {
     match server.connections {
         Connections::PerCore(_) => (0..cores).map(CoreIndex).collect(),
         Connections::Total(_) => vec![ANY_CORE],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Configuration, settle};
+    use smppmux_engine::core::settings::ServerIndex;
+
+    const FILE: &str = "[[vserver]]\nname = \"v\"\nlisten = [\"127.0.0.1:2775\"]\n\
+        [[server]]\nname = \"a\"\nuid = \"0A\"\naddress = \"h:1\"\nsystem-id = \"m\"\npassword = \"x\"\n\
+        [[server]]\nname = \"b\"\nuid = \"0B\"\naddress = \"h:2\"\nsystem-id = \"m\"\npassword = \"x\"\n\
+        connections-total = 1\n";
+
+    /// Goal: it waits for a session of every core, or of any core where there is only a total; not for ever.
+    #[test]
+    fn it_waits_for_every_server() {
+        let (configuration, problems) = Configuration::parse(FILE).expect("this is TOML");
+        let effective = settle(&configuration, problems, &[0, 1])
+            .effective
+            .expect("it is right");
+        let start = Instant::now();
+        let mut readiness = Readiness::new(&effective.settings, 2, start);
+        for (core, server) in [(0, 0), (1, 1), (1, 0)] {
+            readiness.tell(start);
+            assert!(
+                readiness.awaited.is_some(),
+                "not before core {core} has bound server {server}"
+            );
+            let server = ServerIndex(server);
+            readiness.note(CoreIndex(core), &Notice::ServerBound { server });
+        }
+        readiness.tell(start);
+        assert!(readiness.awaited.is_none());
+
+        let mut alone = Readiness::new(&effective.settings, 2, start);
+        alone.tell(start + WAIT_FOR_SERVERS);
+        assert!(alone.awaited.is_none());
     }
 }

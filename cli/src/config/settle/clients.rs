@@ -9,7 +9,8 @@ use crate::config::section::Item;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{Auth, BindKinds, ClientSettings, VserverIndex, VserverSettings};
 
-/// Octets of system_id and password by the specification, without their NUL (SMPP v3.4 section 5.2.1 and 5.2.2).
+/// Octets of system_id and password by the specification, without their NUL (SMPP v3.4 section 5.2.1 and
+/// 5.2.2).
 const STRICT_SYSTEM_ID_OCTETS: usize = 15;
 const STRICT_PASSWORD_OCTETS: usize = 8;
 

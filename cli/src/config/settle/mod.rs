@@ -1,7 +1,7 @@
 //! Checks a whole configuration and makes the engines' settings of it.
 //!
-//! Invariant: there are settings if and only if there is no problem; then names are unique, every index points at something, and
-//! every limit fits its neighbours.
+//! Invariant: there are settings if and only if there is no problem; then names are unique, every index
+//! points at something, and every limit fits its neighbours.
 
 mod clients;
 mod engine;
@@ -68,7 +68,8 @@ pub struct Settled {
     pub warnings: Vec<Problem>,
 }
 
-/// Checks everything and makes the settings. `problems` are those of reading, `available_cpus` the CPUs that this process may use.
+/// Checks everything and makes the settings. `problems` are those of reading, `available_cpus` the CPUs that
+/// this process may use.
 pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_cpus: &[u16]) -> Settled {
     let mut settling = Settling {
         configuration,

@@ -58,7 +58,8 @@ impl<'c> Names<'c> {
         names
     }
 
-    /// The vservers that a list names; `None` in the list's place means all, and so does an unknown name's absence.
+    /// The vservers that a list names; `None` in the list's place means all, and so does an unknown name's
+    /// absence.
     pub(super) fn vservers(&self, settling: &mut Settling<'c>, list: &[Key<String>]) -> Vec<VserverIndex> {
         let indices = resolve(settling, "vserver", &self.vservers, list);
         indices

@@ -1,4 +1,5 @@
-//! Keys whose features come with later versions: one warning for each, so that nobody relies on what does not happen.
+//! Keys whose features come with later versions: one warning for each, so that nobody relies on what does not
+//! happen.
 
 use super::Settling;
 use crate::config::choices::{Io, MessageId, MessageIdFormat, Receipts};
@@ -7,6 +8,7 @@ use crate::config::key::{Key, Origin};
 use crate::config::section::{Item, Section};
 use crate::config::server::ServerSection;
 use crate::config::vserver::VserverSection;
+use smppmux_engine::core::settings::OnServerLoss;
 use smppmux_flow_distributor::Scheme;
 
 impl Settling<'_> {
@@ -66,6 +68,10 @@ impl Settling<'_> {
         );
         if section.message_id.value != MessageId::Tagged {
             self.no_effect(&section.message_id, "message-id", "ids are tagged");
+        }
+        if section.on_server_loss.value == OnServerLoss::Retry {
+            let instead = "requests that were written to a lost session are answered ESME_RSYSERR";
+            self.no_effect(&section.on_server_loss, "on-server-loss", instead);
         }
         self.no_effect_if_set(
             &section.concat_timeout,

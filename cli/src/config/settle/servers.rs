@@ -163,7 +163,8 @@ impl<'c> Settling<'c> {
         }
     }
 
-    /// Clients belong to a vserver, so a server's deliver_sm must have one: the only one that lists it, or the one that it names.
+    /// Clients belong to a vserver, so a server's deliver_sm must have one: the only one that lists it, or
+    /// the one that it names.
     fn mobile_originated_vserver(
         &mut self,
         index: usize,
