@@ -103,10 +103,16 @@ impl Shared {
 
     /// A look at the counters; the next look's response times start here.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot_into(&mut Recorded::new())
+    }
+
+    /// The same, with the response times added to `total`, for percentiles over several simulators.
+    pub(crate) fn snapshot_into(&self, total: &mut Recorded) -> Snapshot {
         let mut interval = Recorded::new();
         for latencies in &self.latencies {
             latencies.take_interval(&mut interval);
         }
+        total.add(&interval);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
             connected: read(&self.live.connected),

@@ -15,6 +15,7 @@ pub(crate) struct Latencies {
     inner: Mutex<Recorded>,
 }
 
+/// The response times of some sessions as histograms, which can be added up; percentiles cannot.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     /// From the write of the request to its answer, in microseconds.
@@ -71,6 +72,13 @@ impl Recorded {
         }
     }
 
+    /// Takes over what other sessions recorded; equal bounds everywhere, so adding cannot fail.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.from_write += &other.from_write;
+        self.from_schedule += &other.from_schedule;
+        self.interval += &other.interval;
+    }
+
     pub(crate) fn since_write(&self) -> Percentiles {
         Percentiles::of(&self.from_write)
     }
@@ -81,6 +89,12 @@ impl Recorded {
 
     pub(crate) fn interval(&self) -> Percentiles {
         Percentiles::of(&self.interval)
+    }
+}
+
+impl Default for Recorded {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -34,9 +34,12 @@ pub mod smsc;
 pub use control::Snapshot;
 pub use counts::{AnswerCounts, MessageCounts, StatusTable};
 pub use latency::Percentiles;
+pub(crate) use latency::{Recorded, readable_us};
 pub use ledger::{Comparison, Ledger, NumberSet, SentStream};
 pub use message::MessageCommand;
 pub use pattern::Pattern;
 pub use payload::{Concatenation, PayloadArguments};
+#[cfg(test)]
+pub(crate) use token::Token;
 pub use token::TokenMode;
 pub use value::{Chance, Delay, StatusChance, parse_duration, parse_status};

@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 
 use super::connection::drive;
 use super::control::{Shared, Snapshot};
+use super::latency::Recorded;
 use super::progress::{self, Simulator};
 use plan::Plan;
 use session::EsmeSession;
@@ -73,6 +74,11 @@ impl EsmeHandle {
     /// A look at the counters; response times are those since the last look.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// The same, with the response times added to those of other simulators.
+    pub(crate) fn snapshot_into(&self, total: &mut Recorded) -> Snapshot {
+        self.shared.snapshot_into(total)
     }
 
     /// Ends sending; sessions stay bound and go on receiving.

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::session::EsmeSession;
 use crate::simulator::control::Shared;
 use crate::simulator::counts::{AnswerCounts, MessageCounts, StatusCounts, StatusTable};
-use crate::simulator::latency::Percentiles;
+use crate::simulator::latency::{Percentiles, Recorded};
 use crate::simulator::ledger::{Ledger, SentStream};
 use crate::simulator::table::{write_latency, write_statuses};
 
@@ -18,7 +18,7 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_UNAVAILABLE: u8 = 69;
 
 /// What simulated ESMEs saw.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct EsmeReport {
     /// From start to end of the run.
     pub elapsed_seconds: f64,
@@ -55,6 +55,9 @@ pub struct EsmeReport {
     /// Which messages a receipt was received for.
     #[serde(skip)]
     pub received_receipts: Ledger,
+    /// All response times, to be added to those of other simulators.
+    #[serde(skip)]
+    pub(crate) recorded: Recorded,
 }
 
 impl EsmeReport {
@@ -77,6 +80,7 @@ impl EsmeReport {
             sent: Vec::with_capacity(sessions.len()),
             received_messages: shared.messages.ledger(),
             received_receipts: shared.receipts.ledger(),
+            recorded,
         };
         let mut statuses = StatusCounts::default();
         let (mut first_us, mut last_us) = (u64::MAX, 0);

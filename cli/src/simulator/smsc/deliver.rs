@@ -27,13 +27,18 @@ impl SmscSession {
         for (index, stream) in centre.mo.iter().enumerate() {
             self.shares[index].accrue(stream, now_us);
         }
-        // One of each stream in turn, so that one that is not paced does not starve the others.
-        let mut any_sent = true;
-        while any_sent {
-            any_sent = false;
-            for (index, stream) in centre.mo.iter().enumerate() {
-                any_sent |= self.send_next(index, stream, now_us, output);
+        // One of each stream in turn, going on where the last call ended, so that one that is not paced does not starve the
+        // others, however little room there is each time.
+        let streams = centre.mo.len();
+        let mut idle_in_a_row = 0;
+        while idle_in_a_row < streams {
+            let index = self.next_stream % streams;
+            if self.send_next(index, &centre.mo[index], now_us, output) {
+                idle_in_a_row = 0;
+            } else {
+                idle_in_a_row += 1;
             }
+            self.next_stream = index + 1;
         }
     }
 

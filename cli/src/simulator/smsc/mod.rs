@@ -43,6 +43,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::drive;
 use super::control::Snapshot;
+use super::latency::Recorded;
 use super::progress::{self, Simulator};
 use super::value::micros;
 use centre::Centre;
@@ -99,6 +100,11 @@ impl SmscHandle {
     /// A look at the counters; `sent` and `answered` are MO, response times are those since the last look.
     pub fn snapshot(&self) -> Snapshot {
         self.centre.shared.snapshot()
+    }
+
+    /// The same, with the response times added to those of other simulators.
+    pub(crate) fn snapshot_into(&self, total: &mut Recorded) -> Snapshot {
+        self.centre.shared.snapshot_into(total)
     }
 
     /// Lets MO go that [`SmscArguments::mo_held`] held back.

@@ -9,7 +9,7 @@ use super::centre::Centre;
 use super::counts::SessionCounts;
 use super::session::SmscSession;
 use crate::simulator::counts::{AnswerCounts, MessageCounts, StatusCounts, StatusTable};
-use crate::simulator::latency::Percentiles;
+use crate::simulator::latency::{Percentiles, Recorded};
 use crate::simulator::ledger::{Ledger, SentStream};
 use crate::simulator::table::{write_latency, write_statuses};
 
@@ -69,7 +69,7 @@ impl Outcomes {
 }
 
 /// What a simulated message centre saw.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SmscReport {
     /// From start to end of the run.
     pub elapsed_seconds: f64,
@@ -99,12 +99,16 @@ pub struct SmscReport {
     /// Which messages were received and accepted, to be compared with what the ESMEs sent.
     #[serde(skip)]
     pub received_messages: Ledger,
+    /// All response times of MO, to be added to those of other simulators.
+    #[serde(skip)]
+    pub(crate) recorded: Recorded,
 }
 
 impl SmscReport {
     pub(super) fn of(centre: &Centre) -> Self {
         let outcomes = std::mem::take(&mut *centre.outcomes());
         let received_messages = centre.shared.messages.ledger();
+        let recorded = centre.shared.recorded();
         let mut report = Self {
             elapsed_seconds: centre.shared.clock.now_us() as f64 / 1e6,
             total: outcomes.counts,
@@ -113,12 +117,13 @@ impl SmscReport {
             submit_statuses: outcomes.submit_statuses.by_name(),
             mobile_originated: outcomes.mobile_originated,
             mo_statuses: outcomes.mo_statuses.by_name(),
-            mo_latency: centre.shared.recorded().since_write(),
+            mo_latency: recorded.since_write(),
             sessions: outcomes.sessions,
             allow_errors: centre.arguments.allow_errors,
             passed: false,
             sent: outcomes.sent,
             received_messages,
+            recorded,
         };
         let refused = report.mobile_originated.answered - report.mobile_originated.accepted;
         report.passed = report.is_exact() && (report.allow_errors || refused == 0);

@@ -67,6 +67,8 @@ pub(super) struct SmscSession {
     pub(super) due_receipts: DelayQueue<Receipt>,
     pub(super) receipts_waiting: usize,
     pub(super) shares: Vec<Share>,
+    /// The MO stream whose turn it is.
+    pub(super) next_stream: usize,
     pub(super) random: Random,
     pub(super) scratch: Scratch,
     pub(super) id_text: Vec<u8>,
@@ -110,6 +112,7 @@ impl SmscSession {
             due_receipts: DelayQueue::new(INBOX_RECEIPTS_MAX),
             receipts_waiting: 0,
             shares: vec![Share::default(); centre.mo.len()],
+            next_stream: 0,
             random: Random::new(mix(centre.arguments.seed) ^ u64::from(number)),
             scratch: Scratch::default(),
             id_text: Vec::new(),
