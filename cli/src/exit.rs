@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 /// All went well.
 pub(crate) const OK: u8 = 0;
+/// The verdict of a demo is that something was lost, duplicated or left behind.
+pub(crate) const FAILED: u8 = 1;
 /// The arguments are wrong.
 pub(crate) const USAGE: u8 = 64;
 /// The data to work on is malformed.

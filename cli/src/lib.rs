@@ -4,6 +4,7 @@
 pub mod arguments;
 mod check;
 pub mod config;
+pub mod demo;
 mod exit;
 mod logging;
 mod pdu;
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode, Failure> {
     let outcome = match command {
+        Command::Demo(arguments) => return demo::demo(&arguments),
         Command::Esme(arguments) => return Ok(simulator::esme::run_esme(*arguments)),
         Command::Smsc(arguments) => return Ok(simulator::smsc::run_smsc(*arguments)),
         Command::Serve(arguments) => serve::serve(*arguments),

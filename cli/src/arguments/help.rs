@@ -3,16 +3,18 @@
 /// Below the help of `smppmux`.
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  smppmux demo
   smppmux serve --config smppmux.toml
   smppmux serve --listen 127.0.0.1:2775 --server 127.0.0.1:2776 --client esme1:secret
   smppmux check --config smppmux.toml
   smppmux pdu decode '00000010 00000015 00000000 00000001'
 
 Exit codes:
-  0   all went well                           69  a port is taken, or the system lacks something
-  64  wrong arguments                         70  an internal error
-  65  malformed PDU, or nothing to explain    75  ended at once with messages under way
-  66  a file does not exist or is unreadable  78  wrong configuration
+  0   all went well                           66  a file does not exist or is unreadable
+  1   demo, esme, smsc: something was lost,   69  a port is taken, or the system lacks something
+      duplicated or mismatched                70  an internal error
+  64  wrong arguments                         75  ended at once with messages under way
+  65  malformed PDU, or nothing to explain    78  wrong configuration
 
 Every command has its own --help.";
 

@@ -6,6 +6,7 @@ mod serve;
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;
+use crate::demo::DemoArguments;
 use crate::exit;
 use crate::simulator::esme::EsmeArguments;
 use crate::simulator::smsc::SmscArguments;
@@ -37,6 +38,8 @@ pub enum Command {
     Serve(Box<ServeArguments>),
     /// Check a configuration file and tell how many binds each server will see.
     Check(CheckArguments),
+    /// Show the main job on loopback: two SMSCs, an engine on every CPU, ESMEs; live figures and a verdict.
+    Demo(DemoArguments),
     /// Load ESMEs: send messages at a rate or as fast as the window allows, and check every answer.
     Esme(Box<EsmeArguments>),
     /// A simulated message centre: answers, delivers MO and receipts, injects faults, checks its clients.
@@ -83,6 +86,6 @@ impl Arguments {
 }
 
 /// Lets clap read any text value of the configuration.
-fn text<T: Text>(argument: &str) -> Result<T, String> {
+pub(crate) fn text<T: Text>(argument: &str) -> Result<T, String> {
     T::parse_text(argument)
 }

@@ -89,7 +89,8 @@ fn pin_to(cpu: u16) {
     }
 }
 
-fn start_failure(error: &StartError) -> Failure {
+/// The exit code and words for engines that could not be started.
+pub(crate) fn start_failure(error: &StartError) -> Failure {
     let code = match error {
         StartError::NoEngine | StartError::NoSuchCpu { .. } | StartError::Distribution(_) => {
             exit::CONFIGURATION
