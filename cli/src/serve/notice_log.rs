@@ -173,7 +173,6 @@ fn words(reason: CloseReason) -> String {
         CloseReason::OutputFull => "the peer does not read what it is sent".into(),
         CloseReason::ProtocolViolations => "the peer kept breaking the protocol".into(),
         CloseReason::WeUnbound => "we unbound".into(),
-        CloseReason::AllServersDown => "all servers are down".into(),
     }
 }
 

@@ -5,12 +5,15 @@
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::relay::Relay;
 use super::sequence::{Origin, Pending};
 use super::session::Session;
 use super::settings::ServerIndex;
 use super::tag::append_response_with_tagged_id;
 use super::time::Moment;
-use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_only, write_response};
+use super::wire::{
+    CommandId, Header, MessageIdRespView, MessageIdResponse, Status, write_header_only, write_response,
+};
 
 impl PacketEngine {
     /// A server's answer to a request that we sent it.
@@ -107,8 +110,10 @@ impl PacketEngine {
     pub(super) fn fail_for_session(&mut self, now: Moment, to: ConnectionId, header: Header, status: Status) {
         match self.sessions.get(to) {
             Some(session) if session.client().is_some() => self.answer_client(now, to, header, status),
-            Some(_) => self.answer_mobile_originated(now, to, &header, status),
-            None => {}
+            Some(session) if session.server().is_some() => {
+                self.answer_mobile_originated(now, to, &header, status);
+            }
+            _ => {}
         }
     }
 
@@ -164,7 +169,8 @@ impl PacketEngine {
         let Some(session) = self.sessions.writable(to) else {
             return;
         };
-        let octets_max = session.version.message_id_characters_max();
+        let version = session.version;
+        let octets_max = version.message_id_characters_max();
         let Some(client) = session.client() else { return };
         let signature = self.settings.vservers[usize::from(client.vserver.0)]
             .signature
@@ -174,7 +180,17 @@ impl PacketEngine {
         let is_tagged = header.command_status.is_ok() && carries_id(header.command_id) && {
             append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max).is_ok()
         };
-        if is_tagged {
+        if !is_tagged && !version.has_tlvs() {
+            // A v3.3 client gets the id as it is (its tag does not fit) and no TLVs.
+            let tail = MessageIdRespView::parse(pdu).map_or(0..0, |view| view.tail_range());
+            let tail = if carries_id(header.command_id) && header.command_id != CommandId::QUERY_SM_RESP {
+                tail
+            } else {
+                0..0
+            };
+            Relay::without(pdu, tail).append_to(session.output.open(&mut self.buffers), sequence_number);
+        }
+        if is_tagged || !version.has_tlvs() {
             super::relay::list_writable(&mut self.outbox, to, session);
         } else {
             self.send_copy(to, pdu, sequence_number);

@@ -6,7 +6,7 @@ use super::directory::{DirectoryAcknowledgement, DirectoryEntry, DirectoryKey, D
 use super::engine::PacketEngine;
 use super::report::{Report, ServerReport};
 use super::session::{Session, Side};
-use super::settings::{Connections, ServerIndex};
+use super::settings::ServerIndex;
 use super::time::Moment;
 use std::sync::Arc;
 
@@ -27,25 +27,28 @@ impl PacketEngine {
         }
     }
 
-    /// With `connections-total` other cores send here: they are told when the room is gone, and when a quarter is free again.
+    /// Other cores may send here: they are told when the room is gone, and when a quarter is free again.
     #[inline]
     pub(super) fn room_changed_at_server(&mut self, index: ServerIndex) {
-        if self.cores == 1
-            || !matches!(
-                self.settings.servers[usize::from(index.0)].connections,
-                Connections::Total(_)
-            )
-        {
-            return;
-        }
         let server = &mut self.servers[usize::from(index.0)];
-        let has_room = if server.reported_room {
-            server.outstanding < server.capacity
+        let limit = if server.reported_room {
+            server.capacity
         } else {
-            server.outstanding < server.capacity - server.capacity / 4
+            server.capacity - server.capacity / 4
         };
+        let has_room = server.outstanding < limit && !server.is_choked;
         if has_room != server.reported_room {
             server.reported_room = has_room;
+            if self.cores > 1 {
+                self.directory.changed(&DirectoryKey::Server(index));
+            }
+        }
+    }
+
+    /// A request of another core was refused: whatever it believes, there is no room now.
+    pub(super) fn report_no_room(&mut self, index: ServerIndex) {
+        if let Some(server) = self.servers.get_mut(usize::from(index.0)) {
+            server.reported_room = false;
             self.directory.changed(&DirectoryKey::Server(index));
         }
     }
@@ -111,12 +114,12 @@ impl PacketEngine {
                     sessions,
                     has_bound,
                     has_room,
-                    has_given_up,
+                    rounds_given_up,
                 } => {
                     if let Some(state) = self.servers.get_mut(usize::from(server.0)) {
                         let remote = state.remote_mut(from);
                         (remote.sessions, remote.has_bound) = (sessions, has_bound);
-                        (remote.has_room, remote.has_given_up) = (has_room, has_given_up);
+                        (remote.has_room, remote.rounds_given_up) = (has_room, rounds_given_up);
                         changed_servers.push(server);
                     }
                 }
@@ -134,6 +137,7 @@ impl PacketEngine {
         for server in changed_servers {
             self.connect_server(now, server);
             self.serve_holds_of(now, server);
+            self.unbind_clients_without_server(now, server);
         }
     }
 
@@ -182,10 +186,14 @@ impl PacketEngine {
                 DirectoryEntry::Server {
                     server,
                     // A drain takes no new requests.
-                    sessions: if self.drain.is_some() { 0 } else { count(state.transmitting.len()) },
+                    sessions: if self.drain.is_some() {
+                        0
+                    } else {
+                        count(state.transmitting.len())
+                    },
                     has_bound: state.sessions.iter().any(is_bound),
-                    has_room: state.outstanding < state.capacity,
-                    has_given_up: state.reconnect.has_given_up,
+                    has_room: state.reported_room,
+                    rounds_given_up: state.reconnect.rounds_given_up,
                 }
             }
             DirectoryKey::Account(client) => DirectoryEntry::Account {

@@ -3,7 +3,7 @@
 //! Must never put a session into a pool whose range its account may not claim, or let a session transmit or receive before
 //! its bind_resp is in its output.
 
-use super::contract::{ConnectionId, Notice};
+use super::contract::{CloseReason, ConnectionId, Notice};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::range::{AddressRange, PoolKey, RangeKind};
@@ -22,6 +22,10 @@ use std::time::Duration;
 
 /// A bind_resp waits no longer than this for other cores.
 const RELEASE_TIME: Duration = Duration::from_millis(50);
+/// Binds of one connection that may be refused before it is closed.
+const REFUSED_BINDS_MAX: u32 = 3;
+/// Sessions that clients leave free in the table, so that servers can always be reached again.
+const SESSIONS_FOR_SERVERS: usize = 64;
 /// Who we are in a bind_resp.
 const OUR_SYSTEM_ID: &[u8] = b"smppmux";
 
@@ -43,7 +47,10 @@ impl PacketEngine {
         peer: SocketAddr,
     ) -> Option<ConnectionId> {
         let settings = self.settings.vservers.get(usize::from(vserver.0))?;
-        if self.drain.is_some() || self.sessions.len() >= self.settings.engine.sessions_max as usize {
+        let sessions_max = (self.settings.engine.sessions_max as usize)
+            .saturating_sub(SESSIONS_FOR_SERVERS)
+            .max(1);
+        if self.drain.is_some() || self.sessions.len() >= sessions_max {
             return None;
         }
         let deadline = now + settings.bind_timeout;
@@ -207,47 +214,45 @@ impl PacketEngine {
     /// A message is about to go to a client whose bind_resp still waits: that has to go first.
     #[inline]
     pub(super) fn release_bind_before_message(&mut self, now: Moment, id: ConnectionId) {
-        if self
-            .sessions
-            .get(id)
-            .is_some_and(|session| session.state == SessionState::Binding)
-        {
+        if self.sessions.get(id).is_some_and(|session| {
+            session.state == SessionState::Binding && session.client().is_some_and(|client| client.accepted)
+        }) {
             self.release_bind(now, id);
         }
     }
 
-    /// Answers a bind with an error; the connection stays until its bind deadline, for another try.
+    /// Answers a bind with an error. The connection stays until its bind deadline for another try, but not for many: who
+    /// guesses passwords has to connect anew.
     pub(super) fn refuse_bind(&mut self, now: Moment, id: ConnectionId, status: Status) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
+        // It may have gone since a server was asked, or be bound by another answer.
+        if !matches!(session.state, SessionState::Open | SessionState::Binding) {
+            return;
+        }
+        let Some(client) = session.client_mut().filter(|client| !client.accepted) else {
+            return;
+        };
+        client.refused_binds += 1;
+        let (bind, number, refused_binds) = (client.bind, client.bind_sequence_number, client.refused_binds);
+        let (vserver, system_id) = (client.vserver, printable(&client.system_id));
         session.state = SessionState::Open;
-        let Some(client) = session.client() else { return };
-        let header = Header {
-            command_length: 16,
-            command_id: client.bind.command(),
-            command_status: Status::ESME_ROK,
-            sequence_number: client.bind_sequence_number,
-        };
-        let notice = Notice::ClientRefused {
-            vserver: client.vserver,
-            system_id: printable(&client.system_id),
+        session.state_deadline = now + self.settings.vservers[usize::from(vserver.0)].bind_timeout;
+        self.timers.arm(
+            &mut session.armed_at,
+            session.state_deadline,
+            TimerKey::Session(id),
+        );
+        self.outbox.notice(Notice::ClientRefused {
+            vserver,
+            system_id,
             status,
-        };
-        self.outbox.notice(notice);
+        });
         self.counters.binds_refused += 1;
-        self.send_header(id, header.command_id.response(), status, header.sequence_number);
-        let bind_timeout = match self.sessions.get(id).and_then(Session::client) {
-            Some(client) => self.settings.vservers[usize::from(client.vserver.0)].bind_timeout,
-            None => return,
-        };
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.state_deadline = session.state_deadline.min(now + bind_timeout);
-            self.timers.arm(
-                &mut session.armed_at,
-                session.state_deadline,
-                TimerKey::Session(id),
-            );
+        self.send_header(id, bind.command().response(), status, number);
+        if refused_binds >= REFUSED_BINDS_MAX {
+            self.end_session(now, id, CloseReason::BindRefused(status));
         }
     }
 
@@ -345,6 +350,7 @@ impl ClientSide {
             held: BytesMut::new(),
             held_requests: 0,
             accepted: false,
+            refused_binds: 0,
             bind_answer: None,
             unbind_sequence_number: None,
             reported_full: false,

@@ -6,14 +6,15 @@ use super::balance::BalanceKey;
 use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
 use super::relay::Relay;
-use super::sequence::Origin;
+use super::sequence::{Origin, Pending};
+use super::server::Server;
 use super::session::SessionState;
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
 use super::tag::untag;
 use super::time::Moment;
 use super::wire::{
     Acceptance, CancelBroadcastView, CancelView, CommandId, DataView, Fault, Header, MessageView,
-    QueryBroadcastView, QueryView, ReplaceView, Status, Version, validate,
+    QueryBroadcastView, QueryView, ReplaceView, Status, SubmitMultiView, Version, validate,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,11 +58,16 @@ impl PacketEngine {
             return;
         };
         let may_send = matches!(session.state, SessionState::Bound(kind) if kind.transmits());
-        let version = session.version;
+        let (state, version) = (session.state, session.version);
         let Some(client) = session.client_mut() else {
             return;
         };
         if !may_send {
+            // Who sends behind its bind without waiting, and has been accepted, gets the bind_resp first.
+            if state == SessionState::Binding && client.accepted {
+                self.release_bind(now, from);
+                return self.client_request(now, from, header, pdu);
+            }
             return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
         }
         let vserver = client.vserver;
@@ -73,8 +79,8 @@ impl PacketEngine {
         self.counters.client_requests += 1;
         client.unanswered += 1;
         let is_over_window = client.unanswered > client.window;
-        let must_queue =
-            client.held_requests > 0 || self.vservers[usize::from(vserver.0)].hold.has_requests();
+        // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
+        let must_queue = client.held_requests > 0;
         session.faults = 0;
         if self.drain.is_some() {
             self.answer_client(now, from, header, Status::ESME_RSYSERR);
@@ -82,9 +88,9 @@ impl PacketEngine {
             self.counters.throttled += 1;
             self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
         } else if must_queue {
-            self.hold_request(now, from, header, pdu);
-        } else if let Err(way) = self.send_to_server(now, from, &header, &request) {
-            self.no_way(now, from, header, pdu, way);
+            self.hold_request(now, from, header, pdu, now);
+        } else if let Err(way) = self.send_to_server(now, from, &header, &request, now) {
+            self.no_way(now, from, header, pdu, way, now);
         }
     }
 
@@ -94,6 +100,7 @@ impl PacketEngine {
         now: Moment,
         from: ConnectionId,
         pdu: &[u8],
+        arrived_at: Moment,
     ) -> RetryOutcome {
         let (Some(session), Some(header)) = (self.sessions.get(from), Header::read(pdu)) else {
             return RetryOutcome::Gone;
@@ -108,13 +115,12 @@ impl PacketEngine {
             header.command_id,
             pdu,
         ) {
-            Ok(request) => match self.send_to_server(now, from, &header, &request) {
+            Ok(request) => match self.send_to_server(now, from, &header, &request, arrived_at) {
                 Ok(()) => RetryOutcome::Sent,
-                Err(NoWay::NoRoom) => RetryOutcome::NoRoom,
-                Err(NoWay::NoServer) => RetryOutcome::NoServer,
+                Err(way) => RetryOutcome::NoWay(way),
             },
             // It was checked when it came; only the settings can have changed meanwhile.
-            Err(_) => RetryOutcome::NoServer,
+            Err(_) => RetryOutcome::NoWay(NoWay::NoServer),
         }
     }
 
@@ -151,6 +157,7 @@ impl PacketEngine {
         from: ConnectionId,
         header: &Header,
         request: &CheckedRequest<'_>,
+        arrived_at: Moment,
     ) -> Result<(), NoWay> {
         let origin = Origin::Session {
             connection: from,
@@ -171,8 +178,11 @@ impl PacketEngine {
                 Ok(())
             }
             Way::Core(server, core) => {
-                let sent =
-                    self.send_core_request_to_server(now, core, server, request, origin, header.command_id);
+                let pending = Pending {
+                    arrived_at,
+                    ..Pending::new(origin, header.command_id, now)
+                };
+                let sent = self.send_core_request_to_server(now, core, server, request, pending);
                 if sent { Ok(()) } else { Err(NoWay::NoRoom) }
             }
             Way::NoRoom => Err(NoWay::NoRoom),
@@ -200,13 +210,13 @@ impl PacketEngine {
             return Way::NoServer;
         };
         if let Some(identity) = client.identity {
-            return self.choose_identity_session(identity, request.server);
+            return self.choose_identity_session(identity, request.server, command);
         }
         let allowed = match client.client {
             Some(index) => settings.clients[index.0 as usize].servers.as_slice(),
             None => &[],
         };
-        let may_take = |index: ServerIndex, server: &super::server::Server| {
+        let may_take = |index: ServerIndex, server: &Server| {
             request.server.is_none_or(|wanted| wanted == index)
                 && (allowed.is_empty() || allowed.contains(&index))
                 && server.version.knows(command)
@@ -220,12 +230,15 @@ impl PacketEngine {
         let vserver = &mut vservers[usize::from(client.vserver.0)];
         let attempts = settings.vservers[usize::from(client.vserver.0)].servers.len();
         for _ in 0..=attempts {
-            let chosen = vserver
-                .balancer
-                .choose(servers, &settings.servers, key, |index, server| {
-                    (server.has_local_room() || server.remote_with_room(now, usable).is_some())
-                        && may_take(index, server)
-                });
+            let has_room =
+                |index: ServerIndex, server: &Server| server.has_room(now, usable) && may_take(index, server);
+            // An operation on a message has its server already; it must not use up a turn.
+            let chosen = match request.server {
+                Some(wanted) => {
+                    Some(wanted).filter(|wanted| has_room(*wanted, &servers[usize::from(wanted.0)]))
+                }
+                None => vserver.balancer.choose(servers, &settings.servers, key, has_room),
+            };
             let Some(index) = chosen else { break };
             let server = &mut servers[usize::from(index.0)];
             if server.has_local_room() {
@@ -252,20 +265,30 @@ impl PacketEngine {
 
     /// What the vserver's policies say for a request that cannot leave now.
     #[cold]
-    fn no_way(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8], way: NoWay) {
+    pub(super) fn no_way(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+        way: NoWay,
+        arrived_at: Moment,
+    ) {
         let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
             return;
         };
         let settings = Arc::clone(&self.settings);
         let vserver = &settings.vservers[usize::from(client.vserver.0)];
         match way {
-            NoWay::NoRoom if vserver.overload == Overload::Hold => self.hold_request(now, from, header, pdu),
+            NoWay::NoRoom if vserver.overload == Overload::Hold => {
+                self.hold_request(now, from, header, pdu, arrived_at);
+            }
             NoWay::NoRoom => {
                 self.counters.throttled += 1;
                 self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
             }
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
-                self.hold_request(now, from, header, pdu);
+                self.hold_request(now, from, header, pdu, arrived_at);
             }
             NoWay::NoServer => self.answer_client(now, from, header, self.status_without_server(&header)),
         }
@@ -282,7 +305,7 @@ impl PacketEngine {
 }
 
 /// Why a request cannot leave now.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoWay {
     NoRoom,
     NoServer,
@@ -292,8 +315,7 @@ pub(super) enum NoWay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryOutcome {
     Sent,
-    NoRoom,
-    NoServer,
+    NoWay(NoWay),
     /// The client is no longer there.
     Gone,
 }
@@ -348,6 +370,12 @@ fn check_rare<'a>(
                 ..plain
             });
         }
+        CommandId::SUBMIT_MULTI => {
+            return Ok(CheckedRequest {
+                tlvs: SubmitMultiView::parse(pdu)?.tlvs().range(),
+                ..plain
+            });
+        }
         CommandId::QUERY_SM => QueryView::parse(pdu)?.message_id_range(),
         CommandId::CANCEL_SM => CancelView::parse(pdu)?.message_id_range(),
         CommandId::REPLACE_SM => ReplaceView::parse(pdu)?.message_id_range(),
@@ -383,7 +411,7 @@ pub(super) fn tlvs_of(command: CommandId, pdu: &[u8]) -> Range<usize> {
 /// The next transmitting session in turn that can take a request.
 #[inline]
 pub(super) fn session_with_room(
-    server: &mut super::server::Server,
+    server: &mut Server,
     sessions: &super::session::Sessions,
     output_octets_max: usize,
 ) -> Option<ConnectionId> {

@@ -179,6 +179,4 @@ pub enum CloseReason {
     ProtocolViolations,
     /// We unbound: drain, stop or configuration.
     WeUnbound,
-    /// No server can be reached and the vserver is configured to unbind its clients.
-    AllServersDown,
 }

@@ -14,7 +14,7 @@ use super::server_requests::CheckedMessage;
 use super::settings::ServerIndex;
 use super::time::Moment;
 use super::timer::TimerKey;
-use super::wire::{CommandId, Header, Status, Version, patch_sequence_number};
+use super::wire::{Header, Status, Version, patch_sequence_number};
 use bytes::BytesMut;
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,31 +62,25 @@ impl PacketEngine {
         core: CoreIndex,
         server: ServerIndex,
         request: &CheckedRequest<'_>,
-        origin: Origin,
-        command: CommandId,
+        pending: Pending,
     ) -> bool {
-        let sent = self.send_core_request(
-            now,
-            core,
-            origin,
-            command,
-            Some(server),
-            false,
-            |reference, buffers| {
-                let mut pdu = buffers.take();
-                pdu.extend_from_slice(request.pdu);
-                let leave_out = short(request.tag.start)..short(request.tag.end);
-                CoreRequest {
-                    reference,
-                    target: CoreTarget::Server(server),
-                    pdu,
-                    leave_out,
-                }
-            },
-        );
+        let pending = Pending {
+            server: Some(server),
+            ..pending
+        };
+        let sent = self.send_core_request(now, core, pending, |reference, buffers| {
+            let mut pdu = buffers.take();
+            pdu.extend_from_slice(request.pdu);
+            let leave_out = short(request.tag.start)..short(request.tag.end);
+            CoreRequest {
+                reference,
+                target: CoreTarget::Server(server),
+                pdu,
+                leave_out,
+            }
+        });
         if sent {
             self.servers[usize::from(server.0)].remote_mut(core).outstanding += 1;
-            self.servers[usize::from(server.0)].figures.requests += 1;
         }
         sent
     }
@@ -101,29 +95,30 @@ impl PacketEngine {
         origin: Origin,
         rerouted: bool,
     ) -> bool {
-        let settings = Arc::clone(&self.settings);
-        let receipt = message.receipt_of.map(|server| settings.tag_of(server));
-        self.send_core_request(
-            now,
-            core,
-            origin,
-            message.command,
-            None,
+        let pending = Pending {
             rerouted,
-            |reference, buffers| {
-                let mut pdu = buffers.take();
-                match receipt {
-                    Some(tag) => tag.append_receipt(&mut pdu, message.pdu, Version::V34),
-                    None => pdu.extend_from_slice(message.pdu),
+            ..Pending::new(origin, message.command, now)
+        };
+        let settings = message
+            .receipt_of
+            .map(|server| (server, Arc::clone(&self.settings)));
+        self.send_core_request(now, core, pending, |reference, buffers| {
+            let mut pdu = buffers.take();
+            match &settings {
+                Some((server, settings)) => {
+                    settings
+                        .tag_of(*server)
+                        .append_receipt(&mut pdu, message.pdu, Version::V34);
                 }
-                CoreRequest {
-                    reference,
-                    target: CoreTarget::Pool(handle),
-                    pdu,
-                    leave_out: 0..0,
-                }
-            },
-        )
+                None => pdu.extend_from_slice(message.pdu),
+            }
+            CoreRequest {
+                reference,
+                target: CoreTarget::Pool(handle),
+                pdu,
+                leave_out: 0..0,
+            }
+        })
     }
 
     /// Another core's request: exactly one answer leaves, now or when the far peer has answered.
@@ -146,9 +141,12 @@ impl PacketEngine {
             };
         if sent {
             self.buffers.give(pdu);
-        } else {
-            self.send_core_answer(from, reference, CoreOutcome::Refused(pdu));
+            return;
         }
+        if let CoreTarget::Server(server) = target {
+            self.report_no_room(server);
+        }
+        self.send_core_answer(from, reference, CoreOutcome::Refused(pdu));
     }
 
     /// The answer to a request that this core has sent to another one.
@@ -225,7 +223,10 @@ impl PacketEngine {
     fn serve_holds_for_core(&mut self, now: Moment, core: CoreIndex) {
         for server in 0..self.servers.len() {
             let remotes = &self.servers[server].remotes;
-            if remotes.iter().any(|remote| remote.core == core && remote.sessions > 0) {
+            if remotes
+                .iter()
+                .any(|remote| remote.core == core && remote.sessions > 0)
+            {
                 // At most 1,296 servers have distinct uids.
                 self.serve_holds_of(now, ServerIndex(u16::try_from(server).unwrap_or(u16::MAX)));
             }
@@ -281,7 +282,7 @@ impl PacketEngine {
         self.links[core.as_usize()].armed_at
     }
 
-    /// A core has stopped: its requests of ours are tried elsewhere or fail, its pools and servers are gone.
+    /// A core has stopped: what we had asked it fails, since it may have been written; its pools and servers are gone.
     pub(super) fn forget_core(&mut self, now: Moment, gone: CoreIndex) {
         if !self.core_is_known(gone) {
             return;
@@ -306,37 +307,20 @@ impl PacketEngine {
         self.connect_all_servers(now);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the entry's fields, from two callers that differ in the request"
-    )]
     #[inline]
     fn send_core_request(
         &mut self,
         now: Moment,
         core: CoreIndex,
-        origin: Origin,
-        command: CommandId,
-        server: Option<ServerIndex>,
-        rerouted: bool,
+        pending: Pending,
         make: impl FnOnce(u32, &mut super::output::Buffers) -> CoreRequest,
     ) -> bool {
         let link = &mut self.links[core.as_usize()];
-        let pending = Pending {
-            origin,
-            command,
-            sent_at: now,
-            stream_end: 0,
-            octets: 0,
-            expired: false,
-            rerouted,
-            server,
-        };
         let Some(reference) = link.window.reserve(pending) else {
             self.counters.core_requests_refused += 1;
             return false;
         };
-        let guard = match server {
+        let guard = match pending.server {
             Some(server) => self.settings.servers[usize::from(server.0)].response_timeout,
             None => self
                 .settings
@@ -423,9 +407,7 @@ impl PacketEngine {
         };
         match pending.server {
             Some(server) => {
-                let figures = &mut self.servers[usize::from(server.0)].figures;
-                figures.answers += 1;
-                figures.errors += u64::from(!header.command_status.is_ok());
+                self.servers[usize::from(server.0)].measure(now.since(pending.sent_at));
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
             }
             None => {
@@ -446,21 +428,22 @@ impl PacketEngine {
         };
         patch_sequence_number(&mut pdu, sequence_number);
         if let Some(server) = pending.server {
+            // Its own entry in the directory will say when there is room again.
+            self.servers[usize::from(server.0)].remote_mut(not_at).has_room = false;
             self.pause_remote(now, not_at, server);
-            self.retry_or_hold(now, connection, &pdu);
+            self.retry_or_hold(now, connection, &pdu, pending.arrived_at);
         } else {
             self.redeliver(now, connection, pending, Some(not_at), &pdu);
         }
         self.buffers.give(pdu);
     }
 
-    /// Sends a client's request that was never written once more, or lets it wait for room.
-    pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8]) {
+    /// Sends a client's request that was never written once more, or does what the vserver's policies say.
+    pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8], arrived_at: Moment) {
         let Some(header) = Header::read(pdu) else { return };
-        match self.retry_client_request(now, from, pdu) {
+        match self.retry_client_request(now, from, pdu, arrived_at) {
             RetryOutcome::Sent | RetryOutcome::Gone => {}
-            RetryOutcome::NoRoom => self.hold_request(now, from, header, pdu),
-            RetryOutcome::NoServer => self.answer_client(now, from, header, Status::ESME_RSYSERR),
+            RetryOutcome::NoWay(way) => self.no_way(now, from, header, pdu, way, arrived_at),
         }
     }
 
@@ -476,11 +459,18 @@ impl PacketEngine {
         let Some(session) = self.sessions.get(server_session) else {
             return;
         };
-        let vserver = session
-            .server()
-            .and_then(|side| self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver);
-        let outcome = match (vserver, CheckedMessage::check(pending.command, pdu)) {
-            (Some(vserver), Ok(message)) if !pending.rerouted => {
+        let Some(side) = session.server() else { return };
+        let (identity, vserver) = (
+            side.identity,
+            self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver,
+        );
+        let outcome = match (CheckedMessage::check(pending.command, pdu), identity, vserver) {
+            _ if pending.rerouted => Err(Status::ESME_RX_T_APPN),
+            (Ok(message), Some(identity), _) => {
+                let sent = self.deliver_to_identity(now, identity, &message, pending.origin, true);
+                if sent { Ok(()) } else { Err(Status::ESME_RX_T_APPN) }
+            }
+            (Ok(message), None, Some(vserver)) => {
                 self.deliver(now, vserver, &message, pending.origin, not_at, true)
             }
             _ => Err(Status::ESME_RX_T_APPN),

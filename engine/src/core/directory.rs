@@ -52,8 +52,8 @@ pub enum DirectoryEntry {
         has_bound: bool,
         /// Some window among them has room.
         has_room: bool,
-        /// The core has tried in vain and leaves its turn to another (`connections-total`).
-        has_given_up: bool,
+        /// How often the core has tried in vain and left its turn to another (`connections-total`).
+        rounds_given_up: u32,
     },
     /// Bound sessions of an account.
     Account {

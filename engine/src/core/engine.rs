@@ -21,7 +21,7 @@ use super::random::Random;
 use super::report::{Counters, Report};
 use super::server::Server;
 use super::session::Sessions;
-use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use super::settings::{ClientIndex, Connections, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::timer::Timers;
 use super::wire::Version;
@@ -115,11 +115,14 @@ impl PacketEngine {
             .zip(&settings.servers)
             .map(|(index, server)| {
                 let version = Version::from_interface_version(server.interface_version);
-                Server::new(
-                    server.reconnect_min,
-                    version,
-                    settings.vservers_of(ServerIndex(index)),
-                )
+                Server {
+                    is_placed: matches!(server.connections, Connections::Total(_)),
+                    ..Server::new(
+                        server.reconnect_min,
+                        version,
+                        settings.vservers_of(ServerIndex(index)),
+                    )
+                }
             })
             .collect();
         let vservers = settings

@@ -19,7 +19,7 @@ use super::session::{BindKind, SessionState};
 use super::settings::{ServerIndex, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
-use super::wire::{BindLimits, BindView, Status};
+use super::wire::{BindLimits, BindView, CommandId, Status};
 use ahash::RandomState;
 use bytes::BytesMut;
 use std::time::Duration;
@@ -189,13 +189,13 @@ impl PacketEngine {
             .copied();
         self.identities.next_server = self.identities.next_server.wrapping_add(1);
         let session = match server {
-            Some(server) if servers_left > 0 => self
+            Some(server) if servers_left > 0 && self.drain.is_none() => self
                 .open_server_session(now, server, bind, Some(id))
                 .map(|it| (server, it)),
             _ => None,
         };
         let (Some((server, session)), Some(identity)) = (session, self.identities.get_mut(id)) else {
-            self.buffers.give(bind_pdu);
+            self.wipe(bind_pdu);
             if let Some(client) = client {
                 self.refuse_bind(now, client, Status::ESME_RSYSERR);
             }
@@ -266,6 +266,7 @@ impl PacketEngine {
             copy.extend_from_slice(answer);
             self.join_identity(now, client, id, &view, Some(copy));
             self.bind_elsewhere(now, id, vserver, &asking.bind_pdu);
+            self.note_if_idle(now, id);
         }
         self.end_duplicates(now, id, session);
         self.wipe(asking.bind_pdu);
@@ -305,24 +306,42 @@ impl PacketEngine {
         self.forget_identity_if_unused(id);
     }
 
-    /// A client's forwarded bind took too long.
+    /// A client's forwarded bind took too long: an answer that still comes is not for it any more.
     pub(super) fn forwarded_bind_failed(&mut self, now: Moment, client: ConnectionId, status: Status) {
+        for asking in self
+            .identities
+            .places
+            .iter_mut()
+            .flatten()
+            .flat_map(|identity| &mut identity.asking)
+        {
+            asking.client = asking.client.filter(|asker| *asker != client);
+        }
         self.refuse_bind(now, client, status);
     }
 
     /// A client of an identity is gone; its server sessions stay for `forward-cache`.
     pub(super) fn leave_identity(&mut self, now: Moment, id: u32, client: ConnectionId) {
-        let Some(identity) = self.identities.get_mut(id) else {
+        if let Some(identity) = self.identities.get_mut(id) {
+            identity.clients.retain(|other| *other != client);
+        }
+        self.note_if_idle(now, id);
+    }
+
+    /// An identity without clients is forgotten after `forward-cache`.
+    fn note_if_idle(&mut self, now: Moment, id: u32) {
+        let Some(identity) = self
+            .identities
+            .get_mut(id)
+            .filter(|identity| identity.clients.is_empty())
+        else {
             return;
         };
-        identity.clients.retain(|other| *other != client);
-        if identity.clients.is_empty() {
-            identity.idle_since = now;
-            let cache = self.settings.vservers[usize::from(identity.vserver.0)].forward_cache;
-            let mut armed_at = self.identities.armed_at;
-            self.timers.arm(&mut armed_at, now + cache, TimerKey::Identities);
-            self.identities.armed_at = armed_at;
-        }
+        identity.idle_since = now;
+        let cache = self.settings.vservers[usize::from(identity.vserver.0)].forward_cache;
+        let mut armed_at = self.identities.armed_at;
+        self.timers.arm(&mut armed_at, now + cache, TimerKey::Identities);
+        self.identities.armed_at = armed_at;
     }
 
     /// Unbinds the server sessions of identities that nobody has used for `forward-cache`.
@@ -346,7 +365,14 @@ impl PacketEngine {
             }
         }
         for session in sessions {
-            self.unbind_peer(now, session);
+            // Those that are leaving already are left to it.
+            if self
+                .sessions
+                .get(session)
+                .is_some_and(|session| session.bound().is_some())
+            {
+                self.unbind_peer(now, session);
+            }
         }
         if next < Moment::NEVER {
             let mut armed_at = self.identities.armed_at;
@@ -360,7 +386,12 @@ impl PacketEngine {
     }
 
     /// The session of an identity for a request: the least busy that has room.
-    pub(super) fn choose_identity_session(&mut self, id: u32, wanted: Option<ServerIndex>) -> Way {
+    pub(super) fn choose_identity_session(
+        &mut self,
+        id: u32,
+        wanted: Option<ServerIndex>,
+        command: CommandId,
+    ) -> Way {
         let Some(identity) = self.identities.places.get(id as usize).and_then(Option::as_ref) else {
             return Way::NoServer;
         };
@@ -371,7 +402,9 @@ impl PacketEngine {
             .filter(|(server, _)| wanted.is_none_or(|wanted| wanted == *server))
             .filter_map(|(server, id)| {
                 let session = self.sessions.get(*id)?;
-                session.bound().filter(|kind| kind.transmits())?;
+                session
+                    .bound()
+                    .filter(|kind| kind.transmits() && session.version.knows(command))?;
                 Some((*server, *id, session))
             });
         let mut is_up = false;
@@ -398,6 +431,7 @@ impl PacketEngine {
         id: u32,
         message: &CheckedMessage<'_>,
         origin: Origin,
+        rerouted: bool,
     ) -> bool {
         let octets_max = self.settings.engine.output_octets_max;
         let Self {
@@ -424,7 +458,7 @@ impl PacketEngine {
         };
         identity.cursor = place + 1;
         let to = identity.clients[place];
-        self.send_message(now, to, message, origin, false)
+        self.send_message(now, to, message, origin, rerouted)
     }
 
     fn join_identity(
@@ -436,7 +470,8 @@ impl PacketEngine {
         answer: Option<BytesMut>,
     ) {
         let is_waiting = self.sessions.get(client).is_some_and(|session| {
-            matches!(session.state, SessionState::Open | SessionState::Binding) && session.client().is_some()
+            matches!(session.state, SessionState::Open | SessionState::Binding)
+                && session.client().is_some_and(|client| !client.accepted)
         });
         let Some(identity) = self.identities.get_mut(id).filter(|_| is_waiting) else {
             return;

@@ -22,6 +22,8 @@ const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
 /// Expiry is looked at no more often than this.
 const EXPIRY_STEP: Duration = Duration::from_millis(10);
 const ARRIVAL_OCTETS: usize = 8;
+/// Sessions in a row whose first request finds no room (theirs may be a server that has none) before the rest waits.
+const TRIES_WITHOUT_LUCK_MAX: usize = 16;
 
 /// The sessions of one vserver that have held requests.
 #[derive(Debug, Default)]
@@ -44,7 +46,14 @@ impl Hold {
 
 impl PacketEngine {
     /// Puts a request behind the others of its session; answers ESME_RTHROTTLED where there is no room even here.
-    pub(super) fn hold_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+    pub(super) fn hold_request(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+        arrived_at: Moment,
+    ) {
         let Some(client) = self.sessions.get_mut(from).and_then(Session::client_mut) else {
             return;
         };
@@ -58,12 +67,14 @@ impl PacketEngine {
             hold.ring.push_back(from);
             client.held = self.buffers.take();
         }
-        client.held.extend_from_slice(&now.as_nanoseconds().to_be_bytes());
+        client
+            .held
+            .extend_from_slice(&arrived_at.as_nanoseconds().to_be_bytes());
         client.held.extend_from_slice(pdu);
         client.held_requests += 1;
         hold.requests += 1;
         self.counters.held += 1;
-        let due = now + self.settings.vservers[usize::from(vserver.0)].hold_time;
+        let due = arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
         self.arm_hold(vserver, due);
     }
 
@@ -78,17 +89,25 @@ impl PacketEngine {
     #[cold]
     fn serve_held_requests(&mut self, now: Moment, vserver: VserverIndex) {
         let mut without_luck = 0;
-        while without_luck < self.vservers[usize::from(vserver.0)].hold.ring.len() {
+        // The ring goes round, so those who are not tried now are the first to be tried next time.
+        while without_luck
+            < self.vservers[usize::from(vserver.0)]
+                .hold
+                .ring
+                .len()
+                .min(TRIES_WITHOUT_LUCK_MAX)
+            && self.has_room_somewhere(now, vserver)
+        {
             let Some(from) = self.vservers[usize::from(vserver.0)].hold.ring.front().copied() else {
                 return;
             };
-            let Some((pdu, _)) = self.first_held(from) else {
+            let Some((pdu, arrived_at)) = self.first_held(from) else {
                 self.rotate_hold(vserver, from);
                 continue;
             };
-            let outcome = self.retry_client_request(now, from, &pdu);
+            let outcome = self.retry_client_request(now, from, &pdu, arrived_at);
             self.buffers.give(pdu);
-            if matches!(outcome, RetryOutcome::NoRoom | RetryOutcome::NoServer) {
+            if matches!(outcome, RetryOutcome::NoWay(_)) {
                 without_luck += 1;
             } else {
                 without_luck = 0;
@@ -126,11 +145,17 @@ impl PacketEngine {
         if next_due < Moment::NEVER {
             self.arm_hold(vserver, next_due.max(now + EXPIRY_STEP));
         }
+        self.serve_hold(now, vserver);
     }
 
     /// Answers all that a session has here: it is leaving.
     pub(super) fn answer_held(&mut self, now: Moment, from: ConnectionId) {
-        let Some(vserver) = self.sessions.get(from).and_then(Session::client).map(|client| client.vserver) else {
+        let Some(vserver) = self
+            .sessions
+            .get(from)
+            .and_then(Session::client)
+            .map(|client| client.vserver)
+        else {
             return;
         };
         while let Some((pdu, _)) = self.first_held(from) {
@@ -146,6 +171,18 @@ impl PacketEngine {
             .hold
             .ring
             .retain(|other| *other != from);
+    }
+
+    /// Some server of a vserver could take a request now, here or by way of another core.
+    fn has_room_somewhere(&self, now: Moment, vserver: VserverIndex) -> bool {
+        let usable = |core: super::contract::CoreIndex| self.links[core.as_usize()].is_usable(now);
+        // The sessions of identities are not counted with their servers: there it takes a try to know.
+        let settings = &self.settings.vservers[usize::from(vserver.0)];
+        settings.auth == super::settings::Auth::Forward
+            || settings.servers.iter().any(|index| {
+                let server = &self.servers[usize::from(index.0)];
+                server.has_local_room() || server.remote_with_room(now, usable).is_some()
+            })
     }
 
     /// A session is gone: what it had here goes with it.

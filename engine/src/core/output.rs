@@ -7,27 +7,30 @@
 use super::contract::Unsent;
 use bytes::BytesMut;
 
-/// Empty buffers for re-use, so that no message allocates. Bounded in count and in the size that is kept.
+/// Empty buffers for re-use, so that no message allocates. Bounded in octets, each and all together.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     free: Vec<BytesMut>,
+    kept_octets: usize,
 }
 
-const BUFFERS_KEPT_MAX: usize = 256;
+const BUFFERS_KEPT_OCTETS_MAX: usize = 16 * 1024 * 1024;
 const BUFFER_KEPT_OCTETS_MAX: usize = 256 * 1024;
 
 impl Buffers {
     /// An empty buffer, with memory of an earlier use if there is one.
     pub(super) fn take(&mut self) -> BytesMut {
-        self.free.pop().unwrap_or_default()
+        let buffer = self.free.pop().unwrap_or_default();
+        self.kept_octets = self.kept_octets.saturating_sub(buffer.capacity());
+        buffer
     }
 
     /// Takes a buffer back.
     pub(super) fn give(&mut self, mut buffer: BytesMut) {
-        if buffer.capacity() > 0
-            && buffer.capacity() <= BUFFER_KEPT_OCTETS_MAX
-            && self.free.len() < BUFFERS_KEPT_MAX
-        {
+        let octets = buffer.capacity();
+        let fits = (1..=BUFFER_KEPT_OCTETS_MAX).contains(&octets);
+        if fits && self.kept_octets + octets <= BUFFERS_KEPT_OCTETS_MAX {
+            self.kept_octets += octets;
             buffer.clear();
             self.free.push(buffer);
         }

@@ -121,6 +121,7 @@ impl PacketEngine {
                     Status::ESME_ROK,
                     header.sequence_number,
                 );
+                self.guard_output(now, from);
             }
             CommandId::ENQUIRE_LINK_RESP => self.enquire_link_answered(from, header.sequence_number),
             CommandId::UNBIND_RESP => self.unbind_answered(now, from, header.sequence_number),
@@ -146,13 +147,14 @@ impl PacketEngine {
         self.count_fault(now, from);
     }
 
-    /// Answers a request with an error status; the session goes on.
+    /// Answers a request that cannot be done, though nothing is wrong with it on the wire; the session goes on.
     #[cold]
     pub(super) fn refuse(&mut self, now: Moment, from: ConnectionId, header: &Header, status: Status) {
+        self.counters.violations += 1;
         if !header.command_id.is_response() {
             self.send_header(from, header.command_id.response(), status, header.sequence_number);
+            self.guard_output(now, from);
         }
-        self.count_fault(now, from);
     }
 
     /// A peer that sends nothing but faults is given up in the end.

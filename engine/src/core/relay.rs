@@ -71,14 +71,10 @@ impl PacketEngine {
         };
         let octets = relay.octets();
         let pending = Pending {
-            origin,
-            command,
-            sent_at: now,
             stream_end: session.output.stream_end() + octets as u64,
             octets: u32::try_from(octets).unwrap_or(u32::MAX),
-            expired: false,
             rerouted,
-            server: None,
+            ..Pending::new(origin, command, now)
         };
         let Some(number) = session.window.reserve(pending) else {
             return false;

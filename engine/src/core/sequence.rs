@@ -47,6 +47,8 @@ pub(super) struct Pending {
     pub(super) command: CommandId,
     /// When it was put into the output buffer.
     pub(super) sent_at: Moment,
+    /// When the requester's PDU arrived: a request that waits and is sent again keeps this.
+    pub(super) arrived_at: Moment,
     /// Where its last octet stands in the session's output stream, counted from the connection's start.
     pub(super) stream_end: u64,
     /// Octets of the PDU.
@@ -60,6 +62,22 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// A request that arrives and is sent now.
+    #[inline]
+    pub(super) const fn new(origin: Origin, command: CommandId, now: Moment) -> Self {
+        Self {
+            origin,
+            command,
+            sent_at: now,
+            arrived_at: now,
+            stream_end: 0,
+            octets: 0,
+            expired: false,
+            rerouted: false,
+            server: None,
+        }
+    }
+
     /// It is a request of our own: enquire_link, unbind, bind.
     pub(super) fn is_own(&self) -> bool {
         self.origin == Origin::Own
@@ -75,16 +93,7 @@ struct Slot {
 
 const FREE: Slot = Slot {
     number: 0,
-    pending: Pending {
-        origin: Origin::Own,
-        command: CommandId(0),
-        sent_at: Moment::START,
-        stream_end: 0,
-        octets: 0,
-        expired: false,
-        rerouted: false,
-        server: None,
-    },
+    pending: Pending::new(Origin::Own, CommandId(0), Moment::START),
 };
 
 /// The requests under way on one session.

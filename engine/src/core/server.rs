@@ -13,7 +13,9 @@ use std::time::Duration;
 pub(super) struct Server {
     /// The vservers that it stands behind.
     pub(super) vservers: Vec<VserverIndex>,
-    /// What other cores were last told of its room (`connections-total`).
+    /// Its sessions are placed on some cores only (`connections-total`).
+    pub(super) is_placed: bool,
+    /// What other cores were last told of its room.
     pub(super) reported_room: bool,
     /// Every session that exists or is being made, of all identities.
     pub(super) sessions: Vec<ConnectionId>,
@@ -31,7 +33,7 @@ pub(super) struct Server {
     pub(super) remotes: Vec<RemoteServer>,
     /// The version of the last session that bound; before that, of our bind.
     pub(super) version: Version,
-    /// Smoothed time from request to answer, in nanoseconds; 0 before the first answer.
+    /// Smoothed time from request to answer, in nanoseconds.
     pub(super) response_nanoseconds: u64,
     /// Smooth weighted round-robin: what the server has saved up.
     pub(super) credit: i64,
@@ -50,7 +52,8 @@ pub(super) struct RemoteServer {
     /// Sessions of any kind.
     pub(super) has_bound: bool,
     pub(super) has_room: bool,
-    pub(super) has_given_up: bool,
+    /// How often it has tried in vain and left its turn to another (`connections-total`).
+    pub(super) rounds_given_up: u32,
     /// It has refused a request: none is sent there before this moment.
     pub(super) closed_until: Moment,
     /// Our requests under way there.
@@ -68,8 +71,8 @@ pub(super) struct Reconnect {
     pub(super) not_before: Moment,
     /// Failures since the last bind.
     pub(super) failures: u32,
-    /// We told the others that it is their turn (`connections-total`).
-    pub(super) has_given_up: bool,
+    /// How often we have left our turn to the other cores (`connections-total`).
+    pub(super) rounds_given_up: u32,
 }
 
 /// Plain counters for the report.
@@ -81,10 +84,14 @@ pub(super) struct ServerFigures {
     pub(super) mobile_originated: u64,
 }
 
+/// What a server is taken for before its first answer: neither a black hole nor a last resort.
+const UNMEASURED_NANOSECONDS: u64 = 1_000_000;
+
 impl Server {
     pub(super) fn new(reconnect_min: Duration, version: Version, vservers: Vec<VserverIndex>) -> Self {
         Self {
             vservers,
+            is_placed: false,
             reported_room: false,
             sessions: Vec::new(),
             transmitting: Vec::new(),
@@ -94,14 +101,14 @@ impl Server {
             is_choked: false,
             remotes: Vec::new(),
             version,
-            response_nanoseconds: 0,
+            response_nanoseconds: UNMEASURED_NANOSECONDS,
             credit: 0,
             reconnect: Reconnect {
                 next_address: 0,
                 pause: reconnect_min,
                 not_before: Moment::START,
                 failures: 0,
-                has_given_up: false,
+                rounds_given_up: 0,
             },
             armed_at: Moment::NEVER,
             figures: ServerFigures::default(),
@@ -114,16 +121,25 @@ impl Server {
         self.outstanding < self.capacity && !self.is_choked
     }
 
-    /// Another core to send a request to: the one with the fewest of ours under way.
+    /// A request can be sent there now, on this core or by way of another.
+    #[inline]
+    pub(super) fn has_room(&self, now: Moment, usable: impl Fn(CoreIndex) -> bool) -> bool {
+        self.has_local_room() || self.remote_with_room(now, usable).is_some()
+    }
+
+    /// Another core to send a request to: none while this core has sessions of its own share, else the one with the fewest of ours under way.
     pub(super) fn remote_with_room(
         &self,
         now: Moment,
         usable: impl Fn(CoreIndex) -> bool,
     ) -> Option<CoreIndex> {
-        let candidates = self
-            .remotes
-            .iter()
-            .filter(|remote| remote.sessions > 0 && remote.has_room && remote.closed_until <= now && usable(remote.core));
+        // Every core has its own sessions: other cores' windows are for their own clients.
+        if !self.is_placed && !self.transmitting.is_empty() {
+            return None;
+        }
+        let candidates = self.remotes.iter().filter(|remote| {
+            remote.sessions > 0 && remote.has_room && remote.closed_until <= now && usable(remote.core)
+        });
         candidates
             .min_by_key(|remote| remote.outstanding)
             .map(|remote| remote.core)
@@ -149,7 +165,7 @@ impl Server {
                     sessions: 0,
                     has_bound: false,
                     has_room: false,
-                    has_given_up: false,
+                    rounds_given_up: 0,
                     closed_until: Moment::START,
                     outstanding: 0,
                 });
@@ -163,12 +179,8 @@ impl Server {
     #[inline]
     pub(super) fn measure(&mut self, taken: Duration) {
         let taken = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
-        self.response_nanoseconds = if self.response_nanoseconds == 0 {
-            taken.max(1)
-        } else {
-            (self.response_nanoseconds - self.response_nanoseconds / 8)
-                .saturating_add(taken / 8)
-                .max(1)
-        };
+        self.response_nanoseconds = (self.response_nanoseconds - self.response_nanoseconds / 8)
+            .saturating_add(taken / 8)
+            .max(1);
     }
 }

@@ -46,11 +46,7 @@ impl PacketEngine {
             return self.timers.arm(&mut server.armed_at, at, TimerKey::Server(index));
         }
         // Until one session is bound there is no point in opening the others.
-        let wanted = if self.servers[usize::from(index.0)].is_bound_somewhere() || has_bound(self, index) {
-            wanted
-        } else {
-            1
-        };
+        let wanted = if has_bound(self, index) { wanted } else { 1 };
         for kind in kinds(configured.bind) {
             let sessions = &self.servers[usize::from(index.0)].sessions;
             let existing = sessions
@@ -58,7 +54,12 @@ impl PacketEngine {
                 .filter(|id| self.is_shared_session(**id, *kind))
                 .count();
             for _ in existing..wanted as usize {
-                self.open_server_session(now, index, *kind, None);
+                if self.open_server_session(now, index, *kind, None).is_none() {
+                    // The session table is full for now.
+                    let server = &mut self.servers[usize::from(index.0)];
+                    let at = now + configured.reconnect_min;
+                    return self.timers.arm(&mut server.armed_at, at, TimerKey::Server(index));
+                }
             }
         }
     }
@@ -204,6 +205,7 @@ impl PacketEngine {
             }
         }
         self.outbox.notice(Notice::ServerBound { server: side.server });
+        self.room_changed_at_server(side.server);
         self.directory.changed(&DirectoryKey::Server(side.server));
         self.arm_enquire_link(now, id);
         self.connect_server(now, side.server);
@@ -246,6 +248,7 @@ impl PacketEngine {
         if let Some(identity) = side.identity {
             return self.identity_session_lost(now, id, identity);
         }
+        self.directory.changed(&DirectoryKey::Server(side.server));
         if self.drain.is_some() {
             return;
         }
@@ -268,14 +271,16 @@ impl PacketEngine {
     }
 
     /// `all-servers-down = "unbind"`: the clients of a vserver that has lost its last server are sent elsewhere.
-    fn unbind_clients_without_server(&mut self, now: Moment, lost: ServerIndex) {
+    pub(super) fn unbind_clients_without_server(&mut self, now: Moment, lost: ServerIndex) {
         for vserver in self.servers[usize::from(lost.0)].vservers.clone() {
             let policy = self.settings.vservers[usize::from(vserver.0)].all_servers_down;
             if policy != AllServersDown::Unbind || self.has_server_up(vserver) {
                 continue;
             }
-            let is_its_client =
-                |session: &Session| session.client().is_some_and(|client| client.vserver == vserver);
+            // Those that are leaving already are left to it.
+            let is_its_client = |session: &Session| {
+                session.bound().is_some() && session.client().is_some_and(|client| client.vserver == vserver)
+            };
             let clients: Vec<_> = self
                 .sessions
                 .iter()
@@ -303,6 +308,8 @@ impl PacketEngine {
             server.transmitting.retain(|other| *other != id);
             server.capacity = server.capacity.saturating_sub(limit);
             server.outstanding = server.outstanding.saturating_sub(outstanding);
+            server.is_choked = false;
+            self.room_changed_at_server(side.server);
             self.directory.changed(&DirectoryKey::Server(side.server));
         }
         if let Some(side) = self.sessions.get_mut(id).and_then(Session::server_mut) {
@@ -313,6 +320,10 @@ impl PacketEngine {
     fn plan_reconnect(&mut self, now: Moment, index: ServerIndex, reason: CloseReason) -> Duration {
         let configured = &self.settings.servers[usize::from(index.0)];
         let server = &mut self.servers[usize::from(index.0)];
+        if server.reconnect.not_before > now {
+            // Another session went down just before: one outage is one failure.
+            return server.reconnect.not_before.since(now);
+        }
         server.reconnect.next_address = server.reconnect.next_address.wrapping_add(1);
         server.reconnect.failures += 1;
         let refused = matches!(
@@ -328,18 +339,18 @@ impl PacketEngine {
         };
         let server = &mut self.servers[usize::from(index.0)];
         server.reconnect.not_before = now + retry_after;
-        let is_placed = matches!(configured.connections, Connections::Total(_));
-        let has_given_up =
-            is_placed && self.cores > 1 && server.reconnect.failures >= FAILURES_BEFORE_GIVING_UP;
-        if has_given_up && !server.reconnect.has_given_up {
-            server.reconnect.has_given_up = true;
+        let gives_up = server.is_placed && server.reconnect.failures >= FAILURES_BEFORE_GIVING_UP;
+        if gives_up && self.cores > 1 && !has_local_bound(self, index) {
+            let reconnect = &mut self.servers[usize::from(index.0)].reconnect;
+            reconnect.rounds_given_up += 1;
+            reconnect.failures = 0;
             self.directory.changed(&DirectoryKey::Server(index));
         }
         retry_after
     }
 
     /// How many connections this core should hold at a server.
-    fn wanted_connections(&mut self, index: ServerIndex, configured: &ServerSettings) -> u32 {
+    fn wanted_connections(&self, index: ServerIndex, configured: &ServerSettings) -> u32 {
         let is_shared = self
             .settings
             .vservers
@@ -360,23 +371,23 @@ impl PacketEngine {
                 if may_follow { count } else { 0 }
             }
             Connections::Total(count) => {
-                let has_given_up = |core: CoreIndex| {
-                    if core == self.core {
-                        return server.reconnect.has_given_up;
+                // Those who have left their turn the least hold the sessions: when all have tried in vain, all are equal.
+                let rounds = |core: &CoreIndex| {
+                    if *core == self.core {
+                        return server.reconnect.rounds_given_up;
                     }
-                    server
-                        .remotes
-                        .iter()
-                        .any(|remote| remote.core == core && remote.has_given_up)
+                    let remote = server.remotes.iter().find(|remote| remote.core == *core);
+                    remote.map_or(0, |remote| remote.rounds_given_up)
                 };
-                let is_willing = |core: &CoreIndex| !has_given_up(*core);
-                let mut holders: Vec<_> = rotation.iter().copied().filter(is_willing).collect();
-                if holders.is_empty() {
-                    // Everyone has tried in vain: all over again.
-                    holders = rotation;
-                    self.servers[usize::from(index.0)].reconnect.has_given_up = false;
-                    self.servers[usize::from(index.0)].reconnect.failures = 0;
-                    self.directory.changed(&DirectoryKey::Server(index));
+                let fewest = rotation.iter().map(rounds).min().unwrap_or(0);
+                let holders: Vec<_> = rotation
+                    .iter()
+                    .copied()
+                    .filter(|core| rounds(core) == fewest)
+                    .collect();
+                let is_first = holders.first() == Some(&self.core);
+                if !is_first && !server.is_known_to_be_bound() {
+                    return 0;
                 }
                 share_of(self.core, &holders, count)
             }
@@ -396,16 +407,21 @@ impl Server {
     }
 }
 
-/// A session of any kind is bound here (receivers do not count as transmitting).
+/// A shared session of any kind is bound, here or on another core.
 fn has_bound(engine: &PacketEngine, index: ServerIndex) -> bool {
+    let remotes = &engine.servers[usize::from(index.0)].remotes;
+    has_local_bound(engine, index) || remotes.iter().any(|remote| remote.has_bound)
+}
+
+/// A session of any kind is bound on this core (receivers do not count as transmitting).
+fn has_local_bound(engine: &PacketEngine, index: ServerIndex) -> bool {
     let bound = |id: &ConnectionId| {
         engine
             .sessions
             .get(*id)
             .is_some_and(|session| session.bound().is_some())
     };
-    let server = &engine.servers[usize::from(index.0)];
-    server.sessions.iter().any(bound) || server.remotes.iter().any(|remote| remote.has_bound)
+    engine.servers[usize::from(index.0)].sessions.iter().any(bound)
 }
 
 /// How many of `count` connections fall to `core`: as even as can be, the first holders get the rest.
@@ -429,16 +445,7 @@ const fn kinds(bind: ServerBind) -> &'static [BindKind] {
 
 /// The entry of a bind that we send for ourselves.
 pub(super) const fn own_bind(now: Moment, kind: BindKind) -> Pending {
-    Pending {
-        origin: Origin::Own,
-        command: kind.command(),
-        sent_at: now,
-        stream_end: 0,
-        octets: 0,
-        expired: false,
-        rerouted: false,
-        server: None,
-    }
+    Pending::new(Origin::Own, kind.command(), now)
 }
 
 #[cfg(test)]

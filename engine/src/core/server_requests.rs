@@ -103,7 +103,7 @@ impl PacketEngine {
             sequence_number: header.sequence_number,
         };
         let refusal = match (identity, vserver) {
-            (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin) => Ok(()),
+            (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin, false) => Ok(()),
             (None, Some(vserver)) => self.deliver(now, vserver, &message, origin, None, false),
             _ => Err(Status::ESME_RX_T_APPN),
         };

@@ -13,6 +13,7 @@ use super::time::Moment;
 use super::wire::{CommandId, Version};
 use bytes::BytesMut;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Which PDUs a bound session may carry (SMPP v5.0 section 2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub(super) struct Session {
     /// When our enquire_link went out; `NEVER` when none is unanswered.
     pub(super) enquired_at: Moment,
     pub(super) enquire_link_misses: u32,
+    /// How long the peer may be silent before an enquire_link: the configured interval with jitter.
+    pub(super) enquire_link_interval: Duration,
     /// What the engine's timers are armed for.
     pub(super) armed_at: Moment,
     /// Faults in a row without one good PDU.
@@ -125,6 +128,8 @@ pub(super) struct ClientSide {
     pub(super) held_requests: u32,
     /// Its bind is accepted; bind_resp waits until every core knows its pools.
     pub(super) accepted: bool,
+    /// Binds of this connection that were refused.
+    pub(super) refused_binds: u32,
     /// The server's own bind_resp, kept while it waits (`auth = "forward"`).
     pub(super) bind_answer: Option<BytesMut>,
     /// The number of an unbind that is answered once its requests are.
@@ -168,6 +173,7 @@ impl Session {
             state_deadline,
             enquired_at: Moment::NEVER,
             enquire_link_misses: 0,
+            enquire_link_interval: Duration::MAX,
             armed_at: Moment::NEVER,
             faults: 0,
             reading_paused: false,

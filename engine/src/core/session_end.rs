@@ -32,6 +32,10 @@ impl PacketEngine {
             // The shell has nothing to write yet.
             return self.drop_session(now, id, reason, None, true);
         }
+        if matches!(session.side, Side::Server(_)) && cuts_off(reason) {
+            // What the kernel has not got yet goes to another server, so it must not be written here as well.
+            return self.drop_session(now, id, reason, None, true);
+        }
         session.state = SessionState::Closing;
         session.state_deadline = now + CLOSING_TIME;
         session.received_at = now;
@@ -71,6 +75,7 @@ impl PacketEngine {
 
     /// A client wants to leave: no new MO, its requests are still answered, then unbind_resp.
     pub(super) fn client_unbind(&mut self, now: Moment, id: ConnectionId, sequence_number: u32) {
+        self.release_bind_before_message(now, id);
         let Some(session) = self.sessions.get(id) else {
             return;
         };
@@ -151,7 +156,12 @@ impl PacketEngine {
             return self.end_session(now, id, CloseReason::WeUnbound);
         };
         self.answer_what_is_due(now, id);
-        let Some(session) = self.sessions.get_mut(id) else {
+        // A last answer may have been too much for its output.
+        let Some(session) = self
+            .sessions
+            .get_mut(id)
+            .filter(|session| session.bound().is_some())
+        else {
             return;
         };
         session.state = SessionState::Unbinding(kind);
@@ -241,10 +251,10 @@ impl PacketEngine {
         let mut due = Vec::new();
         for other in self.sessions.ids() {
             let window = self.sessions.get_mut(other).map(|session| &mut session.window);
-            due.extend(window.into_iter().flat_map(|window| window.expire_where(&is_due)));
+            due.extend(window.into_iter().flat_map(|window| window.expire_where(is_due)));
         }
         for link in &mut self.links {
-            due.extend(link.window.expire_where(&is_due));
+            due.extend(link.window.expire_where(is_due));
         }
         for pending in due {
             let status = self.timeout_status(&pending);
@@ -373,7 +383,7 @@ impl PacketEngine {
             } => {
                 patch_sequence_number(&mut copy, sequence_number);
                 if is_server {
-                    self.retry_or_hold(now, connection, &copy);
+                    self.retry_or_hold(now, connection, &copy, pending.arrived_at);
                 } else {
                     self.redeliver(now, connection, pending, None, &copy);
                 }
@@ -424,6 +434,17 @@ impl PacketEngine {
             self.directory.changed(&DirectoryKey::Account(client));
         }
     }
+}
+
+/// The server is not there any more, or not a peer to end in an orderly way with.
+const fn cuts_off(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::Connection(_)
+            | CloseReason::EnquireLinkTimeout
+            | CloseReason::OutputFull
+            | CloseReason::ProtocolViolations
+    )
 }
 
 /// An operation on a message has lost its tag on the way and belongs to that one server.

@@ -138,6 +138,10 @@ impl PacketEngine {
             pending.expired = true;
             let pending = *pending;
             self.counters.timeouts += 1;
+            // A server that stops answering must not keep the good name of its last answers.
+            if let Some(side) = self.sessions.get(id).and_then(Session::server) {
+                self.servers[usize::from(side.server.0)].measure(now.since(pending.sent_at));
+            }
             if let Origin::Core { core, reference } = pending.origin {
                 self.send_core_answer(core, reference, CoreOutcome::TimedOut);
                 continue;
@@ -186,7 +190,7 @@ impl PacketEngine {
             return;
         };
         if !matches!(session.state, SessionState::Bound(_))
-            || now.since(session.received_at) < patience.enquire_link_interval
+            || now.since(session.received_at) < session.enquire_link_interval
         {
             return;
         }
@@ -242,7 +246,7 @@ impl PacketEngine {
             next = next.min(if is_waiting {
                 session.enquired_at + patience.response_timeout
             } else {
-                session.received_at + patience.enquire_link_interval
+                session.received_at + session.enquire_link_interval
             });
         }
         if session.reading_paused {
@@ -256,15 +260,17 @@ impl PacketEngine {
         }
     }
 
-    /// Arms a session that has just been bound for its first enquire_link, spread so that many do not fall together.
+    /// Gives a session that has just been bound its own interval for enquire_link, so that those of many do not fall
+    /// together, and arms it.
     pub(super) fn arm_enquire_link(&mut self, now: Moment, id: ConnectionId) {
         let Some((_, patience)) = self.with_patience(id) else {
             return;
         };
-        let first = self.random.jittered(patience.enquire_link_interval);
+        let interval = self.random.jittered(patience.enquire_link_interval);
         if let Some(session) = self.sessions.get_mut(id) {
+            session.enquire_link_interval = interval;
             self.timers
-                .arm(&mut session.armed_at, now + first, TimerKey::Session(id));
+                .arm(&mut session.armed_at, now + interval, TimerKey::Session(id));
         }
     }
 
@@ -299,16 +305,7 @@ impl PacketEngine {
                 session.window.take(number);
             }
         }
-        let pending = Pending {
-            origin: Origin::Own,
-            command,
-            sent_at: now,
-            stream_end: session.output.stream_end(),
-            octets: 0,
-            expired: false,
-            rerouted: false,
-            server: None,
-        };
+        let pending = Pending::new(Origin::Own, command, now);
         if let Some(number) = session.window.reserve(pending) {
             write_header_only(
                 session.output.open(&mut self.buffers),
