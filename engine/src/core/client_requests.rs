@@ -137,13 +137,14 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(to) else {
             return;
         };
-        let is_unbinding = matches!(session.state, SessionState::Unbinding(_));
+        // Where we unbound, the session ends with the client's unbind_resp: requests may be on their way until then.
+        let is_leaving = matches!(session.state, SessionState::Unbinding(_)) && !session.window.has_own(CommandId::UNBIND);
         let Some(client) = session.client_mut() else {
             return;
         };
         client.unanswered = client.unanswered.saturating_sub(1);
         self.counters.client_answers += 1;
-        if is_unbinding && client.unanswered == 0 {
+        if is_leaving && client.unanswered == 0 {
             self.client_settled(now, to);
         } else {
             self.guard_output(now, to);

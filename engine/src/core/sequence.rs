@@ -216,6 +216,12 @@ impl Window {
         Some(pending)
     }
 
+    /// A request of our own of this kind is under way.
+    pub(super) fn has_own(&self, command: CommandId) -> bool {
+        self.iter()
+            .any(|(_, pending)| pending.is_own() && pending.command == command)
+    }
+
     /// All requests under way, in no particular order, with their numbers. For timers and reports, not for messages.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Pending)> {
         self.slots
