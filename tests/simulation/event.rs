@@ -1,0 +1,77 @@
+//! What can happen, and the queue of it: one virtual clock for everything.
+
+use crate::pdu::Pdu;
+use smppmux_engine::core::time::Moment;
+use std::collections::BTreeMap;
+
+/// A connection between an engine and a peer, by its place in the world's table; never used twice.
+pub(crate) type LinkId = usize;
+
+/// Something that happens at a moment.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An engine's shell has something for it.
+    Engine(usize, Input),
+    /// Octets (or the end of them) reach a link's peer.
+    PeerReadable(LinkId),
+    /// A peer writes a PDU that it has thought about for a while.
+    PeerWrites(LinkId, Pdu),
+    /// A peer closes its end.
+    PeerCloses(LinkId),
+    /// An ESME does the next thing that it does.
+    EsmeActs(usize),
+    /// An SMSC does.
+    SmscActs(usize),
+    /// Something goes wrong, perhaps.
+    FaultStrikes,
+    /// One of the requests that must succeed.
+    Probe(usize),
+    /// The run's next phase begins.
+    NextPhase,
+}
+
+/// What an engine's shell learns.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// A connection that the engine asked for is open (or failed).
+    Connected(LinkId, bool),
+    /// An ESME connects.
+    Accepted(LinkId),
+    /// The kernel has octets of the peer.
+    Readable(LinkId),
+    /// The kernel has room for octets to the peer.
+    Writable(LinkId),
+    /// The kernel has lost the connection.
+    Lost(LinkId),
+    /// The first message of a lane from another core.
+    CoreMessage {
+        from: usize,
+        lane: usize,
+    },
+    /// Another core is gone.
+    CoreGone(usize),
+    Timeout,
+    /// The turn is over: the outputs are polled.
+    TurnEnds,
+    /// A stalled core goes on.
+    StallEnds,
+    Drain,
+}
+
+/// Events in order of time, and for the same time in order of their making.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    queue: BTreeMap<(Moment, u64), Event>,
+    made: u64,
+}
+
+impl Events {
+    pub(crate) fn at(&mut self, moment: Moment, event: Event) {
+        self.queue.insert((moment, self.made), event);
+        self.made += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Moment, Event)> {
+        self.queue.pop_first().map(|((at, _), event)| (at, event))
+    }
+}

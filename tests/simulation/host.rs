@@ -1,0 +1,396 @@
+//! The shell of one simulated core: hands events to the real engine and carries out what it asks for.
+//!
+//! It keeps to the engine's contract (order of calls, one buffer under way for each connection) and checks the engine's part
+//! of it: no deadline in the past, nothing asked for a connection that is closed, bounded buffers.
+
+use crate::event::{Event, Input, LinkId};
+use crate::link::{End, Peer, Sending};
+use crate::scenario::Scenario;
+use crate::world::{Phase, World};
+use smppmux_engine::core::PacketEngine;
+use smppmux_engine::core::contract::{
+    Action, CloseReason, ClosedBy, Command, ConnectionId, CoreIndex, Notice, Transmit, Unsent,
+};
+use smppmux_engine::core::core_message::CoreMessage;
+use smppmux_engine::core::settings::VserverIndex;
+use smppmux_engine::core::time::Moment;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lanes between two cores; order is kept inside a lane only.
+pub(crate) const LANES: usize = 3;
+
+pub(crate) struct Host {
+    pub(crate) engine: PacketEngine,
+    pub(crate) links: BTreeMap<ConnectionId, LinkId>,
+    pub(crate) is_gone: bool,
+    pub(crate) is_draining: bool,
+    pub(crate) drained: Option<bool>,
+    pub(crate) has_stalled: bool,
+    stalled_until: Moment,
+    deferred: VecDeque<Input>,
+    turn_is_open: bool,
+    timer_at: Moment,
+    /// Messages to this core, by sender and lane, with the time of the last one's arrival.
+    mailboxes: BTreeMap<(usize, usize), (VecDeque<CoreMessage>, Moment)>,
+    /// When the engine last gave up a client of its own accord, by system_id.
+    pub(crate) gave_up: BTreeMap<String, Moment>,
+}
+
+impl Host {
+    pub(crate) fn new(core: usize, scenario: &Scenario, seed: u64, now: Moment) -> Self {
+        let settings = Arc::clone(&scenario.settings);
+        let index = CoreIndex(core as u16);
+        Self {
+            engine: PacketEngine::new(index, scenario.engines as u16, settings, seed, now),
+            links: BTreeMap::new(),
+            is_gone: false,
+            is_draining: false,
+            drained: None,
+            has_stalled: false,
+            stalled_until: Moment::START,
+            deferred: VecDeque::new(),
+            turn_is_open: false,
+            timer_at: Moment::NEVER,
+            mailboxes: BTreeMap::new(),
+            gave_up: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) const fn serves(&self) -> bool {
+        !self.is_gone && !self.is_draining
+    }
+}
+
+impl World {
+    pub(crate) fn engine_input(&mut self, core: usize, input: Input) {
+        let host = &mut self.hosts[core];
+        if host.is_gone {
+            if let Input::Accepted(link) = input {
+                self.links[link].engine_end = End::Closed;
+                self.peer_is_cut_off(link);
+            }
+            return;
+        }
+        if matches!(input, Input::StallEnds) {
+            for input in std::mem::take(&mut self.hosts[core].deferred) {
+                self.engine_input(core, input);
+            }
+            return;
+        }
+        if host.stalled_until > self.now {
+            host.deferred.push_back(input);
+            return;
+        }
+        let ends_turn = matches!(input, Input::TurnEnds);
+        self.dispatch(core, input);
+        if !ends_turn && self.random.chance(self.scenario.faults.merged_turn) {
+            if !self.hosts[core].turn_is_open {
+                self.hosts[core].turn_is_open = true;
+                let wait = self.random.microseconds(0, 300);
+                self.input_after(wait, core, Input::TurnEnds);
+            }
+        } else {
+            self.end_turn(core);
+        }
+    }
+
+    pub(crate) fn stall(&mut self, core: usize, time: Duration) {
+        self.trace
+            .line(self.now, || format!("core {core} stalls for {time:?}"));
+        self.hosts[core].stalled_until = self.now + time;
+        self.input_after(time, core, Input::StallEnds);
+    }
+
+    fn dispatch(&mut self, core: usize, input: Input) {
+        let now = self.now;
+        match input {
+            Input::Accepted(link) => self.accept(core, link),
+            Input::Connected(link, is_open) => self.connected(core, link, is_open),
+            Input::Readable(link) => self.engine_readable(core, link),
+            Input::Writable(link) => self.engine_writable(core, link),
+            Input::Lost(link) => self.engine_loses(core, link),
+            Input::CoreMessage { from, lane } => {
+                let mailbox = self.hosts[core].mailboxes.get_mut(&(from, lane));
+                if let Some(message) = mailbox.and_then(|(messages, _)| messages.pop_front())
+                    && !self.hosts[from].is_gone
+                {
+                    self.hosts[core]
+                        .engine
+                        .handle_core_message(now, CoreIndex(from as u16), message);
+                }
+            }
+            Input::CoreGone(gone) => self.hosts[core]
+                .engine
+                .handle_core_gone(now, CoreIndex(gone as u16)),
+            Input::Timeout => {
+                self.hosts[core].timer_at = Moment::NEVER;
+                self.hosts[core].engine.handle_timeout(now);
+                let next = self.hosts[core].engine.next_timeout();
+                assert!(next > now, "core {core}: next_timeout stays in the past");
+            }
+            Input::Drain => self.hosts[core].engine.handle_command(now, Command::Drain),
+            Input::TurnEnds | Input::StallEnds => {}
+        }
+        if !cfg!(debug_assertions) {
+            self.hosts[core].engine.check_invariants();
+        }
+    }
+
+    /// Polls everything that the engine wants, in the order that it documents.
+    pub(crate) fn end_turn(&mut self, core: usize) {
+        self.hosts[core].turn_is_open = false;
+        while let Some(transmit) = self.hosts[core].engine.poll_transmit() {
+            self.transmit(core, transmit);
+        }
+        while let Some((to, message)) = self.hosts[core].engine.poll_core_message() {
+            self.post(core, to.as_usize(), message);
+        }
+        while let Some(action) = self.hosts[core].engine.poll_action() {
+            self.act(core, action);
+        }
+        while let Some(notice) = self.hosts[core].engine.poll_notice() {
+            self.note(core, notice);
+        }
+        let next = self.hosts[core].engine.next_timeout();
+        if next < self.hosts[core].timer_at {
+            self.hosts[core].timer_at = next;
+            let at = next.max(self.now);
+            self.events.at(at, Event::Engine(core, Input::Timeout));
+        }
+    }
+
+    fn transmit(&mut self, core: usize, transmit: Transmit) {
+        let Transmit { connection, octets } = transmit;
+        assert!(!octets.is_empty(), "an empty transmit");
+        let limit = self.scenario.settings.engine.output_octets_max;
+        assert!(
+            octets.len() <= limit * 4 + 200_000,
+            "core {core}: {} octets waited for one connection",
+            octets.len()
+        );
+        let id = self.hosts[core].links[&connection];
+        let link = &mut self.links[id];
+        assert!(link.sending.is_none(), "a second buffer for one connection");
+        link.sending = Some(Sending { octets, written: 0 });
+        self.schedule_writable(id);
+    }
+
+    fn post(&mut self, core: usize, to: usize, message: CoreMessage) {
+        let lane = match &message {
+            CoreMessage::Request(_) => 0,
+            CoreMessage::Answer(_) => 1,
+            CoreMessage::Directory(_) | CoreMessage::DirectoryApplied(_) => 2,
+        };
+        assert!(lane < LANES && to != core, "a message to nobody");
+        let is_refused = lane == 0 && self.random.chance(self.scenario.faults.core_refusal);
+        if is_refused || self.hosts[to].is_gone {
+            self.hosts[core]
+                .engine
+                .handle_core_refused(self.now, CoreIndex(to as u16), message);
+            return;
+        }
+        let delay = self
+            .random
+            .microseconds(10, self.scenario.faults.core_delay_us.max(20));
+        self.trace.line(self.now, || {
+            format!("core {core} → core {to}: {}", describe(&message))
+        });
+        let mailbox = self.hosts[to].mailboxes.entry((core, lane)).or_default();
+        let at = (self.now + delay).max(mailbox.1);
+        mailbox.0.push_back(message);
+        mailbox.1 = at;
+        assert!(mailbox.0.len() < 100_000, "a mailbox without bound");
+        self.events
+            .at(at, Event::Engine(to, Input::CoreMessage { from: core, lane }));
+    }
+
+    fn act(&mut self, core: usize, action: Action) {
+        self.trace.line(self.now, || format!("core {core} {action:?}"));
+        match action {
+            Action::Connect {
+                connection, address, ..
+            } => self.connect(core, connection, &address),
+            Action::Close {
+                connection,
+                after_writing,
+            } => {
+                // None: it was lost after the engine asked and before the turn ended.
+                if let Some(id) = self.hosts[core].links.remove(&connection) {
+                    self.engine_closes(id, after_writing);
+                }
+            }
+            Action::PauseReading(connection) => {
+                if let Some(id) = self.hosts[core].links.get(&connection) {
+                    self.links[*id].reading_paused = true;
+                }
+            }
+            Action::ResumeReading(connection) => {
+                if let Some(id) = self.hosts[core].links.get(&connection).copied() {
+                    self.links[id].reading_paused = false;
+                    self.input_after(Duration::ZERO, core, Input::Readable(id));
+                }
+            }
+            Action::Drained { settled } => {
+                assert!(self.hosts[core].drained.is_none(), "a second Drained");
+                assert!(self.hosts[core].links.is_empty(), "Drained with open connections");
+                self.hosts[core].drained = Some(settled);
+                // A drained core's shell stops; the others learn of it.
+                if self.phase < Phase::Draining {
+                    self.lose_core(core);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, core: usize, notice: Notice) {
+        self.trace
+            .line(self.now, || format!("core {core} notice {notice:?}"));
+        match notice {
+            Notice::ServerLost { server, reason, .. } => {
+                if matches!(
+                    reason,
+                    CloseReason::OutputFull | CloseReason::EnquireLinkTimeout | CloseReason::BindTimeout
+                ) {
+                    self.hosts[core]
+                        .gave_up
+                        .insert(format!("smsc{}", server.0), self.now);
+                }
+            }
+            Notice::ClientLost {
+                system_id, reason, ..
+            } => self.note_lost_client(core, system_id, reason),
+            _ => {}
+        }
+    }
+
+    fn note_lost_client(&mut self, core: usize, system_id: String, reason: CloseReason) {
+        assert!(
+            !matches!(
+                reason,
+                CloseReason::BadCommandLength { .. } | CloseReason::ProtocolViolations
+            ),
+            "a client that keeps to the protocol was given up: {reason:?}"
+        );
+        if matches!(
+            reason,
+            CloseReason::OutputFull
+                | CloseReason::EnquireLinkTimeout
+                | CloseReason::AllServersDown
+                | CloseReason::WeUnbound
+        ) {
+            self.hosts[core].gave_up.insert(system_id, self.now);
+        }
+    }
+
+    fn accept(&mut self, core: usize, id: LinkId) {
+        let peer = "192.0.2.1:40000".parse().expect("an address");
+        match self.hosts[core]
+            .engine
+            .handle_accepted(self.now, VserverIndex(0), peer)
+        {
+            Some(connection) => {
+                let link = &mut self.links[id];
+                link.connection = Some(connection);
+                link.engine_end = End::Open;
+                self.hosts[core].links.insert(connection, id);
+                self.schedule_readable(id);
+            }
+            None => {
+                self.links[id].engine_end = End::Closed;
+                self.links[id].to_peer.is_finished = true;
+                self.links[id].session.is_excused = true;
+                self.schedule_peer(id);
+            }
+        }
+    }
+
+    fn connect(&mut self, core: usize, connection: ConnectionId, address: &str) {
+        let index = address
+            .strip_prefix("smsc")
+            .and_then(|digits| digits.parse().ok());
+        let smsc: usize = index.expect("a configured address");
+        let id = self.new_link(core, Peer::Smsc(smsc));
+        self.links[id].connection = Some(connection);
+        self.hosts[core].links.insert(connection, id);
+        let is_open = self.smscs[smsc].down_until <= self.now
+            && !self.random.chance(self.scenario.faults.connect_failure);
+        let delay = self.network_delay();
+        self.input_after(delay, core, Input::Connected(id, is_open));
+    }
+
+    fn connected(&mut self, core: usize, id: LinkId, is_open: bool) {
+        if self.links[id].engine_end == End::Closed {
+            return;
+        }
+        let connection = self.links[id].connection.expect("it was asked for");
+        if is_open {
+            self.links[id].engine_end = End::Open;
+            self.links[id].peer_end = End::Open;
+            self.hosts[core].engine.handle_connected(self.now, connection);
+        } else {
+            self.links[id].engine_end = End::Closed;
+            self.links[id].peer_end = End::Closed;
+            self.hosts[core].links.remove(&connection);
+            let by = ClosedBy::ConnectFailed(ErrorKind::ConnectionRefused);
+            self.hosts[core]
+                .engine
+                .handle_closed(self.now, connection, by, None);
+        }
+    }
+
+    fn engine_loses(&mut self, core: usize, id: LinkId) {
+        let link = &mut self.links[id];
+        if link.engine_end != End::Open {
+            return;
+        }
+        link.engine_end = End::Closed;
+        let connection = link.connection.expect("an open link has a handle");
+        let unsent = link.sending.take().map(|sending| Unsent {
+            octets: sending.octets,
+            written_octets: sending.written,
+        });
+        self.hosts[core].links.remove(&connection);
+        let by = ClosedBy::Error(ErrorKind::ConnectionReset);
+        self.trace
+            .line(self.now, || format!("core {core} loses link {id}"));
+        self.hosts[core]
+            .engine
+            .handle_closed(self.now, connection, by, unsent);
+    }
+
+    /// A core vanishes with all that it has; the others learn of it a little later.
+    pub(crate) fn lose_core(&mut self, gone: usize) {
+        self.trace.line(self.now, || format!("core {gone} is gone"));
+        self.hosts[gone].is_gone = true;
+        for id in std::mem::take(&mut self.hosts[gone].links).into_values() {
+            self.links[id].engine_end = End::Closed;
+            self.links[id].sending = None;
+            self.peer_is_cut_off(id);
+        }
+        for core in 0..self.hosts.len() {
+            let wait = self.random.milliseconds(0, 200);
+            self.input_after(wait, core, Input::CoreGone(gone));
+        }
+    }
+}
+
+fn describe(message: &CoreMessage) -> String {
+    match message {
+        CoreMessage::Request(request) => format!("request {} to {:?}", request.reference, request.target),
+        CoreMessage::Answer(answer) => {
+            use smppmux_engine::core::core_message::CoreOutcome;
+            let outcome = match &answer.outcome {
+                CoreOutcome::Answered(_) => "answered".to_owned(),
+                CoreOutcome::Refused(_) => "refused".to_owned(),
+                CoreOutcome::Failed(status) => format!("failed {status:?}"),
+                CoreOutcome::TimedOut => "timed out".to_owned(),
+            };
+            format!("answer to {}: {outcome}", answer.reference)
+        }
+        CoreMessage::Directory(update) => format!("directory {} {:?}", update.version, update.entries),
+        CoreMessage::DirectoryApplied(applied) => format!("applied {}", applied.version),
+    }
+}

@@ -1,0 +1,131 @@
+//! One connection between an engine and a peer: two byte streams, the kernel's buffers, and what each end knows.
+
+use crate::pdu::Pdu;
+use bytes::BytesMut;
+use smppmux_engine::core::contract::ConnectionId;
+use smppmux_engine::core::time::Moment;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Who is at the far end of an engine's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Esme(usize),
+    Smsc(usize),
+}
+
+/// Where one end of a link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Connecting,
+    Open,
+    Closed,
+}
+
+/// One direction of the stream.
+#[derive(Debug, Default)]
+pub(crate) struct Pipe {
+    pub(crate) octets: VecDeque<u8>,
+    /// The writer has closed its end.
+    pub(crate) is_finished: bool,
+    /// The reader knows.
+    pub(crate) end_is_told: bool,
+    /// A delivery is on its way.
+    pub(crate) is_scheduled: bool,
+}
+
+/// Octets that the engine has handed out and the kernel has not all taken.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) octets: BytesMut,
+    pub(crate) written: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) engine: usize,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) peer: Peer,
+    pub(crate) engine_end: End,
+    pub(crate) peer_end: End,
+    pub(crate) to_engine: Pipe,
+    pub(crate) to_peer: Pipe,
+    /// The kernel's send buffer.
+    pub(crate) capacity: usize,
+    /// What the shell has read and the engine not consumed.
+    pub(crate) unread: Vec<u8>,
+    pub(crate) reading_paused: bool,
+    pub(crate) sending: Option<Sending>,
+    pub(crate) writable_scheduled: bool,
+    /// What the engine writes from now on reaches nobody.
+    pub(crate) is_broken: bool,
+    pub(crate) session: PeerSession,
+}
+
+/// What the peer knows of its session.
+#[derive(Debug, Default)]
+pub(crate) struct PeerSession {
+    pub(crate) input: Vec<u8>,
+    /// The kind of its bind, once that was accepted, and since when.
+    pub(crate) bound: Option<(u32, Moment)>,
+    pub(crate) bind_sequence: Option<u32>,
+    /// With a password that must be refused.
+    pub(crate) has_wrong_password: bool,
+    /// The identity of a forwarded session.
+    pub(crate) system_id: Vec<u8>,
+    /// The engine's requests that have no answer yet: number, command, arrival.
+    pub(crate) in_flight: BTreeMap<u32, (u32, Moment)>,
+    /// Our own requests that wait for an answer: number, message.
+    pub(crate) outstanding: BTreeMap<u32, usize>,
+    pub(crate) unbind_sequence: Option<u32>,
+    /// We have said that we leave, by unbind, half-close or silence.
+    pub(crate) is_leaving: bool,
+    /// The connection was cut, so answers may be missing.
+    pub(crate) is_excused: bool,
+    /// It reads nothing until then.
+    pub(crate) deaf_until: Moment,
+    pub(crate) was_deaf: bool,
+    pub(crate) began_at: Moment,
+}
+
+impl Link {
+    pub(crate) fn new(engine: usize, peer: Peer, now: Moment, capacity: usize) -> Self {
+        Self {
+            engine,
+            connection: None,
+            peer,
+            engine_end: End::Connecting,
+            peer_end: End::Connecting,
+            to_engine: Pipe::default(),
+            to_peer: Pipe::default(),
+            capacity,
+            unread: Vec::new(),
+            reading_paused: false,
+            sending: None,
+            writable_scheduled: false,
+            is_broken: false,
+            session: PeerSession {
+                began_at: now,
+                ..PeerSession::default()
+            },
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.engine_end == End::Open && self.peer_end == End::Open
+    }
+}
+
+impl PeerSession {
+    /// A number for a request of ours: any 32-bit value that is not under way.
+    pub(crate) fn free_sequence(&self, wished: u32) -> u32 {
+        let mut sequence = wished;
+        while self.outstanding.contains_key(&sequence) || self.unbind_sequence == Some(sequence) {
+            sequence = sequence.wrapping_add(1);
+        }
+        sequence
+    }
+
+    pub(crate) fn next_pdu(&mut self) -> Option<Pdu> {
+        Pdu::take_first(&mut self.input)
+    }
+}

@@ -1,0 +1,159 @@
+//! What both kinds of peers do alike: check what an engine sends them, and keep their books of the session.
+
+use crate::event::{Event, LinkId};
+use crate::link::Peer;
+use crate::pdu::{Pdu, command};
+use crate::world::World;
+use std::time::Duration;
+
+/// With a smaller kernel buffer octets may wait longer with the engine than a slot is kept.
+const SWIFT_OCTETS: usize = 10_000;
+
+impl World {
+    /// A PDU of the engine has reached a peer.
+    pub(crate) fn peer_reads(&mut self, id: LinkId, pdu: &Pdu) {
+        if !pdu.is_response() {
+            self.check_engine_request(id, pdu);
+        }
+        match self.links[id].peer {
+            Peer::Esme(index) => self.esme_reads(index, id, pdu),
+            Peer::Smsc(index) => self.smsc_reads(index, id, pdu),
+        }
+    }
+
+    /// The promises that hold for every request of an engine, whoever gets it.
+    fn check_engine_request(&mut self, id: LinkId, pdu: &Pdu) {
+        let (now, peer) = (self.now, self.links[id].peer);
+        let session = &mut self.links[id].session;
+        assert!(
+            (1..=0x7FFF_FFFF).contains(&pdu.sequence),
+            "link {id}: sequence_number {:#x} out of range",
+            pdu.sequence
+        );
+        assert!(
+            session.bound.is_some() || pdu.is_bind(),
+            "link {id}: {} before the bind_resp",
+            pdu.describe()
+        );
+        let previous = session.in_flight.insert(pdu.sequence, (pdu.command, now));
+        assert!(
+            previous.is_none(),
+            "link {id}: sequence_number {:#x} is still in flight",
+            pdu.sequence
+        );
+        let limit = match peer {
+            Peer::Esme(index) => self.esmes[index].plan.window,
+            Peer::Smsc(index) => self.scenario.settings.servers[index].window,
+        };
+        // A slot whose request went unanswered for long may have been used again.
+        let is_fresh = |(command, at): &&(u32, _)| {
+            let is_own = matches!(*command, command::ENQUIRE_LINK | command::UNBIND)
+                || *command == pdu.command && pdu.is_bind();
+            !is_own && now.since(*at) < self.scenario.response_timeout
+        };
+        let session = &self.links[id].session;
+        let under_way = session.in_flight.values().filter(is_fresh).count();
+        assert!(
+            under_way <= limit as usize || session.was_deaf || self.links[id].capacity < SWIFT_OCTETS,
+            "link {id}: {under_way} requests in a window of {limit}"
+        );
+    }
+
+    /// A peer has written a PDU; its books follow.
+    pub(crate) fn peer_wrote(&mut self, id: LinkId, pdu: &Pdu) {
+        let now = self.now;
+        if pdu.is_response() {
+            let request = self.links[id].session.in_flight.remove(&pdu.sequence);
+            let Some((request, _)) = request else { return };
+            let session = &mut self.links[id].session;
+            let is_bind = Pdu::new(request, 0, 0).is_bind();
+            if is_bind && pdu.status == 0 && pdu.command == request | command::RESPONSE {
+                session.bound = Some((request, now));
+            }
+        }
+    }
+
+    /// Answers a request of the engine after a while.
+    pub(crate) fn reply_after(&mut self, wait: Duration, id: LinkId, pdu: Pdu) {
+        self.after(wait, Event::PeerWrites(id, pdu));
+    }
+
+    /// Sends enquire_link and unbind answers that need no thought.
+    pub(crate) fn reply_to_common(&mut self, id: LinkId, pdu: &Pdu) {
+        let reply = Pdu::new(pdu.command | command::RESPONSE, 0, pdu.sequence);
+        self.peer_writes(id, &reply);
+        if pdu.command == command::UNBIND {
+            self.links[id].session.is_leaving = true;
+            let wait = self.random.milliseconds(1, 50);
+            self.after(wait, Event::PeerCloses(id));
+        }
+    }
+
+    /// The engine has closed the connection in an orderly way: by then every request of the peer must have its answer.
+    pub(crate) fn peer_sees_end(&mut self, id: LinkId) {
+        self.trace.line(self.now, || {
+            format!("link {id} {:?} sees the end", self.links[id].peer)
+        });
+        if !self.end_is_excused(id) {
+            let session = &self.links[id].session;
+            assert!(
+                session.outstanding.is_empty(),
+                "link {id}: closed with requests unanswered: {:?}",
+                session.outstanding
+            );
+        }
+        self.links[id].to_engine.is_finished = true;
+        self.schedule_readable(id);
+        self.peer_is_gone(id);
+    }
+
+    /// Whether the engine had a good reason to close without another word.
+    fn end_is_excused(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        let host = &self.hosts[link.engine];
+        let gave_up_at = match link.peer {
+            Peer::Esme(index) => host.gave_up.get(&self.esmes[index].plan.system_id),
+            Peer::Smsc(index) => host.gave_up.get(&format!("smsc{index}")),
+        };
+        link.session.is_excused
+            || link.session.was_deaf
+            || host.is_gone
+            || gave_up_at.is_some_and(|at| *at >= link.session.began_at)
+    }
+
+    pub(crate) fn make_deaf(&mut self, id: LinkId, time: Duration) {
+        self.trace.line(self.now, || {
+            format!("link {id} {:?} reads nothing for {time:?}", self.links[id].peer)
+        });
+        let session = &mut self.links[id].session;
+        session.deaf_until = session.deaf_until.max(self.now + time);
+        session.was_deaf = true;
+    }
+
+    pub(crate) fn unbind(&mut self, id: LinkId) {
+        let wished = self.random.next() as u32;
+        let session = &mut self.links[id].session;
+        let sequence = session.free_sequence(wished);
+        session.unbind_sequence = Some(sequence);
+        session.is_leaving = true;
+        self.peer_writes(id, &Pdu::new(command::UNBIND, 0, sequence));
+    }
+
+    /// Our unbind is answered: from here on nothing may be missing.
+    pub(crate) fn unbind_answered(&mut self, id: LinkId, pdu: &Pdu) {
+        let is_excused = self.end_is_excused(id);
+        let session = &self.links[id].session;
+        assert_eq!(
+            Some(pdu.sequence),
+            session.unbind_sequence,
+            "link {id}: an unbind_resp for another unbind"
+        );
+        assert!(
+            session.outstanding.is_empty() || is_excused,
+            "link {id}: unbind_resp before the answers to {:?}",
+            session.outstanding
+        );
+        let wait = self.random.milliseconds(0, 50);
+        self.after(wait, Event::PeerCloses(id));
+    }
+}

@@ -1,0 +1,71 @@
+//! Who may get a message: the model of ranges and binds.
+
+use crate::esme::receives;
+use crate::event::LinkId;
+use crate::link::{End, Peer};
+use crate::pdu::Pdu;
+use crate::ranges::RANGES;
+use crate::world::World;
+use smppmux_engine::core::time::Moment;
+
+impl World {
+    /// The message is for this session's range, and no more specific range had a session that could take it.
+    pub(crate) fn check_route(&self, index: usize, id: LinkId, pdu: &Pdu) {
+        let number = pdu.message().expect("every message is numbered");
+        let message = &self.ledger.messages[number];
+        if self.scenario.is_forward {
+            assert_eq!(
+                self.links[message.link].session.system_id,
+                self.esmes[index].plan.system_id.as_bytes(),
+                "message {number} of another identity"
+            );
+            return;
+        }
+        let specificity = self.specificity(index, message.destination);
+        let specificity = specificity.unwrap_or_else(|| {
+            panic!(
+                "message {number} to {} is not for ESME {index}",
+                message.destination
+            )
+        });
+        for (other, esme) in self.esmes.iter().enumerate() {
+            let Some(link) = esme.link.filter(|link| *link != id) else {
+                continue;
+            };
+            let better = self
+                .specificity(other, message.destination)
+                .filter(|it| *it > specificity);
+            assert!(
+                better.is_none() || !self.was_ready_since(link, message.sent_at),
+                "message {number} to {} went to ESME {index}, while ESME {other} claims it more precisely",
+                message.destination
+            );
+        }
+    }
+
+    /// How specific an ESME's claim on an address is, if it has one.
+    pub(crate) fn specificity(&self, index: usize, address: &str) -> Option<u32> {
+        let ranges = self.esmes[index].plan.ranges.iter().map(|range| &RANGES[*range]);
+        ranges
+            .filter(|range| range.covers(address))
+            .map(|range| range.specificity)
+            .max()
+    }
+
+    /// A session that every core had heard of before `moment`, and that nothing has happened to since.
+    fn was_ready_since(&self, id: LinkId, moment: Moment) -> bool {
+        let link = &self.links[id];
+        let is_undisturbed = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
+        let Some((kind, since)) = link.session.bound else {
+            return false;
+        };
+        let Peer::Esme(_) = link.peer else { return false };
+        is_undisturbed
+            && receives(kind)
+            && since < moment
+            && link.engine_end == End::Open
+            && link.peer_end == End::Open
+            && !link.is_broken
+            && !link.session.is_leaving
+    }
+}

@@ -1,0 +1,315 @@
+//! What a seed stands for: how many of everything, how it is configured, and how often what goes wrong.
+//!
+//! Each fault's weight is drawn per run and is often nothing at all ("swarm"), so that rare combinations come up undisturbed.
+
+use crate::pdu::command;
+use crate::random::Random;
+use crate::ranges::{INSIDE_8887, RANGES};
+use smppmux_engine::core::range::AddressRange;
+use smppmux_engine::core::secret::Secret;
+use smppmux_engine::core::settings::*;
+use smppmux_engine::core::wire::Status;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A run before it starts.
+pub(crate) struct Scenario {
+    pub(crate) engines: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) faults: Faults,
+    pub(crate) esmes: Vec<EsmePlan>,
+    /// How long faults happen.
+    pub(crate) chaos: Duration,
+    pub(crate) is_forward: bool,
+    pub(crate) response_timeout: Duration,
+}
+
+/// An ESME: one connection at a time, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct EsmePlan {
+    pub(crate) system_id: String,
+    pub(crate) kind: u32,
+    /// Places in [`RANGES`] that its bind gets.
+    pub(crate) ranges: Vec<usize>,
+    /// address_range of its bind.
+    pub(crate) claim: &'static str,
+    /// Its claim lies outside what its account may have.
+    pub(crate) overreaches: bool,
+    pub(crate) window: u32,
+    /// Pause between two of its acts at most.
+    pub(crate) pause_ms: usize,
+}
+
+/// How often what goes wrong, each in a thousand of its occasions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) network_delay_ms: usize,
+    pub(crate) split: u32,
+    pub(crate) small_kernel_buffer: u32,
+    pub(crate) reset: u32,
+    pub(crate) half_close: u32,
+    pub(crate) connect_failure: u32,
+    pub(crate) lost_answer: u32,
+    pub(crate) late_answer: u32,
+    pub(crate) repeated_answer: u32,
+    pub(crate) stray_answer: u32,
+    pub(crate) error_answer: u32,
+    pub(crate) nack_answer: u32,
+    pub(crate) refused_bind: u32,
+    pub(crate) wrong_password: u32,
+    pub(crate) server_restart: u32,
+    pub(crate) server_unbind: u32,
+    pub(crate) client_unbind: u32,
+    pub(crate) client_vanishes: u32,
+    pub(crate) slow_reader: u32,
+    pub(crate) large_payload: u32,
+    pub(crate) over_window: u32,
+    pub(crate) operation: u32,
+    pub(crate) core_stall: u32,
+    pub(crate) core_refusal: u32,
+    pub(crate) core_gone: u32,
+    pub(crate) core_drain: u32,
+    pub(crate) core_delay_us: usize,
+    pub(crate) merged_turn: u32,
+}
+
+pub(crate) const PASSWORD: &str = "secret";
+pub(crate) const LATE_ANSWER_HOLD: Duration = Duration::from_millis(1_500);
+pub(crate) const AUTH_RETRY: Duration = Duration::from_secs(3);
+pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
+pub(crate) const FORWARD_CACHE: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const TIMEOUT_STATUS: u32 = 0xFE;
+
+impl Faults {
+    fn draw(random: &mut Random) -> Self {
+        if random.chance(150) {
+            return Self {
+                core_delay_us: 100,
+                operation: 100,
+                ..Self::default()
+            };
+        }
+        let mut draw = |highest: usize| {
+            if random.chance(500) {
+                0
+            } else {
+                random.between(1, highest) as u32
+            }
+        };
+        Self {
+            network_delay_ms: draw(60) as usize,
+            split: draw(900),
+            small_kernel_buffer: draw(500),
+            reset: draw(60),
+            half_close: draw(30),
+            connect_failure: draw(300),
+            lost_answer: draw(150),
+            late_answer: draw(150),
+            repeated_answer: draw(100),
+            stray_answer: draw(60),
+            error_answer: draw(200),
+            nack_answer: draw(60),
+            refused_bind: draw(400),
+            wrong_password: draw(200),
+            server_restart: draw(25),
+            server_unbind: draw(40),
+            client_unbind: draw(80),
+            client_vanishes: draw(60),
+            slow_reader: draw(40),
+            large_payload: draw(150),
+            over_window: draw(100),
+            operation: draw(300),
+            core_stall: draw(40),
+            core_refusal: draw(150),
+            core_gone: draw(4),
+            core_drain: draw(4),
+            core_delay_us: 20 + draw(20_000) as usize,
+            merged_turn: draw(400),
+        }
+    }
+
+    /// What is left when all is well again.
+    pub(crate) fn none() -> Self {
+        Self {
+            core_delay_us: 100,
+            network_delay_ms: 1,
+            ..Self::default()
+        }
+    }
+}
+
+impl Scenario {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let engines = random.between(1, 4);
+        let servers = random.between(1, 3);
+        let accounts = random.between(1, 4);
+        let is_forward = random.chance(200);
+        let faults = Faults::draw(random);
+        let clients: Vec<_> = (0..accounts)
+            .map(|account| client(random, account, is_forward))
+            .collect();
+        let esmes = (0..random.between(1, 8))
+            .map(|_| {
+                let account = random.below(accounts);
+                esme(random, account, &clients[account])
+            })
+            .collect();
+        // Longer than an unbind waits, now and then.
+        let response_timeout = Duration::from_secs(if random.chance(100) { 7 } else { 1 });
+        let settings = Settings::new(
+            engine(random),
+            vec![vserver(random, servers, is_forward, response_timeout)],
+            (0..servers)
+                .map(|index| server(random, index, response_timeout))
+                .collect(),
+            clients,
+            random.next(),
+        );
+        Self {
+            engines,
+            settings: Arc::new(settings),
+            faults,
+            esmes,
+            chaos: random.milliseconds(1_000, 8_000),
+            is_forward,
+            response_timeout,
+        }
+    }
+}
+
+fn engine(random: &mut Random) -> EngineSettings {
+    EngineSettings {
+        max_pdu_octets: 81_920,
+        first_sequence_number: *random.pick(&[1, 1, 0x7FFF_FFF0, 0x7FFF_FFFF, 0x8000_0000]),
+        drain_timeout: DRAIN_TIMEOUT,
+        core_requests_max: *random.pick(&[2, 10, 1_000]),
+        sessions_max: 10_000,
+        output_octets_max: *random.pick(&[12_000, 65_536]),
+        strict_lengths: random.chance(500),
+    }
+}
+
+fn vserver(
+    random: &mut Random,
+    servers: usize,
+    is_forward: bool,
+    response_timeout: Duration,
+) -> VserverSettings {
+    VserverSettings {
+        name: "sms".into(),
+        listen: Vec::new(),
+        method: *random.pick(&[
+            Method::RoundRobin,
+            Method::WeightedRoundRobin,
+            Method::LeastOutstanding,
+            Method::LeastResponseTime,
+            Method::Hash,
+            Method::Priority,
+        ]),
+        hash_key: *random.pick(&[HashKey::Source, HashKey::Destination, HashKey::SystemId]),
+        auth: if is_forward { Auth::Forward } else { Auth::Local },
+        servers: (0..servers).map(|index| ServerIndex(index as u16)).collect(),
+        overload: *random.pick(&[Overload::Hold, Overload::Throttle]),
+        hold_time: Duration::from_millis(300),
+        all_servers_down: *random.pick(&[
+            AllServersDown::Answer,
+            AllServersDown::Hold,
+            AllServersDown::Unbind,
+        ]),
+        on_server_loss: OnServerLoss::Fail,
+        pool_method: *random.pick(&[PoolMethod::RoundRobin, PoolMethod::LeastOutstanding]),
+        empty_range: EmptyRange::Allowed,
+        signature: "mx".into(),
+        late_answer_hold: LATE_ANSWER_HOLD,
+        forward_cache: FORWARD_CACHE,
+        timeout_status: Status(TIMEOUT_STATUS),
+        bind_timeout: Duration::from_secs(2),
+        enquire_link_interval: Duration::from_secs(2),
+        enquire_link_misses: 2,
+        response_timeout,
+    }
+}
+
+fn server(random: &mut Random, index: usize, response_timeout: Duration) -> ServerSettings {
+    let connections = if random.chance(500) {
+        Connections::PerCore(random.between(1, 2) as u32)
+    } else {
+        Connections::Total(random.between(1, 3) as u32)
+    };
+    ServerSettings {
+        name: format!("smsc{index}"),
+        uid: [b'0', b'A' + index as u8],
+        addresses: vec![format!("smsc{index}")],
+        transmitter_address: None,
+        receiver_address: None,
+        local_address: None,
+        system_id: "mux".into(),
+        password: Secret::new(PASSWORD),
+        system_type: String::new(),
+        interface_version: 0x34,
+        bind: *random.pick(&[ServerBind::Transceiver, ServerBind::Transceiver, ServerBind::Both]),
+        address_range: String::new(),
+        addr_ton: 0,
+        addr_npi: 0,
+        connections,
+        window: *random.pick(&[1, 5, 100]),
+        weight: random.between(1, 4) as u32,
+        priority: random.between(0, 1) as u32,
+        response_timeout,
+        enquire_link_interval: Duration::from_secs(2),
+        enquire_link_misses: 2,
+        reconnect_min: Duration::from_millis(100),
+        reconnect_max: RECONNECT_MAX,
+        auth_retry: AUTH_RETRY,
+        mobile_originated_vserver: Some(VserverIndex(0)),
+    }
+}
+
+/// Even accounts may claim everything, odd ones only what starts with 8887 (with `auth = "forward"` the servers decide).
+fn client(random: &mut Random, account: usize, is_forward: bool) -> ClientSettings {
+    let may_claim: &[u8] = if account.is_multiple_of(2) { b".*" } else { b"8887" };
+    ClientSettings {
+        system_id: format!("esme{account}"),
+        password: Secret::new(PASSWORD),
+        vservers: Vec::new(),
+        binds: BindKinds::ALL,
+        address_ranges: vec![AddressRange::parse(may_claim).expect("a good range")],
+        allow: Vec::new(),
+        max_binds: (!is_forward && random.chance(150)).then_some(2),
+        window: *random.pick(&[1, 4, 20]),
+        servers: Vec::new(),
+    }
+}
+
+fn esme(random: &mut Random, account: usize, client: &ClientSettings) -> EsmePlan {
+    let is_wide = account.is_multiple_of(2);
+    let mut overreaches = false;
+    let (claim, ranges) = if random.chance(100) {
+        ("", vec![if is_wide { 6 } else { 2 }])
+    } else if is_wide {
+        let range = random.below(RANGES.len());
+        (RANGES[range].text, vec![range])
+    } else if random.chance(50) {
+        overreaches = true;
+        (RANGES[3].text, Vec::new())
+    } else {
+        // An expression's coverage is not decided here: only literal claims lie provably inside the account's prefix.
+        let range = *random.pick(&INSIDE_8887[..3]);
+        (RANGES[range].text, vec![range])
+    };
+    EsmePlan {
+        system_id: client.system_id.clone(),
+        kind: *random.pick(&[
+            command::BIND_RECEIVER,
+            command::BIND_TRANSMITTER,
+            command::BIND_TRANSCEIVER,
+            command::BIND_TRANSCEIVER,
+        ]),
+        ranges,
+        claim,
+        overreaches,
+        window: client.window,
+        pause_ms: *random.pick(&[20, 100, 400]),
+    }
+}

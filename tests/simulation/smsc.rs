@@ -1,0 +1,216 @@
+//! A simulated SMSC: accepts binds, answers submits well or badly, sends messages, goes down and comes back.
+
+use crate::event::{Event, LinkId};
+use crate::ledger::{SMSC_ERRORS, SMSC_NACK, ServerAnswer};
+use crate::link::Peer;
+use crate::pdu::{self, Pdu, command};
+use crate::ranges::DESTINATIONS;
+use crate::scenario::PASSWORD;
+use crate::world::{Phase, World};
+use smppmux_engine::core::time::Moment;
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+pub(crate) struct Smsc {
+    /// It refuses connections until then.
+    pub(crate) down_until: Moment,
+    ids_given: u32,
+}
+
+/// Statuses of a refused bind; the last two slow the engine's retries.
+const BIND_REFUSALS: [u32; 5] = [0x0D, 0x05, 0x08, 0x0F, 0x0E];
+const ESME_RINVPASWD: u32 = 0x0E;
+
+impl World {
+    pub(crate) fn smsc_acts(&mut self, index: usize) {
+        let longest_ms = if self.phase == Phase::Chaos { 120 } else { 1_000 };
+        let pause = self.random.milliseconds(5, longest_ms);
+        if self.phase <= Phase::Healing {
+            self.after(pause, Event::SmscActs(index));
+        } else {
+            return;
+        }
+        let faults = self.scenario.faults.clone();
+        if self.random.chance(faults.server_restart) {
+            return self.smsc_restarts(index);
+        }
+        let bound = self.bound_sessions(index);
+        if bound.is_empty() {
+            return;
+        }
+        let (id, kind) = *self.random.pick(&bound);
+        if self.random.chance(faults.server_unbind) {
+            self.unbind(id);
+        } else if self.random.chance(faults.slow_reader) {
+            let time = self.random.milliseconds(50, 3_000);
+            self.make_deaf(id, time);
+        } else if self.random.chance(50) {
+            let sequence = self.any_sequence();
+            self.peer_writes(id, &Pdu::new(command::ENQUIRE_LINK, 0, sequence));
+        } else if crate::esme::receives(kind) {
+            for _ in 0..self.random.between(0, 3) {
+                let destination = *self.random.pick(&DESTINATIONS);
+                self.smsc_sends(index, id, destination, false);
+            }
+        }
+    }
+
+    /// The bound sessions of a server that are not leaving, with their kinds.
+    pub(crate) fn bound_sessions(&self, index: usize) -> Vec<(LinkId, u32)> {
+        let sessions = self.links.iter().enumerate().filter_map(|(id, link)| {
+            let (kind, _) = link.session.bound?;
+            let is_usable = link.peer == Peer::Smsc(index) && link.is_open() && !link.session.is_leaving;
+            is_usable.then_some((id, kind))
+        });
+        sessions.collect()
+    }
+
+    pub(crate) fn smsc_sends(
+        &mut self,
+        index: usize,
+        id: LinkId,
+        destination: &'static str,
+        must_succeed: bool,
+    ) {
+        let wished = self.any_sequence();
+        let sequence = self.links[id].session.free_sequence(wished);
+        let is_data = self.random.chance(100);
+        let kind = if is_data {
+            command::DATA_SM
+        } else {
+            command::DELIVER_SM
+        };
+        let octets = self.payload_octets();
+        let number = self.ledger.messages.len();
+        let pdu = pdu::message(kind, sequence, number, destination, octets);
+        self.ledger
+            .message_sent(id, pdu.clone(), destination, self.now, must_succeed);
+        self.links[id].session.outstanding.insert(sequence, number);
+        self.peer_writes(id, &pdu);
+    }
+
+    pub(crate) fn smsc_reads(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
+        match pdu.command {
+            command::ENQUIRE_LINK | command::UNBIND => self.reply_to_common(id, pdu),
+            _ if pdu.is_bind() => self.smsc_gets_bind(index, id, pdu),
+            _ if !pdu.is_response() => self.smsc_gets_request(index, id, pdu),
+            response if response == command::UNBIND | command::RESPONSE => self.unbind_answered(id, pdu),
+            response if response == command::ENQUIRE_LINK | command::RESPONSE => {}
+            _ => {
+                let number = self.links[id].session.outstanding.remove(&pdu.sequence);
+                let number =
+                    number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
+                self.ledger.message_answered(number, pdu);
+            }
+        }
+    }
+
+    fn smsc_gets_bind(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
+        let session = &mut self.links[id].session;
+        assert!(session.bound.is_none(), "link {id}: a second bind");
+        session.system_id = pdu.string(0).to_vec();
+        let is_ours = session.system_id == b"mux";
+        assert_eq!(
+            is_ours, !self.scenario.is_forward,
+            "link {id}: a bind as somebody else"
+        );
+        let status = if pdu.string(1) != PASSWORD.as_bytes() {
+            assert!(!is_ours, "link {id}: our own password is wrong");
+            ESME_RINVPASWD
+        } else if self.random.chance(self.scenario.faults.refused_bind) {
+            *self.random.pick(&BIND_REFUSALS)
+        } else {
+            0
+        };
+        let mut answer = Pdu::new(pdu.command | command::RESPONSE, status, pdu.sequence);
+        if status == 0 {
+            answer = answer.text(format!("smsc{index}").as_bytes());
+            if self.random.chance(500) {
+                answer = answer.octets(&[0x02, 0x10, 0, 1, 0x34]);
+            }
+        } else if self.random.chance(300) {
+            answer = answer.text(b"");
+        }
+        let wait = self.random.microseconds(0, 30_000);
+        self.reply_after(wait, id, answer);
+        if status != 0 {
+            self.after(wait + Duration::from_millis(500), Event::PeerCloses(id));
+        }
+    }
+
+    fn smsc_gets_request(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
+        if self.scenario.is_forward {
+            let number = pdu.message().expect("every request is numbered");
+            let esme = self.ledger.requests[number].esme;
+            assert_eq!(
+                self.links[id].session.system_id,
+                self.esmes[esme].plan.system_id.as_bytes(),
+                "link {id}: the traffic of another identity"
+            );
+        }
+        let number = self.ledger.request_reached(index, id, pdu);
+        let faults = self.scenario.faults.clone();
+        if self.random.chance(faults.stray_answer) {
+            let stray = pdu::response(pdu.command, 0, 0x8000_0000 | self.random.next() as u32, b"stray");
+            self.peer_writes(id, &stray);
+        }
+        if self.random.chance(faults.lost_answer) {
+            return;
+        }
+        let answer = self.smsc_answer(index, number, pdu);
+        let wait = self.answer_delay();
+        if self.random.chance(faults.repeated_answer) {
+            self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
+        }
+        self.reply_after(wait, id, answer);
+    }
+
+    fn smsc_answer(&mut self, index: usize, number: usize, pdu: &Pdu) -> Pdu {
+        let faults = &self.scenario.faults;
+        let (error, nack) = (faults.error_answer, faults.nack_answer);
+        let (answer, id) = if self.random.chance(nack) {
+            (
+                Pdu::new(command::GENERIC_NACK, SMSC_NACK, pdu.sequence),
+                Vec::new(),
+            )
+        } else if self.random.chance(error) {
+            let status = *self.random.pick(&SMSC_ERRORS);
+            (
+                Pdu::new(pdu.command | command::RESPONSE, status, pdu.sequence),
+                Vec::new(),
+            )
+        } else {
+            let id = match pdu.command {
+                command::QUERY_SM => pdu.string(0).to_vec(),
+                _ => {
+                    self.smscs[index].ids_given += 1;
+                    format!("{index}x{:X}", self.smscs[index].ids_given).into_bytes()
+                }
+            };
+            (pdu::response(pdu.command, 0, pdu.sequence, &id), id)
+        };
+        self.ledger.requests[number].answers.push(ServerAnswer {
+            status: answer.status,
+            id,
+        });
+        answer
+    }
+
+    /// All its connections break, and for a while it accepts none.
+    fn smsc_restarts(&mut self, index: usize) {
+        let down = self.random.milliseconds(0, 1_500);
+        self.trace
+            .line(self.now, || format!("smsc {index} restarts, {down:?}"));
+        self.smscs[index].down_until = self.now + down;
+        for id in 0..self.links.len() {
+            if self.links[id].peer == Peer::Smsc(index) && self.links[id].is_open() {
+                self.reset(id);
+            }
+        }
+    }
+
+    pub(crate) fn smsc_lost(&mut self, index: usize, id: LinkId) {
+        self.trace
+            .line(self.now, || format!("smsc {index} has lost link {id}"));
+    }
+}

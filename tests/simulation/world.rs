@@ -1,0 +1,190 @@
+//! The world of one run: engines, peers, links, the clock; and the loop that moves it on.
+
+use crate::esme::Esme;
+use crate::event::{Event, Events, Input, LinkId};
+use crate::host::Host;
+use crate::ledger::Ledger;
+use crate::link::{Link, Peer};
+use crate::random::Random;
+use crate::scenario::Scenario;
+use crate::smsc::Smsc;
+use crate::trace::Trace;
+use smppmux_engine::core::time::Moment;
+use std::time::Duration;
+
+/// Events within one virtual second at most; more is a livelock.
+const EVENTS_PER_SECOND_MAX: u32 = 150_000;
+
+/// What the run is about just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Faults strike.
+    Chaos,
+    /// All is well again; everyone comes back.
+    Healing,
+    /// Nobody sends anything new, so that every window is free.
+    Settling,
+    /// Each request must succeed.
+    Probing,
+    /// The clients leave.
+    Leaving,
+    /// The engines drain.
+    Draining,
+    Over,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Moment,
+    pub(crate) random: Random,
+    pub(crate) scenario: Scenario,
+    pub(crate) events: Events,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) smscs: Vec<Smsc>,
+    pub(crate) esmes: Vec<Esme>,
+    pub(crate) ledger: Ledger,
+    pub(crate) phase: Phase,
+    pub(crate) trace: Trace,
+    events_this_second: (u64, u32),
+    pub(crate) events_handled: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
+        let mut random = Random::new(seed);
+        let scenario = Scenario::draw(&mut random);
+        let mut world = Self {
+            now: Moment::from_nanoseconds(1_000_000_000),
+            hosts: Vec::new(),
+            links: Vec::new(),
+            smscs: scenario
+                .settings
+                .servers
+                .iter()
+                .map(|_| Smsc::default())
+                .collect(),
+            esmes: scenario.esmes.iter().cloned().map(Esme::new).collect(),
+            events: Events::default(),
+            ledger: Ledger::default(),
+            phase: Phase::Chaos,
+            random,
+            scenario,
+            trace,
+            events_this_second: (0, 0),
+            events_handled: 0,
+        };
+        world.trace_scenario();
+        world.start();
+        world
+    }
+
+    /// Runs to the end. Panics, with a sentence that says which promise was broken, when one is.
+    pub(crate) fn run(mut self) -> Summary {
+        while self.phase != Phase::Over {
+            let (at, event) = self.events.pop().expect("the next phase is always ahead");
+            assert!(at >= self.now, "time goes forward");
+            self.now = at;
+            self.count_event();
+            self.handle(event);
+        }
+        Summary {
+            events: self.events_handled,
+            requests: self.ledger.requests.len(),
+            messages: self.ledger.messages.len(),
+        }
+    }
+
+    fn start(&mut self) {
+        for core in 0..self.scenario.engines {
+            let host = Host::new(core, &self.scenario, self.random.next(), self.now);
+            self.hosts.push(host);
+        }
+        for core in 0..self.scenario.engines {
+            self.end_turn(core);
+        }
+        for index in 0..self.esmes.len() {
+            let wait = self.random.milliseconds(0, 500);
+            self.events.at(self.now + wait, Event::EsmeActs(index));
+        }
+        for index in 0..self.smscs.len() {
+            self.events
+                .at(self.now + Duration::from_millis(100), Event::SmscActs(index));
+        }
+        self.events
+            .at(self.now + Duration::from_millis(10), Event::FaultStrikes);
+        self.events.at(self.now + self.scenario.chaos, Event::NextPhase);
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Engine(core, input) => self.engine_input(core, input),
+            Event::PeerReadable(link) => self.peer_readable(link),
+            Event::PeerWrites(link, pdu) => self.peer_writes(link, &pdu),
+            Event::PeerCloses(link) => self.peer_closes(link),
+            Event::EsmeActs(index) => self.esme_acts(index),
+            Event::SmscActs(index) => self.smsc_acts(index),
+            Event::Probe(turn) => self.probe_one(turn),
+            Event::FaultStrikes => self.fault_strikes(),
+            Event::NextPhase => self.next_phase(),
+        }
+    }
+
+    /// Progress: so much can happen in a second and no more.
+    fn count_event(&mut self) {
+        self.events_handled += 1;
+        let second = self.now.as_nanoseconds() / 1_000_000_000;
+        if self.events_this_second.0 != second {
+            self.events_this_second = (second, 0);
+        }
+        self.events_this_second.1 += 1;
+        assert!(
+            self.events_this_second.1 <= EVENTS_PER_SECOND_MAX,
+            "livelock: more than {EVENTS_PER_SECOND_MAX} events in one virtual second"
+        );
+    }
+
+    pub(crate) fn after(&mut self, wait: Duration, event: Event) {
+        self.events.at(self.now + wait, event);
+    }
+
+    pub(crate) fn input_after(&mut self, wait: Duration, core: usize, input: Input) {
+        self.events.at(self.now + wait, Event::Engine(core, input));
+    }
+
+    /// A link between a core and a peer that is about to come up.
+    pub(crate) fn new_link(&mut self, core: usize, peer: Peer) -> LinkId {
+        let capacity = if self.random.chance(self.scenario.faults.small_kernel_buffer) {
+            self.random.between(1, 400)
+        } else {
+            100_000
+        };
+        self.links.push(Link::new(core, peer, self.now, capacity));
+        self.links.len() - 1
+    }
+
+    fn trace_scenario(&self) {
+        let scenario = &self.scenario;
+        self.trace.line(self.now, || {
+            format!(
+                "{} engines, {} servers, {} ESMEs, chaos for {:?}\n{:#?}\n{:#?}\n{:#?}",
+                scenario.engines,
+                scenario.settings.servers.len(),
+                scenario.esmes.len(),
+                scenario.chaos,
+                scenario.settings,
+                scenario.faults,
+                scenario.esmes,
+            )
+        });
+    }
+}
+
+/// How much a run did, so that a suite can say that it did something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) events: u64,
+    /// Requests of ESMEs.
+    pub(crate) requests: usize,
+    /// Messages of SMSCs.
+    pub(crate) messages: usize,
+}
