@@ -278,7 +278,6 @@ impl World {
             reason,
             CloseReason::OutputFull
                 | CloseReason::EnquireLinkTimeout
-                | CloseReason::AllServersDown
                 | CloseReason::WeUnbound
         ) {
             self.hosts[core].gave_up.insert(system_id, self.now);
