@@ -31,7 +31,7 @@ pub(crate) enum Event {
 }
 
 /// What an engine's shell learns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Input {
     /// A connection that the engine asked for is open (or failed).
     Connected(LinkId, bool),

@@ -276,9 +276,7 @@ impl World {
         );
         if matches!(
             reason,
-            CloseReason::OutputFull
-                | CloseReason::EnquireLinkTimeout
-                | CloseReason::WeUnbound
+            CloseReason::OutputFull | CloseReason::EnquireLinkTimeout | CloseReason::WeUnbound
         ) {
             self.hosts[core].gave_up.insert(system_id, self.now);
         }
@@ -368,6 +366,10 @@ impl World {
             self.links[id].engine_end = End::Closed;
             self.links[id].sending = None;
             self.peer_is_cut_off(id);
+        }
+        // What it had not heard of yet, it never will.
+        for input in std::mem::take(&mut self.hosts[gone].deferred) {
+            self.engine_input(gone, input);
         }
         for core in 0..self.hosts.len() {
             let wait = self.random.milliseconds(0, 200);

@@ -109,7 +109,7 @@ impl World {
             let bound = link.and_then(|link| self.links[link].session.bound);
             bound.is_some_and(|(kind, _)| receives(kind)) && self.specificity(index, destination).is_some()
         });
-        self.smsc_sends(smsc, id, destination, is_claimed);
+        self.smsc_sends(id, destination, is_claimed);
     }
 
     fn probe_request(&mut self, index: usize) {

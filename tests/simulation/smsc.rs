@@ -50,7 +50,7 @@ impl World {
         } else if crate::esme::receives(kind) {
             for _ in 0..self.random.between(0, 3) {
                 let destination = *self.random.pick(&DESTINATIONS);
-                self.smsc_sends(index, id, destination, false);
+                self.smsc_sends(id, destination, false);
             }
         }
     }
@@ -65,13 +65,7 @@ impl World {
         sessions.collect()
     }
 
-    pub(crate) fn smsc_sends(
-        &mut self,
-        index: usize,
-        id: LinkId,
-        destination: &'static str,
-        must_succeed: bool,
-    ) {
+    pub(crate) fn smsc_sends(&mut self, id: LinkId, destination: &'static str, must_succeed: bool) {
         let wished = self.any_sequence();
         let sequence = self.links[id].session.free_sequence(wished);
         let is_data = self.random.chance(100);
