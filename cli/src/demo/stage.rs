@@ -143,10 +143,12 @@ impl Stage {
     /// the load ended sends once more.
     fn await_answers(&self) {
         let limit = Instant::now() + self.scenario.settle_limit();
-        let mut quiet_since = Instant::now();
-        while quiet_since.elapsed() < QUIET && Instant::now() < limit {
+        let mut quiet_since = None;
+        while Instant::now() < limit {
             if self.awaits_answers() {
-                quiet_since = Instant::now();
+                quiet_since = None;
+            } else if quiet_since.get_or_insert_with(Instant::now).elapsed() >= QUIET {
+                return;
             }
             std::thread::sleep(TICK);
         }
