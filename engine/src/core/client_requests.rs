@@ -138,7 +138,8 @@ impl PacketEngine {
             return;
         };
         // Where we unbound, the session ends with the client's unbind_resp: requests may be on their way until then.
-        let is_leaving = matches!(session.state, SessionState::Unbinding(_)) && !session.window.has_own(CommandId::UNBIND);
+        let is_leaving =
+            matches!(session.state, SessionState::Unbinding(_)) && !session.window.has_own(CommandId::UNBIND);
         let Some(client) = session.client_mut() else {
             return;
         };
