@@ -209,6 +209,7 @@ impl PacketEngine {
             bind: kind.command(),
         });
         self.arm_enquire_link(now, id);
+        self.resume_reading_if_drained(id);
     }
 
     /// A message is about to go to a client whose bind_resp still waits: that has to go first.
@@ -254,6 +255,7 @@ impl PacketEngine {
         if refused_binds >= REFUSED_BINDS_MAX {
             self.end_session(now, id, CloseReason::BindRefused(status));
         }
+        self.resume_reading_if_drained(id);
     }
 
     fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {

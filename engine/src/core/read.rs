@@ -2,7 +2,7 @@
 //!
 //! Must never look behind a bad command_length: SMPP cannot find back into step.
 
-use super::contract::{CloseReason, ConnectionId, ReadOutcome};
+use super::contract::{Action, CloseReason, ConnectionId, ReadOutcome};
 use super::engine::PacketEngine;
 use super::session::{SessionState, Side};
 use super::time::Moment;
@@ -28,6 +28,14 @@ impl PacketEngine {
                 return all;
             }
             session.received_at = now;
+            let has_more = consumed_octets < bytes.len();
+            if has_more && session.state == SessionState::Binding && session.client().is_some() {
+                self.wait_for_bind(now, connection);
+                return ReadOutcome {
+                    consumed_octets,
+                    missing_octets: 1,
+                };
+            }
             if session.reading_paused {
                 return ReadOutcome {
                     consumed_octets,
@@ -59,6 +67,19 @@ impl PacketEngine {
                     return all;
                 }
             }
+        }
+    }
+
+    /// What a client sends behind its bind is read when the bind has been answered: a peer that does not wait for its
+    /// bind_resp gets the same answers as one that does.
+    #[cold]
+    fn wait_for_bind(&mut self, now: Moment, connection: ConnectionId) {
+        if let Some(session) = self.sessions.get_mut(connection)
+            && !session.reading_paused
+        {
+            session.reading_paused = true;
+            session.paused_at = now;
+            self.outbox.actions.push_back(Action::PauseReading(connection));
         }
     }
 
@@ -166,6 +187,8 @@ impl PacketEngine {
         session.faults += 1;
         if session.faults > FAULTS_IN_A_ROW_MAX {
             self.end_session(now, from, CloseReason::ProtocolViolations);
+        } else {
+            self.guard_output(now, from);
         }
     }
 

@@ -218,7 +218,10 @@ impl PacketEngine {
         let Some((session, patience)) = self.with_patience(id) else {
             return;
         };
-        if session.reading_paused && now.since(session.paused_at) >= patience.response_timeout {
+        // A bind has a deadline of its own.
+        let is_binding = session.state == SessionState::Binding;
+        if session.reading_paused && !is_binding && now.since(session.paused_at) >= patience.response_timeout
+        {
             self.end_session(now, id, CloseReason::OutputFull);
         }
     }
