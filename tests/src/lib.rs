@@ -1,1 +1,16 @@
-//! Tests.
+//! SMPP peers over real sockets, and a guard around the built `smppmux`, for tests.
+//!
+//! Peers are blocking and wait for events, never for a time to pass; every wait ends after [`PATIENCE`] with a panic that
+//! says what was waited for.
+
+pub mod configuration;
+pub mod esme;
+pub mod pdu;
+pub mod peer;
+pub mod process;
+pub mod smsc;
+
+use std::time::Duration;
+
+/// How long a test waits for something that must come. Long, because test machines are busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);

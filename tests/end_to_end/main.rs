@@ -1,0 +1,24 @@
+//! smppmux as a process, between ESMEs and SMSCs on loopback.
+
+mod byte_stream;
+mod connections_total;
+mod deliveries;
+mod ending;
+mod forward;
+mod message_ids;
+mod overload;
+mod ranges;
+mod sequence_numbers;
+mod server_loss;
+mod timeouts;
+
+use smppmux_tests::configuration::Configuration;
+use smppmux_tests::process::Smppmux;
+
+/// The binary that cargo built for these tests.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_smppmux-under-test");
+
+/// Starts smppmux and waits until its servers, which must answer by themselves, are bound.
+fn start_ready(configuration: &Configuration) -> Smppmux {
+    Smppmux::start_ready(PROGRAM, configuration)
+}

@@ -1,0 +1,103 @@
+//! A configuration file for a test, put together from a few lines of TOML for each section.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::thread::available_parallelism;
+
+/// The password of every account and at every server.
+pub const PASSWORD: &str = "secret";
+
+/// The address from which a connection is always given to this engine, counted from 0.
+///
+/// # Panics
+///
+/// For more engines than a test has.
+pub fn source_address_of(engine: usize) -> IpAddr {
+    let last = u8::try_from(engine + 1).expect("few engines");
+    IpAddr::V4(Ipv4Addr::new(127, 0, 1, last))
+}
+
+/// The file; each method adds to it.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    engine: String,
+    listen: String,
+    vserver: String,
+    rest: String,
+}
+
+impl Configuration {
+    /// So many engines behind one vserver on a free port; on CPUs of their own where there are enough.
+    pub fn with_engines(engines: usize) -> Self {
+        let cpus = available_parallelism().map_or(1, usize::from);
+        let cores: Vec<String> = (0..engines).map(|core| (core % cpus).to_string()).collect();
+        Self::with_cores(&cores.join(","))
+    }
+
+    /// Engines on these CPUs, behind one vserver on a free port. Connections go to them in turn, but for those from
+    /// [`source_address_of`] an engine.
+    pub fn with_cores(cores: &str) -> Self {
+        let pins: Vec<String> = (0..cores.split(',').count())
+            .map(|engine| format!("\"{}={engine}\"", source_address_of(engine)))
+            .collect();
+        let pins = pins.join(", ");
+        Self {
+            engine: format!("cores = \"{cores}\"\ndistribution = \"round-robin\"\npins = [{pins}]\n"),
+            listen: "127.0.0.1:0".into(),
+            vserver: String::new(),
+            rest: String::new(),
+        }
+    }
+
+    /// Listens at this address instead of a free port.
+    #[must_use]
+    pub fn listening_at(mut self, address: SocketAddr) -> Self {
+        self.listen = address.to_string();
+        self
+    }
+
+    /// Adds lines to `[engine]`.
+    #[must_use]
+    pub fn engine(mut self, lines: &str) -> Self {
+        self.engine.push_str(lines);
+        self.engine.push('\n');
+        self
+    }
+
+    /// Adds lines to `[[vserver]]`.
+    #[must_use]
+    pub fn vserver(mut self, lines: &str) -> Self {
+        self.vserver.push_str(lines);
+        self.vserver.push('\n');
+        self
+    }
+
+    /// Adds a server, with more lines for its section.
+    #[must_use]
+    pub fn server(mut self, name: &str, uid: &str, address: SocketAddr, lines: &str) -> Self {
+        let _ = writeln!(
+            self.rest,
+            "[[server]]\nname = \"{name}\"\nuid = \"{uid}\"\naddress = \"{address}\"\n\
+             system-id = \"mux\"\npassword = \"{PASSWORD}\"\nreconnect-min = \"100ms\"\n{lines}"
+        );
+        self
+    }
+
+    /// Adds an account, with more lines for its section.
+    #[must_use]
+    pub fn client(mut self, system_id: &str, lines: &str) -> Self {
+        let _ = writeln!(
+            self.rest,
+            "[[client]]\nsystem-id = \"{system_id}\"\npassword = \"{PASSWORD}\"\n{lines}"
+        );
+        self
+    }
+
+    /// The file.
+    pub fn to_toml(&self) -> String {
+        format!(
+            "[engine]\n{}\n[[vserver]]\nname = \"sms\"\nlisten = [\"{}\"]\n{}\n{}",
+            self.engine, self.listen, self.vserver, self.rest
+        )
+    }
+}

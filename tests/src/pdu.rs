@@ -1,0 +1,197 @@
+//! PDUs as tests make and read them: owned octets, built with the engine's own writers.
+
+use bytes::BytesMut;
+use smppmux_engine::core::wire::{
+    Address, Bind, Body, Cancel, CommandId, Header, Message, MessageIdRespView, MessageIdResponse,
+    MessageView, NoBody, Query, QueryResponse, Replace, Status, Version, write_pdu,
+};
+
+/// One whole PDU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pdu(Vec<u8>);
+
+impl Pdu {
+    /// Framed octets.
+    ///
+    /// # Panics
+    ///
+    /// When they are shorter than a header.
+    pub fn new(octets: Vec<u8>) -> Self {
+        assert!(Header::read(&octets).is_some(), "a PDU has a header");
+        Self(octets)
+    }
+
+    /// The header.
+    pub fn header(&self) -> Header {
+        Header::read(&self.0).expect("checked when it was made")
+    }
+
+    /// What it is.
+    pub fn command(&self) -> CommandId {
+        self.header().command_id
+    }
+
+    /// The outcome, of a response.
+    pub fn status(&self) -> Status {
+        self.header().command_status
+    }
+
+    /// Its number.
+    pub fn sequence_number(&self) -> u32 {
+        self.header().sequence_number
+    }
+
+    /// All of it.
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What follows the header.
+    pub fn body(&self) -> &[u8] {
+        &self.0[16..]
+    }
+
+    /// The message_id of a submit_sm_resp or its like.
+    pub fn message_id(&self) -> String {
+        let view = MessageIdRespView::parse(&self.0).expect("a response");
+        String::from_utf8_lossy(view.message_id()).into_owned()
+    }
+
+    /// The fields of a submit_sm or deliver_sm.
+    pub fn message(&self) -> MessageView<'_> {
+        MessageView::parse(&self.0).expect("a well-formed message")
+    }
+
+    /// The short_message of a submit_sm or deliver_sm.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(self.message().short_message()).into_owned()
+    }
+
+    /// The destination of a submit_sm or deliver_sm.
+    pub fn destination(&self) -> String {
+        String::from_utf8_lossy(self.message().destination().addr).into_owned()
+    }
+}
+
+/// A PDU without a body.
+pub fn header_only(command: CommandId, status: Status, sequence_number: u32) -> Vec<u8> {
+    written(command, status, sequence_number, &NoBody)
+}
+
+/// A bind of kind `command`.
+pub fn bind(
+    command: CommandId,
+    sequence_number: u32,
+    (system_id, password): (&str, &str),
+    version: Version,
+    address_range: &str,
+) -> Vec<u8> {
+    let body = Bind {
+        system_id: system_id.as_bytes(),
+        password: password.as_bytes(),
+        system_type: b"",
+        version,
+        addr_ton: 0,
+        addr_npi: 0,
+        address_range: address_range.as_bytes(),
+    };
+    written(command, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// submit_sm.
+pub fn submit_sm(sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
+    message(CommandId::SUBMIT_SM, sequence_number, source, destination, text)
+}
+
+/// deliver_sm.
+pub fn deliver_sm(sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
+    message(CommandId::DELIVER_SM, sequence_number, source, destination, text)
+}
+
+/// A positive response that carries a message_id (empty for deliver_sm_resp; a system_id for a bind_resp).
+pub fn response_with_id(command: CommandId, sequence_number: u32, message_id: &str) -> Vec<u8> {
+    let body = MessageIdResponse {
+        message_id: message_id.as_bytes(),
+    };
+    written(command, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// query_sm.
+pub fn query_sm(sequence_number: u32, message_id: &str, source: &str) -> Vec<u8> {
+    let body = Query {
+        message_id: message_id.as_bytes(),
+        source: address(source),
+    };
+    written(CommandId::QUERY_SM, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// query_sm_resp of a delivered message.
+pub fn query_sm_resp(sequence_number: u32, message_id: &str) -> Vec<u8> {
+    let body = QueryResponse {
+        message_id: message_id.as_bytes(),
+        final_date: b"",
+        message_state: 2,
+        error_code: 0,
+    };
+    written(
+        CommandId::QUERY_SM.response(),
+        Status::ESME_ROK,
+        sequence_number,
+        &body,
+    )
+}
+
+/// cancel_sm.
+pub fn cancel_sm(sequence_number: u32, message_id: &str, source: &str, destination: &str) -> Vec<u8> {
+    let body = Cancel {
+        service_type: b"",
+        message_id: message_id.as_bytes(),
+        source: address(source),
+        destination: address(destination),
+    };
+    written(CommandId::CANCEL_SM, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// replace_sm.
+pub fn replace_sm(sequence_number: u32, message_id: &str, source: &str, text: &str) -> Vec<u8> {
+    let body = Replace {
+        message_id: message_id.as_bytes(),
+        source: address(source),
+        schedule_delivery_time: b"",
+        validity_period: b"",
+        registered_delivery: 0,
+        sm_default_msg_id: 0,
+        short_message: text.as_bytes(),
+    };
+    written(CommandId::REPLACE_SM, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// An international number.
+pub fn address(digits: &str) -> Address<'_> {
+    Address {
+        ton: 1,
+        npi: 1,
+        addr: digits.as_bytes(),
+    }
+}
+
+/// Any PDU that the engine's writers know.
+///
+/// # Panics
+///
+/// When a value does not fit its field.
+pub fn written(command: CommandId, status: Status, sequence_number: u32, body: &impl Body) -> Vec<u8> {
+    let mut buffer = BytesMut::new();
+    write_pdu(&mut buffer, command, status, sequence_number, body).expect("the fields fit");
+    buffer.to_vec()
+}
+
+fn message(command: CommandId, sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
+    let body = Message {
+        source: address(source),
+        destination: address(destination),
+        short_message: text.as_bytes(),
+        ..Message::default()
+    };
+    written(command, Status::ESME_ROK, sequence_number, &body)
+}

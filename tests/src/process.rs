@@ -1,0 +1,204 @@
+//! A running `smppmux serve`: started with a configuration, listened to by its log, killed when dropped.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+use crate::configuration::Configuration;
+
+/// Lines of the log that a failure shows at most.
+const SHOWN_LINES_MAX: usize = 40;
+
+/// How often a process is asked whether it has ended.
+const EXIT_POLL: Duration = Duration::from_millis(5);
+
+/// A running smppmux.
+#[derive(Debug)]
+pub struct Smppmux {
+    child: Child,
+    log: Receiver<Value>,
+    read_lines: VecDeque<String>,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Smppmux {
+    /// Starts it and waits until it listens; its servers may not be bound yet.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start(program: impl AsRef<Path>, configuration: &Configuration) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let file = write_configuration(&folder, configuration);
+        let mut child = serve(program.as_ref(), &file)
+            .args(["--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let (sender, log) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                // Reads on when nobody listens, so that smppmux never waits for its log.
+                let _ = sender.send(line);
+            }
+        });
+        let mut smppmux = Self {
+            child,
+            log,
+            read_lines: VecDeque::new(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            _folder: folder,
+        };
+        let listening = smppmux.wait_for_log("listening");
+        smppmux.address = listening["address"]
+            .as_str()
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("no address in {listening}"));
+        smppmux
+    }
+
+    /// Starts it and waits until it says that it is ready, which it does when its servers are bound.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_ready(program: impl AsRef<Path>, configuration: &Configuration) -> Self {
+        let mut smppmux = Self::start(program, configuration);
+        smppmux.wait_for_log("smppmux ready");
+        smppmux
+    }
+
+    /// Where clients connect.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line of the log with this message; lines before it are passed over.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come.
+    pub fn wait_for_log(&mut self, message: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.log.recv_timeout(left) else {
+                panic!(
+                    "no log line {message:?}; the last ones are {:#?}",
+                    self.read_lines
+                );
+            };
+            self.remember(&line);
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).expect("it runs");
+    }
+
+    /// Waits for its end; gives the exit code.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end, or a signal ended it.
+    pub fn wait_for_exit(&mut self) -> i32 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code().expect("it ends by itself");
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(EXIT_POLL);
+        }
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    ///
+    /// When the process cannot be asked.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    fn remember(&mut self, line: &Value) {
+        if self.read_lines.len() == SHOWN_LINES_MAX {
+            self.read_lines.pop_front();
+        }
+        self.read_lines.push_back(line.to_string());
+    }
+}
+
+impl Drop for Smppmux {
+    fn drop(&mut self) {
+        // A failed test shows the end of the log, where the reason usually stands.
+        if thread::panicking() {
+            for line in self.log.try_iter().collect::<Vec<_>>() {
+                self.remember(&line);
+            }
+            eprintln!("the log of smppmux ends with {:#?}", self.read_lines);
+        }
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs smppmux with a configuration that it cannot serve; gives the exit code and what it wrote to standard error.
+///
+/// # Panics
+///
+/// When it does not end by itself.
+pub fn run_to_exit(program: impl AsRef<Path>, configuration: &Configuration) -> (i32, String) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = write_configuration(&folder, configuration);
+    let output = serve(program.as_ref(), &file)
+        .output()
+        .expect("the program was built");
+    let code = output.status.code().expect("it ends by itself");
+    (code, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn serve(program: &Path, file: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .arg("--config")
+        .arg(file)
+        .stdin(Stdio::null());
+    command
+}
+
+fn write_configuration(folder: &TempDir, configuration: &Configuration) -> PathBuf {
+    let file = folder.path().join("smppmux.toml");
+    fs::write(&file, configuration.to_toml()).expect("the folder is ours");
+    file
+}
