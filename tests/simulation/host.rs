@@ -194,7 +194,7 @@ impl World {
         }
         let delay = self
             .random
-            .microseconds(10, self.scenario.faults.core_delay_us.max(20));
+            .microseconds(10, self.scenario.faults.core_delay_us.max(20) as usize);
         self.trace.line(self.now, || {
             format!("core {core} → core {to}: {}", describe(&message))
         });

@@ -1,32 +1,8 @@
-//! Deterministic simulation: packet engines of several cores, their SMSCs and ESMEs and the network between them, in one
-//! thread, under one virtual clock, from one seed.
-//!
-//! The engines are the real ones; all else is simulated, and things go wrong. A shadow model (`ledger`, `routes`) knows what
-//! each peer sent and saw, and fails the run when a promise is broken. `SMPPMUX_SIM_SEED=n` replays one seed with a trace,
-//! `SMPPMUX_SIM_RUNS=n` runs that many seeds, `SMPPMUX_SIM_FIRST_SEED=n` says where they start.
+//! The simulation (`lib.rs`) as a test. `SMPPMUX_SIM_SEED=n` replays one seed with a trace, `SMPPMUX_SIM_RUNS=n` runs that
+//! many seeds, `SMPPMUX_SIM_FIRST_SEED=n` says where they start.
 
-mod esme;
-mod event;
-mod faults;
-mod host;
-mod ledger;
-mod link;
-mod network;
-mod pdu;
-mod peer;
-mod phases;
-mod random;
-mod ranges;
-mod routes;
-mod scenario;
-mod smsc;
-mod trace;
-mod world;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use smppmux_simulation::{Plan, Summary, Trace, run};
 use std::rc::Rc;
-use trace::Trace;
-use world::{Summary, World};
 
 const RUNS: u64 = 200;
 
@@ -41,12 +17,8 @@ fn promises_hold_in_every_run() {
     let mut total = Summary::default();
     let mut failed = Vec::new();
     for seed in first..first + runs {
-        match run(seed, &Trace::Off) {
-            Ok(summary) => {
-                total.events += summary.events;
-                total.requests += summary.requests;
-                total.messages += summary.messages;
-            }
+        match run(&Plan::of(seed), &Trace::Off) {
+            Ok(summary) => total += summary,
             Err(reason) => failed.push((seed, reason)),
         }
     }
@@ -68,7 +40,7 @@ fn promises_hold_in_every_run() {
 fn a_seed_repeats_its_run() {
     let trace = |seed| {
         let lines = Rc::default();
-        let outcome = run(seed, &Trace::Kept(Rc::clone(&lines)));
+        let outcome = run(&Plan::of(seed), &Trace::Kept(Rc::clone(&lines)));
         (outcome.is_ok(), lines.take())
     };
     for seed in 0..3 {
@@ -80,18 +52,9 @@ fn a_seed_repeats_its_run() {
 }
 
 fn replay(seed: u64) {
-    if let Err(reason) = run(seed, &Trace::Printed) {
+    if let Err(reason) = run(&Plan::of(seed), &Trace::Printed) {
         panic!("seed {seed}: {reason}");
     }
-}
-
-fn run(seed: u64, trace: &Trace) -> Result<Summary, String> {
-    let shared = trace.clone();
-    catch_unwind(AssertUnwindSafe(|| World::new(seed, shared).run())).map_err(|reason| {
-        let text = reason.downcast_ref::<String>().cloned();
-        text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_default()
-    })
 }
 
 fn number(variable: &str) -> Option<u64> {

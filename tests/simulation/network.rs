@@ -7,7 +7,7 @@ use std::time::Duration;
 
 impl World {
     pub(crate) fn network_delay(&mut self) -> Duration {
-        let highest = self.scenario.faults.network_delay_ms;
+        let highest = self.scenario.faults.network_delay_ms as usize;
         self.random.microseconds(50, 100 + highest * 1_000)
     }
 

@@ -1,10 +1,9 @@
 //! What a seed stands for: how many of everything, how it is configured, and how often what goes wrong.
-//!
-//! Each fault's weight is drawn per run and is often nothing at all ("swarm"), so that rare combinations come up undisturbed.
 
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::{INSIDE_8887, RANGES};
+use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::*;
@@ -40,39 +39,6 @@ pub(crate) struct EsmePlan {
     pub(crate) pause_ms: usize,
 }
 
-/// How often what goes wrong, each in a thousand of its occasions.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Faults {
-    pub(crate) network_delay_ms: usize,
-    pub(crate) split: u32,
-    pub(crate) small_kernel_buffer: u32,
-    pub(crate) reset: u32,
-    pub(crate) half_close: u32,
-    pub(crate) connect_failure: u32,
-    pub(crate) lost_answer: u32,
-    pub(crate) late_answer: u32,
-    pub(crate) repeated_answer: u32,
-    pub(crate) stray_answer: u32,
-    pub(crate) error_answer: u32,
-    pub(crate) nack_answer: u32,
-    pub(crate) refused_bind: u32,
-    pub(crate) wrong_password: u32,
-    pub(crate) server_restart: u32,
-    pub(crate) server_unbind: u32,
-    pub(crate) client_unbind: u32,
-    pub(crate) client_vanishes: u32,
-    pub(crate) slow_reader: u32,
-    pub(crate) large_payload: u32,
-    pub(crate) over_window: u32,
-    pub(crate) operation: u32,
-    pub(crate) core_stall: u32,
-    pub(crate) core_refusal: u32,
-    pub(crate) core_gone: u32,
-    pub(crate) core_drain: u32,
-    pub(crate) core_delay_us: usize,
-    pub(crate) merged_turn: u32,
-}
-
 pub(crate) const PASSWORD: &str = "secret";
 pub(crate) const LATE_ANSWER_HOLD: Duration = Duration::from_millis(1_500);
 pub(crate) const AUTH_RETRY: Duration = Duration::from_secs(3);
@@ -80,64 +46,6 @@ pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const FORWARD_CACHE: Duration = Duration::from_secs(2);
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const TIMEOUT_STATUS: u32 = 0xFE;
-
-impl Faults {
-    fn draw(random: &mut Random) -> Self {
-        if random.chance(150) {
-            return Self {
-                core_delay_us: 100,
-                operation: 100,
-                ..Self::default()
-            };
-        }
-        let mut draw = |highest: usize| {
-            if random.chance(500) {
-                0
-            } else {
-                random.between(1, highest) as u32
-            }
-        };
-        Self {
-            network_delay_ms: draw(60) as usize,
-            split: draw(900),
-            small_kernel_buffer: draw(500),
-            reset: draw(60),
-            half_close: draw(30),
-            connect_failure: draw(300),
-            lost_answer: draw(150),
-            late_answer: draw(150),
-            repeated_answer: draw(100),
-            stray_answer: draw(60),
-            error_answer: draw(200),
-            nack_answer: draw(60),
-            refused_bind: draw(400),
-            wrong_password: draw(200),
-            server_restart: draw(25),
-            server_unbind: draw(40),
-            client_unbind: draw(80),
-            client_vanishes: draw(60),
-            slow_reader: draw(40),
-            large_payload: draw(150),
-            over_window: draw(100),
-            operation: draw(300),
-            core_stall: draw(40),
-            core_refusal: draw(150),
-            core_gone: draw(4),
-            core_drain: draw(4),
-            core_delay_us: 20 + draw(20_000) as usize,
-            merged_turn: draw(400),
-        }
-    }
-
-    /// What is left when all is well again.
-    pub(crate) fn none() -> Self {
-        Self {
-            core_delay_us: 100,
-            network_delay_ms: 1,
-            ..Self::default()
-        }
-    }
-}
 
 impl Scenario {
     pub(crate) fn draw(random: &mut Random) -> Self {

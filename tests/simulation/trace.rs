@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 /// Where the lines go. Nowhere costs nothing: a line is only made when it is wanted.
 #[derive(Clone, Debug)]
-pub(crate) enum Trace {
+pub enum Trace {
+    /// Nobody wants them.
     Off,
     /// To the standard output at once, so that a run that never ends shows where it is.
     Printed,

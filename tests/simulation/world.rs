@@ -5,6 +5,7 @@ use crate::event::{Event, Events, Input, LinkId};
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::link::{Link, Peer};
+use crate::plan::Plan;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::smsc::Smsc;
@@ -50,9 +51,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
-        let mut random = Random::new(seed);
-        let scenario = Scenario::draw(&mut random);
+    pub(crate) fn new(plan: &Plan, trace: Trace) -> Self {
+        let mut random = Random::new(plan.seed);
+        let scenario = plan.reduce(Scenario::draw(&mut random));
+        if plan.salt != 0 {
+            random = Random::new(random.next() ^ plan.salt);
+        }
         let mut world = Self {
             now: Moment::from_nanoseconds(1_000_000_000),
             hosts: Vec::new(),
@@ -181,10 +185,19 @@ impl World {
 
 /// How much a run did, so that a suite can say that it did something.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) events: u64,
+pub struct Summary {
+    /// Events that were handled.
+    pub events: u64,
     /// Requests of ESMEs.
-    pub(crate) requests: usize,
+    pub requests: usize,
     /// Messages of SMSCs.
-    pub(crate) messages: usize,
+    pub messages: usize,
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.requests += other.requests;
+        self.messages += other.messages;
+    }
 }
