@@ -19,9 +19,6 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Lanes between two cores; order is kept inside a lane only.
-pub(crate) const LANES: usize = 3;
-
 pub(crate) struct Host {
     pub(crate) engine: PacketEngine,
     pub(crate) links: BTreeMap<ConnectionId, LinkId>,
@@ -179,12 +176,8 @@ impl World {
     }
 
     fn post(&mut self, core: usize, to: usize, message: CoreMessage) {
-        let lane = match &message {
-            CoreMessage::Request(_) => 0,
-            CoreMessage::Answer(_) => 1,
-            CoreMessage::Directory(_) | CoreMessage::DirectoryApplied(_) => 2,
-        };
-        assert!(lane < LANES && to != core, "a message to nobody");
+        let lane = message.lane().as_usize();
+        assert!(to != core, "a message to nobody");
         let is_refused = lane == 0 && self.random.chance(self.scenario.faults.core_refusal);
         if is_refused || self.hosts[to].is_gone {
             self.hosts[core]
@@ -388,10 +381,14 @@ fn describe(message: &CoreMessage) -> String {
                 CoreOutcome::Refused(_) => "refused".to_owned(),
                 CoreOutcome::Failed(status) => format!("failed {status:?}"),
                 CoreOutcome::TimedOut => "timed out".to_owned(),
+                CoreOutcome::Verdict(verdict, _) => format!("verdict {verdict:?}"),
+                CoreOutcome::Leaving(question, _) => format!("leaving, asked {question:?}"),
             };
             format!("answer to {}: {outcome}", answer.reference)
         }
         CoreMessage::Directory(update) => format!("directory {} {:?}", update.version, update.entries),
         CoreMessage::DirectoryApplied(applied) => format!("applied {}", applied.version),
+        CoreMessage::Entries(batch) => format!("{} entries", batch.entries.len()),
+        CoreMessage::EntriesTaken(_) => "entries taken".to_owned(),
     }
 }

@@ -232,6 +232,7 @@ impl PacketEngine {
             .iter()
             .map(|link| u64::from(link.window.outstanding()))
             .sum();
+        report.entries_waiting = self.entries.waiting() as u64;
         report.pools = self.pools.len() as u64;
         report.servers = (0_u16..)
             .zip(self.servers.iter().zip(bound_sessions))

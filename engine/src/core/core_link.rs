@@ -9,9 +9,9 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::relay::Relay;
-use super::sequence::{Origin, Pending, Window};
+use super::sequence::{Origin, Pending, Via, Window};
 use super::server_requests::CheckedMessage;
-use super::settings::ServerIndex;
+use super::settings::{ServerIndex, Settings};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Header, Status, Version, patch_sequence_number};
@@ -34,6 +34,8 @@ pub(super) struct CoreLink {
     closed_until: Moment,
     /// It has stopped for good.
     pub(super) is_gone: bool,
+    /// It has said that it is leaving: no key's home any more (see `home`).
+    pub(super) is_leaving: bool,
     armed_at: Moment,
 }
 
@@ -43,6 +45,7 @@ impl CoreLink {
             window: Window::new(requests_max, 1),
             closed_until: Moment::START,
             is_gone: false,
+            is_leaving: false,
             armed_at: Moment::NEVER,
         }
     }
@@ -51,6 +54,12 @@ impl CoreLink {
     #[inline]
     pub(super) fn is_usable(&self, now: Moment) -> bool {
         !self.window.is_full() && self.closed_until <= now
+    }
+
+    /// Keys may have their home there.
+    #[inline]
+    pub(super) const fn may_be_home(&self) -> bool {
+        !self.is_gone && !self.is_leaving
     }
 }
 
@@ -65,7 +74,7 @@ impl PacketEngine {
         pending: Pending,
     ) -> bool {
         let pending = Pending {
-            server: Some(server),
+            via: Via::Server(server),
             ..pending
         };
         let sent = self.send_core_request(now, core, pending, |reference, buffers| {
@@ -97,6 +106,7 @@ impl PacketEngine {
     ) -> bool {
         let pending = Pending {
             rerouted,
+            via: Via::Pool,
             ..Pending::new(origin, message.command, now)
         };
         let settings = message
@@ -130,6 +140,9 @@ impl PacketEngine {
             pdu,
             leave_out,
         } = request;
+        if let CoreTarget::Home(question) = target {
+            return self.question_asked(now, from, reference, question, pdu);
+        }
         let origin = Origin::Core {
             core: from,
             reference,
@@ -138,6 +151,7 @@ impl PacketEngine {
             && match target {
                 CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, &pdu, origin),
                 CoreTarget::Server(server) => self.submit_for_core(now, server, &pdu, leave_out, origin),
+                CoreTarget::Home(_) => false,
             };
         if sent {
             self.buffers.give(pdu);
@@ -159,7 +173,7 @@ impl PacketEngine {
             self.counters.core_answers_stale += 1;
             return;
         };
-        if let Some(server) = pending.server {
+        if let Some(server) = pending.remote_server() {
             let remote = self.servers[usize::from(server.0)].remote_mut(from);
             remote.outstanding = remote.outstanding.saturating_sub(1);
         }
@@ -170,13 +184,15 @@ impl PacketEngine {
                 self.buffers.give(pdu);
             }
             CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, pdu),
+            CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, &pending, verdict, pdu),
+            CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
             CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
             CoreOutcome::TimedOut => {
                 let status = self.timeout_status(&pending);
                 self.fail_request(now, &pending, status);
             }
         }
-        if let Some(server) = pending.server {
+        if let Some(server) = pending.remote_server() {
             self.serve_holds_of(now, server);
         }
     }
@@ -195,12 +211,22 @@ impl PacketEngine {
         self.send_core_answer(core, reference, CoreOutcome::Answered(copy));
     }
 
-    /// A message found no way to its core: a request is as good as refused by it, anything else is moot.
+    /// A message found no way to its core: a request is as good as refused by it, entries wait for their new home, anything
+    /// else is moot.
     pub(super) fn core_message_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage) {
-        if let CoreMessage::Request(request) = message {
+        if let CoreMessage::Entries(batch) = message {
+            self.entries.came_back(to, batch.entries);
+        } else if let CoreMessage::Request(request) = message {
             self.counters.core_requests_refused += 1;
             if let Some(link) = self.links.get_mut(to.as_usize()) {
                 link.closed_until = now + REFUSAL_PAUSE;
+            }
+            if let CoreTarget::Home(question) = request.target {
+                let pending = self.links[to.as_usize()].window.take(request.reference);
+                if let Some(pending) = pending.filter(|pending| !pending.expired) {
+                    self.question_refused(now, &pending, question, request.pdu);
+                }
+                return;
             }
             let answer = CoreAnswer {
                 reference: request.reference,
@@ -235,20 +261,8 @@ impl PacketEngine {
 
     /// Requests to another core that even it has not answered in time.
     pub(super) fn expire_core_requests(&mut self, now: Moment, core: CoreIndex) {
-        let client_timeout = self
-            .settings
-            .vservers
-            .iter()
-            .map(|vserver| vserver.response_timeout)
-            .max();
         let settings = Arc::clone(&self.settings);
-        let deadline = |pending: &Pending| {
-            let timeout = match pending.server {
-                Some(server) => settings.servers[usize::from(server.0)].response_timeout,
-                None => client_timeout.unwrap_or_default(),
-            };
-            pending.sent_at + timeout + MARGIN
-        };
+        let deadline = |pending: &Pending| pending.sent_at + patience(&settings, pending);
         let link = &mut self.links[core.as_usize()];
         link.armed_at = Moment::NEVER;
         let due = link
@@ -288,6 +302,7 @@ impl PacketEngine {
             return;
         }
         self.links[gone.as_usize()].is_gone = true;
+        self.put_entries_again(now, gone);
         self.pools.forget_core(gone);
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);
@@ -308,7 +323,7 @@ impl PacketEngine {
     }
 
     #[inline]
-    fn send_core_request(
+    pub(super) fn send_core_request(
         &mut self,
         now: Moment,
         core: CoreIndex,
@@ -320,18 +335,9 @@ impl PacketEngine {
             self.counters.core_requests_refused += 1;
             return false;
         };
-        let guard = match pending.server {
-            Some(server) => self.settings.servers[usize::from(server.0)].response_timeout,
-            None => self
-                .settings
-                .vservers
-                .iter()
-                .map(|vserver| vserver.response_timeout)
-                .max()
-                .unwrap_or_default(),
-        };
+        let deadline = now + patience(&self.settings, &pending);
         self.timers
-            .arm(&mut link.armed_at, now + guard + MARGIN, TimerKey::Core(core));
+            .arm(&mut link.armed_at, deadline, TimerKey::Core(core));
         let request = make(reference, &mut self.buffers);
         self.counters.core_requests_sent += 1;
         self.outbox
@@ -405,7 +411,7 @@ impl PacketEngine {
         else {
             return;
         };
-        match pending.server {
+        match pending.remote_server() {
             Some(server) => {
                 self.servers[usize::from(server.0)].measure(now.since(pending.sent_at));
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
@@ -427,7 +433,7 @@ impl PacketEngine {
             return;
         };
         patch_sequence_number(&mut pdu, sequence_number);
-        if let Some(server) = pending.server {
+        if let Some(server) = pending.remote_server() {
             // Its own entry in the directory will say when there is room again.
             self.servers[usize::from(server.0)].remote_mut(not_at).has_room = false;
             self.pause_remote(now, not_at, server);
@@ -478,6 +484,16 @@ impl PacketEngine {
         if outcome.is_err() {
             self.fail_request(now, pending, Status::ESME_RX_T_APPN);
         }
+    }
+}
+
+/// How long another core may take: as long as the far peer that it asks, and a margin. A home core may have to ask
+/// another one in its turn, for either side's peers.
+fn patience(settings: &Settings, pending: &Pending) -> Duration {
+    match pending.via {
+        Via::Server(server) => settings.servers[usize::from(server.0)].response_timeout + MARGIN,
+        Via::Home => settings.response_timeout_max() + MARGIN * 2,
+        Via::Session | Via::Pool => settings.client_response_timeout_max() + MARGIN,
     }
 }
 

@@ -4,6 +4,7 @@
 //! the messages and are re-used where they arrive: no allocation per message in a steady state.
 
 use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
+use super::entry_lanes::KeyedEntry;
 use super::settings::ServerIndex;
 use super::wire::Status;
 use bytes::BytesMut;
@@ -21,6 +22,10 @@ pub enum CoreMessage {
     Directory(DirectoryUpdate),
     /// An update has been applied.
     DirectoryApplied(DirectoryAcknowledgement),
+    /// Entries whose home is the receiver.
+    Entries(MapEntries),
+    /// A batch of entries has been taken in.
+    EntriesTaken(MapEntriesTaken),
 }
 
 impl CoreMessage {
@@ -29,7 +34,9 @@ impl CoreMessage {
         match self {
             Self::Request(_) => Lane::Request,
             Self::Answer(_) => Lane::Answer,
-            Self::Directory(_) | Self::DirectoryApplied(_) => Lane::Control,
+            Self::Directory(_) | Self::DirectoryApplied(_) | Self::Entries(_) | Self::EntriesTaken(_) => {
+                Lane::Control
+            }
         }
     }
 }
@@ -54,6 +61,34 @@ pub enum CoreTarget {
     Pool(PoolHandle),
     /// Some session towards this server.
     Server(ServerIndex),
+    /// Nobody yet: the receiver is the home of a key, and what it knows decides what becomes of the PDU.
+    Home(HomeQuestion),
+}
+
+/// What the home core of a key is asked about the PDU that travels along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HomeQuestion {}
+
+/// What the home core of a key says about a PDU, which it sends back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HomeVerdict {}
+
+/// Something that the home core of a key shall know; nobody waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapEntry {}
+
+/// Entries for the core that gets them. At most one batch is under way from one core to another.
+#[derive(Debug)]
+pub struct MapEntries {
+    /// In the order they were made.
+    pub entries: Vec<KeyedEntry<MapEntry>>,
+}
+
+/// A batch has been taken in.
+#[derive(Debug)]
+pub struct MapEntriesTaken {
+    /// Its vector, emptied, for the next batch.
+    pub emptied: Vec<KeyedEntry<MapEntry>>,
 }
 
 /// A pool at the core that owns it. A re-used index has another generation.
@@ -81,6 +116,10 @@ pub enum CoreOutcome {
     Answered(BytesMut),
     /// Nothing was written to any peer; the request comes back and may be tried elsewhere.
     Refused(BytesMut),
+    /// What the home core knows; the PDU of the question comes back with it.
+    Verdict(HomeVerdict, BytesMut),
+    /// The core that was asked is leaving and no home any more; the question comes back, for the next one.
+    Leaving(HomeQuestion, BytesMut),
     /// It was written, but no answer will come; the status says why.
     Failed(Status),
     /// It was written and the far peer did not answer in time: the asking core's policy names the status.

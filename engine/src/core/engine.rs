@@ -9,9 +9,10 @@ use super::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
 };
 use super::core_link::CoreLink;
-use super::core_message::CoreMessage;
+use super::core_message::{CoreMessage, MapEntry};
 use super::directory::Directory;
 use super::drain::Drain;
+use super::entry_lanes::{EntryLanes, WAITING_ENTRIES_MAX};
 use super::forward_bind::Identities;
 use super::hold::Hold;
 use super::outbox::Outbox;
@@ -59,6 +60,8 @@ pub struct PacketEngine {
     /// One for each core; the own core's is never used.
     pub(super) links: Vec<CoreLink>,
     pub(super) directory: Directory,
+    /// Entries on their way to their home cores.
+    pub(super) entries: EntryLanes<MapEntry>,
     /// Accepted binds whose pools not every core knows: version of the change, session.
     pub(super) unreleased_binds: VecDeque<(u64, ConnectionId)>,
     pub(super) drain: Option<Drain>,
@@ -146,6 +149,7 @@ impl PacketEngine {
                 .map(|_| CoreLink::new(settings.engine.core_requests_max))
                 .collect(),
             directory: Directory::new(core, cores),
+            entries: EntryLanes::new(cores, WAITING_ENTRIES_MAX),
             unreleased_binds: VecDeque::new(),
             drain: None,
             timers: Timers::default(),
@@ -219,6 +223,8 @@ impl PacketEngine {
                 self.directory.acknowledged(from, acknowledgement.version);
                 self.release_binds(now);
             }
+            CoreMessage::Entries(batch) => self.entries_came(now, from, batch),
+            CoreMessage::EntriesTaken(taken) => self.entries.taken(from, taken.emptied),
         }
         self.check_invariants_in_debug_builds();
     }
@@ -271,7 +277,7 @@ impl PacketEngine {
         if let Some(message) = self.outbox.core_messages.pop_front() {
             return Some(message);
         }
-        self.next_directory_update()
+        self.next_directory_update().or_else(|| self.next_entries())
     }
 
     /// The next thing for the shell to do.

@@ -28,8 +28,10 @@ mod client_requests;
 mod core_link;
 mod drain;
 mod engine;
+mod entry_lanes;
 mod forward_bind;
 mod hold;
+mod home;
 mod invariants;
 mod outbox;
 mod output;
@@ -48,3 +50,4 @@ mod timeouts;
 mod timer;
 
 pub use engine::PacketEngine;
+pub use entry_lanes::KeyedEntry;

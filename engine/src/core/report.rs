@@ -20,6 +20,8 @@ pub struct Report {
     pub held_requests: u64,
     /// Requests from other cores' sessions and to them that wait for their answer.
     pub core_requests_outstanding: u64,
+    /// Entries that wait for their way to their home cores.
+    pub entries_waiting: u64,
     /// One row for each configured server, in configured order.
     pub servers: Vec<ServerReport>,
 }
@@ -73,6 +75,8 @@ pub struct Counters {
     pub core_requests_refused: u64,
     /// Answers from other cores for an entry that was gone.
     pub core_answers_stale: u64,
+    /// Entries for another core's maps that found no room: what they were for takes its fallback.
+    pub entries_lost: u64,
     /// Requests that were held because every window was full.
     pub held: u64,
     /// Requests answered ESME_RTHROTTLED.

@@ -38,6 +38,19 @@ pub(super) enum Origin {
     Own,
 }
 
+/// By what way a request left this core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// A session of this core.
+    Session,
+    /// Another core's session towards this server.
+    Server(ServerIndex),
+    /// Another core's members of a pool.
+    Pool,
+    /// It waits for the home core of a key (see `home`).
+    Home,
+}
+
 /// One request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -57,8 +70,8 @@ pub(super) struct Pending {
     pub(super) expired: bool,
     /// It has been sent to another session before, which was lost.
     pub(super) rerouted: bool,
-    /// The server that it goes to by way of another core's session.
-    pub(super) server: Option<ServerIndex>,
+    /// By what way it left.
+    pub(super) via: Via,
 }
 
 impl Pending {
@@ -74,7 +87,16 @@ impl Pending {
             octets: 0,
             expired: false,
             rerouted: false,
-            server: None,
+            via: Via::Session,
+        }
+    }
+
+    /// The server that it goes to by way of another core's session.
+    #[inline]
+    pub(super) const fn remote_server(&self) -> Option<ServerIndex> {
+        match self.via {
+            Via::Server(server) => Some(server),
+            Via::Session | Via::Pool | Via::Home => None,
         }
     }
 

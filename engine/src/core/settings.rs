@@ -7,6 +7,8 @@
 use super::range::{AddressRange, AllowedIndex};
 use super::secret::Secret;
 use super::wire::Status;
+use ahash::RandomState;
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,6 +46,10 @@ struct Lookups {
     /// For each vserver, what some account may claim there.
     claimable: Vec<AllowedIndex>,
     late_answer_hold_max: Duration,
+    client_response_timeout_max: Duration,
+    response_timeout_max: Duration,
+    /// The same on all cores.
+    key_hasher: RandomState,
 }
 
 impl Settings {
@@ -84,6 +90,17 @@ impl Settings {
             .map(|vserver| vserver.late_answer_hold)
             .max()
             .unwrap_or_default();
+        let client_response_timeout_max = vservers
+            .iter()
+            .map(|vserver| vserver.response_timeout)
+            .max()
+            .unwrap_or_default();
+        let response_timeout_max = servers
+            .iter()
+            .map(|server| server.response_timeout)
+            .max()
+            .unwrap_or_default()
+            .max(client_response_timeout_max);
         Self {
             engine,
             vservers,
@@ -93,6 +110,9 @@ impl Settings {
                 accounts,
                 claimable,
                 late_answer_hold_max,
+                client_response_timeout_max,
+                response_timeout_max,
+                key_hasher: RandomState::with_seeds(seed, 0x6B65_7900, 0x6861_7368, 0x686F_6D65),
             },
         }
     }
@@ -126,6 +146,24 @@ impl Settings {
             .zip(&self.vservers)
             .filter(|(_, vserver)| vserver.servers.contains(&server));
         listing.map(|(index, _)| VserverIndex(index)).collect()
+    }
+
+    /// The hash of a key whose state lives on the core that it hashes to. All cores of a process get the same; another
+    /// process gets another one, so it must not be stored.
+    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
+    #[inline]
+    pub(super) fn key_hash(&self, key: impl Hash) -> u64 {
+        self.lookups.key_hasher.hash_one(key)
+    }
+
+    /// The longest time that any client may take to answer.
+    pub(super) const fn client_response_timeout_max(&self) -> Duration {
+        self.lookups.client_response_timeout_max
+    }
+
+    /// The longest time that any peer may take to answer.
+    pub(super) const fn response_timeout_max(&self) -> Duration {
+        self.lookups.response_timeout_max
     }
 
     /// The longest time that any vserver waits for a late answer.

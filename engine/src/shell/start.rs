@@ -27,8 +27,9 @@ use std::thread::JoinHandle;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
 const SHELL_REQUESTS_MAX: usize = 64;
-/// Control messages without an acknowledgement between two cores: the engine's directory and the shell's load.
-const CONTROL_MAX: usize = 2;
+/// Control messages without an acknowledgement between two cores: the engine's directory and map entries, and the
+/// shell's load.
+const CONTROL_MAX: usize = 3;
 
 /// Starts one packet engine for each of `shell_settings.cpus`. When it returns, every listener of every core is bound
 /// and every engine runs.

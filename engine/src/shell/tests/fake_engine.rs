@@ -262,7 +262,10 @@ impl Engine for FakeEngine {
                 let nanoseconds = u64::try_from(now.since(asked).as_nanos()).expect("short");
                 self.reply(connection, order::PING, &nanoseconds.to_be_bytes());
             }
-            CoreMessage::Directory(_) | CoreMessage::DirectoryApplied(_) => {
+            CoreMessage::Directory(_)
+            | CoreMessage::DirectoryApplied(_)
+            | CoreMessage::Entries(_)
+            | CoreMessage::EntriesTaken(_) => {
                 unreachable!("nobody sends these here")
             }
         }

@@ -1,0 +1,246 @@
+//! State that belongs to a key and not to a session: which core is its home, and how that core is asked.
+//!
+//! The home is a function of the key's hash and of which cores are there, so every core finds the same one. A question is a
+//! request between cores like any other: it takes a credit, has an entry in the window towards the home that says who
+//! waits for the answer, and ends in exactly one answer. The PDU that waits travels along and comes back with the verdict, so
+//! nothing is parked here. Where the home is the own core nothing is sent. Entries that need no answer take `entry_lanes`.
+//! It must never wait for another core, and costs a PDU that has no question nothing.
+
+use super::contract::CoreIndex;
+use super::core_message::{
+    CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict, MapEntries,
+    MapEntriesTaken, MapEntry,
+};
+use super::engine::PacketEngine;
+use super::entry_lanes::KeyedEntry;
+use super::sequence::{Pending, Via};
+use super::time::Moment;
+use bytes::BytesMut;
+
+/// Where a key's home lies among `cores`: the first that is one, from the place that the hash names on, and round.
+#[inline]
+fn home_among(key_hash: u64, cores: u16, is_home: impl Fn(CoreIndex) -> bool) -> Option<CoreIndex> {
+    // The high half of the product: every core gets an equal share of the hashes, without a division.
+    let first = ((u128::from(key_hash) * u128::from(cores)) >> 64) as u16;
+    (first..cores)
+        .chain(0..first)
+        .map(CoreIndex)
+        .find(|core| is_home(*core))
+}
+
+impl PacketEngine {
+    /// The core that keeps what belongs to a key with this hash ([`Settings::key_hash`](super::settings::Settings::key_hash)):
+    /// the next one in a fixed order where that core is gone or leaving. The own core when nobody else is left.
+    #[inline]
+    pub(super) fn home_of(&self, key_hash: u64) -> CoreIndex {
+        let is_home = |core: CoreIndex| {
+            if core == self.core {
+                self.drain.is_none()
+            } else {
+                self.links[core.as_usize()].may_be_home()
+            }
+        };
+        home_among(key_hash, self.cores, is_home).unwrap_or(self.core)
+    }
+
+    /// Asks another core, the home of a key, about `pdu`. `pending` says who waits for the answer; its `via` is set here.
+    /// `false`: no credit is left, nothing happened, and the caller falls back as it does for a full window.
+    ///
+    /// Else exactly one of these follows: [`Self::verdict_came`], [`Self::question_refused`] (the mailbox or the home had no
+    /// room), a new question to the next home (this one is leaving), or the failure of the request (time-out, core gone).
+    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
+    pub(super) fn ask_home(
+        &mut self,
+        now: Moment,
+        home: CoreIndex,
+        question: HomeQuestion,
+        pending: Pending,
+        pdu: &[u8],
+    ) -> bool {
+        let pending = Pending {
+            via: Via::Home,
+            ..pending
+        };
+        self.send_core_request(now, home, pending, |reference, buffers| {
+            let mut copy = buffers.take();
+            copy.extend_from_slice(pdu);
+            CoreRequest {
+                reference,
+                target: CoreTarget::Home(question),
+                pdu: copy,
+                leave_out: 0..0,
+            }
+        })
+    }
+
+    /// Another core asks; exactly one answer leaves, now or later.
+    pub(super) fn question_asked(
+        &mut self,
+        now: Moment,
+        from: CoreIndex,
+        reference: u32,
+        question: HomeQuestion,
+        pdu: BytesMut,
+    ) {
+        if self.drain.is_some() {
+            // What is kept here is about to go, so nothing new may be hung on it.
+            return self.send_core_answer(from, reference, CoreOutcome::Leaving(question, pdu));
+        }
+        self.answer_question(now, from, reference, question, pdu);
+    }
+
+    /// The core that was asked is leaving: from now on its keys have another home, which is asked instead.
+    pub(super) fn home_is_leaving(
+        &mut self,
+        now: Moment,
+        left: CoreIndex,
+        pending: &Pending,
+        question: HomeQuestion,
+        pdu: BytesMut,
+    ) {
+        self.links[left.as_usize()].is_leaving = true;
+        self.ask_again(now, pending, question, pdu);
+    }
+
+    /// Takes an entry to its home, which may be here. `false`: its lane is full, and it is lost; ask
+    /// [`Self::entries_have_room`] before something is begun that ends in an entry.
+    pub(super) fn put_entry(&mut self, now: Moment, key_hash: u64, entry: MapEntry) -> bool {
+        let home = self.home_of(key_hash);
+        if home == self.core {
+            self.apply_entry(now, key_hash, entry);
+            return true;
+        }
+        let is_kept = self.entries.put(home, KeyedEntry { key_hash, entry });
+        self.counters.entries_lost += u64::from(!is_kept);
+        is_kept
+    }
+
+    /// Whether more may be begun that ends in an entry for another core.
+    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
+    pub(super) fn entries_have_room(&self) -> bool {
+        self.entries.have_room()
+    }
+
+    /// The next batch of entries for another core.
+    pub(super) fn next_entries(&mut self) -> Option<(CoreIndex, CoreMessage)> {
+        let (core, entries) = self.entries.next_batch()?;
+        Some((core, CoreMessage::Entries(MapEntries { entries })))
+    }
+
+    /// Entries of another core have arrived at their home.
+    pub(super) fn entries_came(&mut self, now: Moment, from: CoreIndex, batch: MapEntries) {
+        let mut entries = batch.entries;
+        for keyed in entries.drain(..) {
+            self.apply_entry(now, keyed.key_hash, keyed.entry);
+        }
+        let taken = MapEntriesTaken { emptied: entries };
+        self.outbox
+            .core_messages
+            .push_back((from, CoreMessage::EntriesTaken(taken)));
+    }
+
+    /// What had not left for a core that is gone goes to the new homes.
+    pub(super) fn put_entries_again(&mut self, now: Moment, gone: CoreIndex) {
+        for keyed in self.entries.forget_core(gone) {
+            self.put_entry(now, keyed.key_hash, keyed.entry);
+        }
+    }
+}
+
+/// What each kind of question and entry means. One arm for each; the work is done in the module that owns the state.
+impl PacketEngine {
+    /// Answers a question of another core with [`CoreOutcome::Verdict`], or forwards its PDU with the other core as origin.
+    fn answer_question(
+        &mut self,
+        _now: Moment,
+        _from: CoreIndex,
+        _reference: u32,
+        question: HomeQuestion,
+        _pdu: BytesMut,
+    ) {
+        match question {}
+    }
+
+    /// The home's verdict about a PDU that we sent there; the PDU has come back.
+    pub(super) fn verdict_came(
+        &mut self,
+        _now: Moment,
+        _from: CoreIndex,
+        _pending: &Pending,
+        verdict: HomeVerdict,
+        _pdu: BytesMut,
+    ) {
+        match verdict {}
+    }
+
+    /// The home has changed: asks the new one, or answers here where that is this core.
+    fn ask_again(&mut self, _now: Moment, _pending: &Pending, question: HomeQuestion, _pdu: BytesMut) {
+        match question {}
+    }
+
+    /// The home's mailbox had no room for a question: what the asker does instead.
+    pub(super) fn question_refused(
+        &mut self,
+        _now: Moment,
+        _pending: &Pending,
+        question: HomeQuestion,
+        _pdu: BytesMut,
+    ) {
+        match question {}
+    }
+
+    /// An entry has come to its home.
+    fn apply_entry(&mut self, _now: Moment, _key_hash: u64, entry: MapEntry) {
+        match entry {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Goal: the home is one of those that may be, the same for all who ask, and only the keys of a core that left
+        /// move: each to the next core in order. Method: any hash, any set of cores.
+        #[test]
+        fn only_the_keys_of_a_core_that_left_move(
+            key_hash: u64, alive in proptest::collection::vec(any::<bool>(), 1..64), left in any::<proptest::sample::Index>(),
+        ) {
+            let cores = alive.len() as u16;
+            let home = |alive: &[bool]| home_among(key_hash, cores, |core| alive[core.as_usize()]);
+            let before = home(&alive);
+            prop_assert_eq!(before.is_some(), alive.contains(&true));
+            let Some(before) = before else { return Ok(()) };
+            prop_assert!(alive[before.as_usize()]);
+            let mut fewer = alive.clone();
+            let left = left.index(alive.len());
+            fewer[left] = false;
+            match home(&fewer) {
+                Some(after) if before.as_usize() == left => {
+                    let next = (1..alive.len()).map(|step| (left + step) % alive.len()).find(|core| alive[*core]);
+                    prop_assert_eq!(Some(after.as_usize()), next);
+                }
+                Some(after) => prop_assert_eq!(after, before),
+                None => prop_assert_eq!(before.as_usize(), left),
+            }
+        }
+    }
+
+    /// Goal: every core is the home of an equal share of the hashes.
+    #[test]
+    fn shares_are_equal() {
+        for cores in [1_u16, 2, 3, 5, 64] {
+            let mut shares = vec![0_u32; usize::from(cores)];
+            for step in 0..64_000_u64 {
+                let key_hash = step.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                shares[home_among(key_hash, cores, |_| true).unwrap().as_usize()] += 1;
+            }
+            let fair = 64_000 / u32::from(cores);
+            assert!(
+                shares.iter().all(|share| share.abs_diff(fair) <= fair / 20 + 1),
+                "{cores}: {shares:?}"
+            );
+        }
+    }
+}
