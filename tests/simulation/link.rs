@@ -6,6 +6,9 @@ use smppmux_engine::core::contract::ConnectionId;
 use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, VecDeque};
 
+/// With a smaller kernel buffer octets may wait longer with the engine than a slot is kept.
+const SWIFT_OCTETS: usize = 10_000;
+
 /// Who is at the far end of an engine's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
@@ -51,6 +54,8 @@ pub(crate) struct Link {
     pub(crate) to_peer: Pipe,
     /// The kernel's send buffer.
     pub(crate) capacity: usize,
+    /// That buffer was small once: octets may have waited with the engine for longer than a slot is kept.
+    pub(crate) was_slow: bool,
     /// What the shell has read and the engine not consumed.
     pub(crate) unread: Vec<u8>,
     pub(crate) reading_paused: bool,
@@ -98,6 +103,7 @@ impl Link {
             to_engine: Pipe::default(),
             to_peer: Pipe::default(),
             capacity,
+            was_slow: capacity < SWIFT_OCTETS,
             unread: Vec::new(),
             reading_paused: false,
             sending: None,

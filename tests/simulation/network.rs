@@ -132,7 +132,10 @@ impl World {
         if let Some(sending) = link.sending.take().filter(|_| after_writing && !link.is_broken) {
             link.to_peer.octets.extend(&sending.octets[sending.written..]);
         }
-        if !after_writing {
+        // A core that stalled gives up a server's connection whose bind_resp, and what follows it, it has not come to read.
+        let has_not_read = !link.to_engine.octets.is_empty() || !link.unread.is_empty();
+        let is_late = has_not_read && self.hosts[link.engine].has_stalled && matches!(link.peer, Peer::Smsc(_));
+        if !after_writing || is_late {
             link.session.is_excused = true;
         }
         link.engine_end = End::Closed;

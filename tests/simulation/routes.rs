@@ -52,7 +52,8 @@ impl World {
             .max()
     }
 
-    /// A session that every core had heard of before `moment`, and that nothing has happened to since.
+    /// A session that every core had heard of before `moment`, and that nothing has happened to since. One that did not read may
+    /// have been unbound without knowing.
     fn was_ready_since(&self, id: LinkId, moment: Moment) -> bool {
         let link = &self.links[id];
         let is_undisturbed = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
@@ -67,5 +68,6 @@ impl World {
             && link.peer_end == End::Open
             && !link.is_broken
             && !link.session.is_leaving
+            && !link.session.was_deaf
     }
 }

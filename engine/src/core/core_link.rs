@@ -165,6 +165,18 @@ impl PacketEngine {
 
     /// The answer to a request that this core has sent to another one.
     pub(super) fn core_answer(&mut self, now: Moment, from: CoreIndex, answer: CoreAnswer) {
+        if let CoreOutcome::Refused(_) = answer.outcome
+            && let Some(link) = self.links.get_mut(from.as_usize())
+            && let Some(pending) = link.window.get_mut(answer.reference)
+            && let Some(server) = pending.remote_server()
+        {
+            // Its entry in the directory, which it has just made anew, will say when there is room again.
+            self.servers[usize::from(server.0)].remote_mut(from).has_room = false;
+        }
+        self.settle_core_request(now, from, answer);
+    }
+
+    fn settle_core_request(&mut self, now: Moment, from: CoreIndex, answer: CoreAnswer) {
         let entry = self
             .links
             .get_mut(from.as_usize())
@@ -232,7 +244,8 @@ impl PacketEngine {
                 reference: request.reference,
                 outcome: CoreOutcome::Refused(request.pdu),
             };
-            self.core_answer(now, to, answer);
+            // The core does not know of it, so what it has said of its room still holds.
+            self.settle_core_request(now, to, answer);
         }
     }
 
@@ -379,6 +392,7 @@ impl PacketEngine {
         let version = state.version;
         let Some(to) = session_with_room(state, &self.sessions, self.settings.engine.output_octets_max)
         else {
+            state.is_choked = true;
             return false;
         };
         let cut = match version {
@@ -434,8 +448,6 @@ impl PacketEngine {
         };
         patch_sequence_number(&mut pdu, sequence_number);
         if let Some(server) = pending.remote_server() {
-            // Its own entry in the directory will say when there is room again.
-            self.servers[usize::from(server.0)].remote_mut(not_at).has_room = false;
             self.pause_remote(now, not_at, server);
             self.retry_or_hold(now, connection, &pdu, pending.arrived_at);
         } else {

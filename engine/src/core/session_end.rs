@@ -184,7 +184,7 @@ impl PacketEngine {
             Side::Server(side) => {
                 let server = side.server;
                 if std::mem::take(&mut self.servers[usize::from(server.0)].is_choked) {
-                    self.serve_holds_of(now, server);
+                    self.room_at_server(now, server);
                 }
             }
             Side::Client(_) => self.resume_reading_if_drained(id),
