@@ -56,6 +56,12 @@ pub(crate) struct Link {
     pub(crate) capacity: usize,
     /// That buffer was small once: octets may have waited with the engine for longer than a slot is kept.
     pub(crate) was_slow: bool,
+    /// What the peer has written since the connection began.
+    pub(crate) written_octets: u64,
+    /// Where in that the answer to the engine's bind ends.
+    pub(crate) bind_answer_end: u64,
+    /// What the engine has consumed of it.
+    pub(crate) consumed_octets: u64,
     /// What the shell has read and the engine not consumed.
     pub(crate) unread: Vec<u8>,
     pub(crate) reading_paused: bool,
@@ -104,6 +110,9 @@ impl Link {
             to_peer: Pipe::default(),
             capacity,
             was_slow: capacity < SWIFT_OCTETS,
+            written_octets: 0,
+            bind_answer_end: 0,
+            consumed_octets: 0,
             unread: Vec::new(),
             reading_paused: false,
             sending: None,

@@ -77,6 +77,7 @@ impl World {
             "consumed more than there was"
         );
         link.unread.drain(..outcome.consumed_octets);
+        link.consumed_octets += outcome.consumed_octets as u64;
         let pipe = &mut link.to_engine;
         if octets == 0 && pipe.octets.is_empty() && pipe.is_finished && !pipe.end_is_told {
             pipe.end_is_told = true;
@@ -132,10 +133,9 @@ impl World {
         if let Some(sending) = link.sending.take().filter(|_| after_writing && !link.is_broken) {
             link.to_peer.octets.extend(&sending.octets[sending.written..]);
         }
-        // A core that stalled gives up a server's connection whose bind_resp, and what follows it, it has not come to read.
-        let has_not_read = !link.to_engine.octets.is_empty() || !link.unread.is_empty();
-        let is_late = has_not_read && self.hosts[link.engine].has_stalled && matches!(link.peer, Peer::Smsc(_));
-        if !after_writing || is_late {
+        // It may have given up a bind whose answer, and what followed it, it has not come to read.
+        let has_not_read_bind = link.consumed_octets < link.bind_answer_end;
+        if !after_writing || has_not_read_bind {
             link.session.is_excused = true;
         }
         link.engine_end = End::Closed;
@@ -192,7 +192,12 @@ impl World {
             )
         });
         if link.engine_end != End::Closed && !link.is_broken {
-            link.to_engine.octets.extend(pdu.encode());
+            let octets = pdu.encode();
+            link.written_octets += octets.len() as u64;
+            if pdu.is_bind_answer() {
+                link.bind_answer_end = link.written_octets;
+            }
+            link.to_engine.octets.extend(octets);
             self.peer_wrote(id, pdu);
             self.schedule_readable(id);
         }

@@ -54,6 +54,10 @@ impl Pdu {
         )
     }
 
+    pub(crate) fn is_bind_answer(&self) -> bool {
+        self.is_response() && Self::new(self.command & !command::RESPONSE, 0, 0).is_bind()
+    }
+
     pub(crate) fn text(mut self, text: &[u8]) -> Self {
         self.body.extend_from_slice(text);
         self.body.push(0);

@@ -152,8 +152,11 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        let SessionState::Bound(kind) = session.state else {
-            return self.end_session(now, id, CloseReason::WeUnbound);
+        let kind = match session.state {
+            SessionState::Bound(kind) => kind,
+            // It is on its way out already, and what it has sent until then is still answered.
+            SessionState::Unbinding(_) => return,
+            _ => return self.end_session(now, id, CloseReason::WeUnbound),
         };
         self.answer_what_is_due(now, id);
         // A last answer may have been too much for its output.
