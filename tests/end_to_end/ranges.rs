@@ -126,6 +126,8 @@ fn clients_of_a_range_get_equal_shares() {
         .collect();
     for (range, shares) in taken.chunks(2).enumerate() {
         let (one, other) = (shares[0], shares[1]);
+        let difference = f64::from(one.abs_diff(other)) * 100.0 / f64::from(one + other);
+        println!("{}: {one} and {other}, {difference:.2} % apart", RANGES[range]);
         assert_eq!(one + other, sent[&range], "each message came once");
         assert!(
             one.abs_diff(other) * 20 < one + other,

@@ -266,8 +266,8 @@ impl PacketEngine {
             copy.extend_from_slice(answer);
             self.join_identity(now, client, id, &view, Some(copy));
             self.bind_elsewhere(now, id, vserver, &asking.bind_pdu);
-            self.note_if_idle(now, id);
         }
+        self.note_if_idle(now, id);
         self.end_duplicates(now, id, session);
         self.wipe(asking.bind_pdu);
         self.forget_identity_if_unused(id);
@@ -280,6 +280,7 @@ impl PacketEngine {
                 self.refuse_bind(now, client, status);
             }
             self.wipe(asking.bind_pdu);
+            self.note_if_idle(now, id);
         }
     }
 
@@ -303,6 +304,7 @@ impl PacketEngine {
                 self.unbind_peer(now, client);
             }
         }
+        self.note_if_idle(now, id);
         self.forget_identity_if_unused(id);
     }
 
@@ -328,7 +330,8 @@ impl PacketEngine {
         self.note_if_idle(now, id);
     }
 
-    /// An identity without clients is forgotten after `forward-cache`.
+    /// An identity without clients is forgotten after `forward-cache`; while a bind of it is under way that is put off, so this
+    /// is looked at again whenever one has ended.
     fn note_if_idle(&mut self, now: Moment, id: u32) {
         let Some(identity) = self
             .identities
