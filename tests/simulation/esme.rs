@@ -127,7 +127,8 @@ impl World {
         let octets = self.payload_octets();
         let number = self.ledger.requests.len();
         let pdu = pdu::message(kind, sequence, number, destination, octets);
-        self.ledger.request_sent(index, pdu.clone(), None, must_succeed);
+        self.ledger
+            .request_sent(index, pdu.clone(), self.now, None, must_succeed);
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
     }
@@ -148,7 +149,8 @@ impl World {
         };
         let number = self.ledger.requests.len();
         let pdu = pdu::operation(kind, sequence, number, &tagged);
-        self.ledger.request_sent(index, pdu.clone(), server, false);
+        self.ledger
+            .request_sent(index, pdu.clone(), self.now, server, false);
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
     }
@@ -166,6 +168,7 @@ impl World {
                 let number = self.links[id].session.outstanding.remove(&pdu.sequence);
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
+                self.check_heard(Peer::Esme(index), number, pdu.status);
                 if let Some(known) = self.ledger.request_answered(number, pdu) {
                     self.esmes[index].known_ids.push(known);
                 }
@@ -200,6 +203,8 @@ impl World {
     fn esme_gets_message(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
         let (kind, _) = self.links[id].session.bound.expect("checked for every request");
         assert!(receives(kind), "link {id}: a message to a transmitter");
+        let now = self.now;
+        self.links[id].session.first_message_at.get_or_insert(now);
         self.check_route(index, id, pdu);
         let number = self.ledger.message_reached(index, id, pdu);
         let faults = self.scenario.faults.clone();

@@ -4,6 +4,7 @@
 //! octets that its ESME wrote; an answer that says ESME_ROK is one that a server gave, under the id that it gave.
 
 use crate::event::LinkId;
+use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
 use crate::scenario::TIMEOUT_STATUS;
 use smppmux_engine::core::time::Moment;
@@ -26,6 +27,7 @@ const ESME_RX_T_APPN: u32 = 0x64;
 pub(crate) struct Request {
     pub(crate) esme: usize,
     pub(crate) pdu: Pdu,
+    pub(crate) sent_at: Moment,
     /// The server that its tagged id names.
     pub(crate) wanted: Option<usize>,
     pub(crate) reached: Option<(usize, LinkId)>,
@@ -33,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) answers: Vec<ServerAnswer>,
     pub(crate) is_answered: bool,
     pub(crate) must_succeed: bool,
+    /// The answer that an engine has consumed.
+    pub(crate) heard: Option<Heard>,
 }
 
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(crate) struct Message {
     pub(crate) answers: Vec<u32>,
     pub(crate) is_answered: bool,
     pub(crate) must_succeed: bool,
+    /// The answer that an engine has consumed.
+    pub(crate) heard: Option<Heard>,
 }
 
 #[derive(Debug, Default)]
@@ -61,15 +67,24 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn request_sent(&mut self, esme: usize, pdu: Pdu, wanted: Option<usize>, must_succeed: bool) {
+    pub(crate) fn request_sent(
+        &mut self,
+        esme: usize,
+        pdu: Pdu,
+        sent_at: Moment,
+        wanted: Option<usize>,
+        must_succeed: bool,
+    ) {
         self.requests.push(Request {
             esme,
             pdu,
+            sent_at,
             wanted,
             reached: None,
             answers: Vec::new(),
             is_answered: false,
             must_succeed,
+            heard: None,
         });
     }
 
@@ -163,6 +178,7 @@ impl Ledger {
             answers: Vec::new(),
             is_answered: false,
             must_succeed,
+            heard: None,
         });
     }
 

@@ -8,6 +8,7 @@
 mod esme;
 mod event;
 mod faults;
+mod heard;
 mod host;
 mod ledger;
 mod link;

@@ -1,5 +1,6 @@
 //! One connection between an engine and a peer: two byte streams, the kernel's buffers, and what each end knows.
 
+use crate::heard::Answers;
 use crate::pdu::Pdu;
 use bytes::BytesMut;
 use smppmux_engine::core::contract::ConnectionId;
@@ -62,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) bind_answer_end: u64,
     /// What the engine has consumed of it.
     pub(crate) consumed_octets: u64,
+    /// Answers of the peer that the engine has not consumed.
+    pub(crate) answers: Answers,
     /// What the shell has read and the engine not consumed.
     pub(crate) unread: Vec<u8>,
     pub(crate) reading_paused: bool,
@@ -72,6 +75,15 @@ pub(crate) struct Link {
     pub(crate) session: PeerSession,
 }
 
+/// A request of an engine that waits for its peer's answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlight {
+    pub(crate) command: u32,
+    pub(crate) arrived_at: Moment,
+    /// Which request or message it is, if it carries one.
+    pub(crate) message: Option<usize>,
+}
+
 /// What the peer knows of its session.
 #[derive(Debug, Default)]
 pub(crate) struct PeerSession {
@@ -79,12 +91,14 @@ pub(crate) struct PeerSession {
     /// The kind of its bind, once that was accepted, and since when.
     pub(crate) bound: Option<(u32, Moment)>,
     pub(crate) bind_sequence: Option<u32>,
+    /// When the first message came.
+    pub(crate) first_message_at: Option<Moment>,
     /// With a password that must be refused.
     pub(crate) has_wrong_password: bool,
     /// The identity of a forwarded session.
     pub(crate) system_id: Vec<u8>,
-    /// The engine's requests that have no answer yet: number, command, arrival.
-    pub(crate) in_flight: BTreeMap<u32, (u32, Moment)>,
+    /// The engine's requests that have no answer yet, by number.
+    pub(crate) in_flight: BTreeMap<u32, InFlight>,
     /// Our own requests that wait for an answer: number, message.
     pub(crate) outstanding: BTreeMap<u32, usize>,
     pub(crate) unbind_sequence: Option<u32>,
@@ -113,6 +127,7 @@ impl Link {
             written_octets: 0,
             bind_answer_end: 0,
             consumed_octets: 0,
+            answers: Answers::default(),
             unread: Vec::new(),
             reading_paused: false,
             sending: None,

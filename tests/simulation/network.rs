@@ -78,6 +78,8 @@ impl World {
         );
         link.unread.drain(..outcome.consumed_octets);
         link.consumed_octets += outcome.consumed_octets as u64;
+        self.answers_heard(id);
+        let link = &mut self.links[id];
         let pipe = &mut link.to_engine;
         if octets == 0 && pipe.octets.is_empty() && pipe.is_finished && !pipe.end_is_told {
             pipe.end_is_told = true;

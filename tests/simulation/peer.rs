@@ -1,7 +1,7 @@
 //! What both kinds of peers do alike: check what an engine sends them, and keep their books of the session.
 
 use crate::event::{Event, LinkId};
-use crate::link::Peer;
+use crate::link::{InFlight, Peer};
 use crate::pdu::{Pdu, command};
 use crate::world::World;
 use std::time::Duration;
@@ -32,7 +32,12 @@ impl World {
             "link {id}: {} before the bind_resp",
             pdu.describe()
         );
-        let previous = session.in_flight.insert(pdu.sequence, (pdu.command, now));
+        let request = InFlight {
+            command: pdu.command,
+            arrived_at: now,
+            message: pdu.message(),
+        };
+        let previous = session.in_flight.insert(pdu.sequence, request);
         assert!(
             previous.is_none(),
             "link {id}: sequence_number {:#x} is still in flight",
@@ -43,10 +48,10 @@ impl World {
             Peer::Smsc(index) => self.scenario.settings.servers[index].window,
         };
         // A slot whose request went unanswered for long may have been used again.
-        let is_fresh = |(command, at): &&(u32, _)| {
-            let is_own = matches!(*command, command::ENQUIRE_LINK | command::UNBIND)
-                || *command == pdu.command && pdu.is_bind();
-            !is_own && now.since(*at) < self.scenario.response_timeout
+        let is_fresh = |request: &&InFlight| {
+            let is_own = matches!(request.command, command::ENQUIRE_LINK | command::UNBIND)
+                || request.command == pdu.command && pdu.is_bind();
+            !is_own && now.since(request.arrived_at) < self.scenario.response_timeout
         };
         let session = &self.links[id].session;
         let under_way = session.in_flight.values().filter(is_fresh).count();
@@ -61,7 +66,17 @@ impl World {
         let now = self.now;
         if pdu.is_response() {
             let request = self.links[id].session.in_flight.remove(&pdu.sequence);
-            let Some((request, _)) = request else { return };
+            let Some(InFlight {
+                command: request,
+                message,
+                ..
+            }) = request
+            else {
+                return;
+            };
+            if let Some(number) = message {
+                self.answer_written(id, request, number, pdu);
+            }
             let session = &mut self.links[id].session;
             let is_bind = Pdu::new(request, 0, 0).is_bind();
             if is_bind && pdu.status == 0 && pdu.command == request | command::RESPONSE {

@@ -7,6 +7,10 @@ use crate::pdu::Pdu;
 use crate::ranges::RANGES;
 use crate::world::World;
 use smppmux_engine::core::time::Moment;
+use std::time::Duration;
+
+/// How long a bind_resp waits for the other cores at most.
+const BIND_RESP_WAITS: Duration = Duration::from_millis(50);
 
 impl World {
     /// The message is for this session's range, and no more specific range had a session that could take it.
@@ -61,6 +65,13 @@ impl World {
             return false;
         };
         let Peer::Esme(_) = link.peer else { return false };
+        // A message for a session whose bind_resp still waits makes that leave before every core knows of it.
+        let began_early = (link.session.first_message_at).is_some_and(|at| at <= since + BIND_RESP_WAITS);
+        let since = if began_early {
+            since + BIND_RESP_WAITS
+        } else {
+            since
+        };
         is_undisturbed
             && receives(kind)
             && since < moment

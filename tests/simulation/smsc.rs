@@ -94,6 +94,7 @@ impl World {
                 let number = self.links[id].session.outstanding.remove(&pdu.sequence);
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
+                self.check_heard(Peer::Smsc(index), number, pdu.status);
                 self.ledger.message_answered(number, pdu);
             }
         }

@@ -1,0 +1,96 @@
+//! An answer that an engine has heard in time is the one that the requester gets: none is swallowed, or replaced by an error
+//! of smppmux's own.
+
+use crate::event::LinkId;
+use crate::link::{End, Peer};
+use crate::pdu::{Pdu, command};
+use crate::world::World;
+use smppmux_engine::core::time::Moment;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Whoever leaves gets errors for what is still due after a while; an answer that came sooner was passed on before.
+const LEAVING_TIME: Duration = Duration::from_secs(4);
+
+/// A peer's answer on its way to an engine.
+#[derive(Clone, Copy, Debug)]
+struct Coming {
+    /// Where it ends in the octets that the peer has written.
+    end: u64,
+    number: usize,
+    status: u32,
+}
+
+/// The answers to an engine's requests on one link, and the request or message that each is for.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(VecDeque<Coming>);
+
+/// An answer that an engine has consumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    at: Moment,
+    status: u32,
+}
+
+impl World {
+    /// A peer has written an answer to a request of an engine.
+    pub(crate) fn answer_written(&mut self, id: LinkId, request: u32, number: usize, answer: &Pdu) {
+        let link = &mut self.links[id];
+        let is_its_answer =
+            answer.command == request | command::RESPONSE || answer.command == command::GENERIC_NACK;
+        if is_its_answer && !link.session.is_leaving {
+            link.answers.0.push_back(Coming {
+                end: link.written_octets,
+                number,
+                status: answer.status,
+            });
+        }
+    }
+
+    /// An engine has consumed octets of a peer.
+    pub(crate) fn answers_heard(&mut self, id: LinkId) {
+        let link = &mut self.links[id];
+        while let Some(answer) = link
+            .answers
+            .0
+            .pop_front_if(|answer| answer.end <= link.consumed_octets)
+        {
+            let heard = Heard {
+                at: self.now,
+                status: answer.status,
+            };
+            let place = match link.peer {
+                Peer::Smsc(_) => &mut self.ledger.requests[answer.number].heard,
+                Peer::Esme(_) => &mut self.ledger.messages[answer.number].heard,
+            };
+            place.get_or_insert(heard);
+        }
+    }
+
+    /// The requester of `number` has an answer.
+    pub(crate) fn check_heard(&self, requester: Peer, number: usize, status: u32) {
+        let (heard, reached, sent_at, what) = match requester {
+            Peer::Esme(_) => {
+                let request = &self.ledger.requests[number];
+                (request.heard, request.reached, request.sent_at, "request")
+            }
+            Peer::Smsc(_) => {
+                let message = &self.ledger.messages[number];
+                (message.heard, message.reached, message.sent_at, "message")
+            }
+        };
+        let (Some(heard), Some((_, link))) = (heard, reached) else {
+            return;
+        };
+        // Between cores an answer may be late, or lost with its core.
+        let is_calm = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
+        let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);
+        let link = &self.links[link];
+        let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;
+        assert!(
+            status == heard.status || !is_calm || !in_time || !is_open,
+            "{what} {number} got {status:#x}, though the answer {:#x} had come in time",
+            heard.status
+        );
+    }
+}
