@@ -50,11 +50,11 @@ impl World {
     /// An engine has consumed octets of a peer.
     pub(crate) fn answers_heard(&mut self, id: LinkId) {
         let link = &mut self.links[id];
-        while let Some(answer) = link
-            .answers
-            .0
-            .pop_front_if(|answer| answer.end <= link.consumed_octets)
-        {
+        while let Some(answer) = link.answers.0.front().copied() {
+            if answer.end > link.consumed_octets {
+                break;
+            }
+            link.answers.0.pop_front();
             let heard = Heard {
                 at: self.now,
                 status: answer.status,
