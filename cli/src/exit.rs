@@ -19,6 +19,8 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 pub(crate) const SOFTWARE: u8 = 70;
 /// The end came while something was still under way.
 pub(crate) const UNFINISHED: u8 = 75;
+/// Who asked may not do that.
+pub(crate) const NO_PERMISSION: u8 = 77;
 /// The configuration is wrong.
 pub(crate) const CONFIGURATION: u8 = 78;
 

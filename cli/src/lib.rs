@@ -1,15 +1,19 @@
 //! The command line of smppmux: arguments, configuration, control core, simulators, demo.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod arguments;
 mod check;
+mod completions;
 pub mod config;
+mod ctl;
 pub mod demo;
 mod exit;
 mod logging;
 mod pdu;
 mod serve;
 pub mod simulator;
+mod style;
 
 use arguments::{Arguments, Command, PduCommand};
 use exit::Failure;
@@ -35,6 +39,12 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Smsc(arguments) => return Ok(simulator::smsc::run_smsc(*arguments)),
         Command::Serve(arguments) => serve::serve(*arguments),
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
+        Command::Ctl(arguments) => ctl::ctl(&arguments),
+        Command::Completions { shell } => {
+            print(&completions::completions(shell));
+            Ok(())
+        }
+        Command::Man { folder } => completions::write_manual(&folder),
         Command::Pdu(PduCommand::Decode { hex }) => {
             let decoded = pdu::decode(&hex);
             print(&decoded.output);

@@ -3,11 +3,12 @@
 use clap::CommandFactory as _;
 use smppmux::arguments::Arguments;
 use smppmux::config::Configuration;
+use smppmux::config::admin::AdminSection;
 use smppmux::config::client::ClientSection;
 use smppmux::config::engine::EngineSection;
 use smppmux::config::section::Section;
 use smppmux::config::server::ServerSection;
-use smppmux::config::storage::{AdminSection, QueueSection, ReceiptsSection};
+use smppmux::config::storage::{QueueSection, ReceiptsSection};
 use smppmux::config::vserver::VserverSection;
 use std::fmt::Debug;
 
@@ -79,6 +80,21 @@ fn every_flag_is_documented() {
         .map(|name| format!("--{name}"))
         .collect();
     assert_eq!(documented, flags);
+}
+
+/// Goal: the committed description of the admin interface is what the program serves. `UPDATE_DOCUMENTS=1` writes it anew.
+#[test]
+fn the_openapi_description_is_current() {
+    let served = smppmux::admin::openapi_json();
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        std::fs::write(path, &served).expect("the document can be written");
+    }
+    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json"));
+    assert!(
+        committed.is_ok_and(|committed| committed == served),
+        "docs/openapi.json is out of date: run this test with UPDATE_DOCUMENTS=1, then again"
+    );
 }
 
 /// Goal: the whole file in the manual is a good one.

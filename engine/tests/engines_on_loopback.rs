@@ -152,7 +152,7 @@ fn messages_go_through_and_a_drain_settles() {
                 assert!(settled);
                 drained += 1;
             }
-            Event::Notice { .. } => {}
+            Event::Notice { .. } | Event::Woken => {}
             Event::Stopped { core, .. } => panic!("{core:?} has stopped"),
         }
     }

@@ -1,5 +1,6 @@
 //! smppmux as a process, between ESMEs and SMSCs on loopback.
 
+mod admin;
 mod byte_stream;
 mod connections_total;
 mod deliveries;

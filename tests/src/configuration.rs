@@ -93,6 +93,14 @@ impl Configuration {
         self
     }
 
+    /// Adds a section as it is.
+    #[must_use]
+    pub fn section(mut self, lines: &str) -> Self {
+        self.rest.push_str(lines);
+        self.rest.push('\n');
+        self
+    }
+
     /// The file.
     pub fn to_toml(&self) -> String {
         format!(

@@ -5,6 +5,7 @@
 
 pub mod configuration;
 pub mod esme;
+pub mod http;
 pub mod pdu;
 pub mod peer;
 pub mod process;

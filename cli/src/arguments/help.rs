@@ -7,6 +7,7 @@ Examples:
   smppmux serve --config smppmux.toml
   smppmux serve --listen 127.0.0.1:2775 --server 127.0.0.1:2776 --client esme1:secret
   smppmux check --config smppmux.toml
+  smppmux ctl --socket /run/smppmux/control.sock servers --watch
   smppmux pdu decode '00000010 00000015 00000000 00000001'
 
 Exit codes:
@@ -58,3 +59,24 @@ Examples:
   smppmux pdu explain 0x58
   smppmux pdu explain message_payload
   smppmux pdu explain sar_";
+
+/// Below the help of `ctl`.
+pub(super) const CTL: &str = "\
+Without --socket, --url or --config it tries /run/smppmux/control.sock, then http://127.0.0.1:9775.
+Reading needs no permission over HTTP; changes need the control socket or the token.
+
+Examples:
+  smppmux ctl status
+  smppmux ctl --config smppmux.toml servers --watch=2s
+  smppmux ctl --url http://127.0.0.1:9775 cores --json
+  smppmux ctl --socket /run/smppmux/control.sock drain
+
+Exit codes: 0 done, 65 there is no such thing, 69 smppmux cannot be reached, 75 not possible now,
+77 not permitted.";
+
+/// Below the help of `completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  smppmux completions bash > /etc/bash_completion.d/smppmux
+  smppmux completions zsh > /usr/share/zsh/site-functions/_smppmux
+  smppmux completions fish > ~/.config/fish/completions/smppmux.fish";

@@ -1,8 +1,10 @@
 //! The command line: every subcommand, flag, unit and default, and the exit code of a wrong one.
 
+mod ctl;
 mod help;
 mod serve;
 
+pub use ctl::{CtlArguments, CtlCommand, CtlTarget};
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;
@@ -11,6 +13,7 @@ use crate::exit;
 use crate::simulator::esme::EsmeArguments;
 use crate::simulator::smsc::SmscArguments;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// SMPP load balancer and message router.
@@ -44,9 +47,24 @@ pub enum Command {
     Esme(Box<EsmeArguments>),
     /// A simulated message centre: answers, delivers MO and receipts, injects faults, checks its clients.
     Smsc(Box<SmscArguments>),
+    /// Look into a running smppmux and change it.
+    Ctl(Box<CtlArguments>),
     /// Decode PDUs, explain names and numbers of SMPP.
     #[command(subcommand)]
     Pdu(PduCommand),
+    /// Write completions of these commands for a shell to standard output.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages of these commands into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
 }
 
 /// Work on single PDUs.

@@ -41,6 +41,12 @@ pub struct ServeArguments {
     /// Flags that override keys under `[engine]`.
     #[command(flatten)]
     pub engine: EngineArguments,
+    /// Address of the HTTP interface for metrics, health and control
+    #[arg(long, value_name = "ADDR", value_parser = text::<SocketAddr>, help_heading = "Control")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Path of the control socket, which `smppmux ctl` speaks to
+    #[arg(long, value_name = "PATH", help_heading = "Control")]
+    pub admin_socket: Option<String>,
     /// How log lines look on standard error.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Logging")]
     pub log_format: LogFormat,

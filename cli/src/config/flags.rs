@@ -61,6 +61,15 @@ pub struct EngineFlags {
     pub drain_timeout: Option<Duration>,
 }
 
+/// Flags that override a key of `[admin]`; `None` where the flag was not given.
+#[derive(Clone, Debug, Default)]
+pub struct AdminFlags {
+    /// `--admin-listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--admin-socket`.
+    pub socket: Option<String>,
+}
+
 impl Configuration {
     /// Lays the flags over the file.
     ///
@@ -112,6 +121,13 @@ impl Configuration {
                 server.connections = Key::unset();
             }
         }
+    }
+
+    /// Lays `--admin-listen` and `--admin-socket` over the file.
+    pub fn apply_admin(&mut self, flags: AdminFlags) {
+        let admin = &mut self.admin.section;
+        admin.listen.override_by("--admin-listen", flags.listen.map(Some));
+        admin.socket.override_by("--admin-socket", flags.socket.map(Some));
     }
 
     /// A configuration without a file: one vserver, its servers with the uids 01, 02 … and its accounts, each

@@ -5,6 +5,7 @@
 //! problems; none stops at the first. Nothing here touches a socket or starts a thread.
 
 pub mod addresses;
+pub mod admin;
 pub mod choices;
 pub mod client;
 pub mod engine;
@@ -23,16 +24,17 @@ pub mod texts;
 pub mod value;
 pub mod vserver;
 
-pub use settle::{Effective, ProcessSettings, Settled, settle};
+pub use settle::{AdminSettings, Effective, ProcessSettings, Settled, settle};
 pub use source_file::read_source;
 
+use admin::AdminSection;
 use client::ClientSection;
 use engine::EngineSection;
 use key::Origin;
 use problem::Problem;
 use section::{Item, Section};
 use server::ServerSection;
-use storage::{AdminSection, QueueSection, ReceiptsSection};
+use storage::{QueueSection, ReceiptsSection};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vserver::VserverSection;

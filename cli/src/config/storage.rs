@@ -1,4 +1,4 @@
-//! `[queue]`, `[receipts]` and `[admin]`: sections whose features come with later versions. Their keys are
+//! `[queue]` and `[receipts]`: sections whose features come with later versions. Their keys are
 //! read and checked, so that a file written for a later version is known to be good, and a warning says that
 //! they have no effect yet.
 
@@ -7,7 +7,6 @@ use super::key::Key;
 use super::section::Section;
 use super::texts::Octets;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Three days: as long as SMSCs commonly keep a message.
@@ -67,32 +66,6 @@ impl Default for ReceiptsSection {
             max_count: Key::by_default(1_000_000),
             max_age: Key::by_default(THREE_DAYS),
             store: Key::by_default(Store::Durable),
-        }
-    }
-}
-
-/// The keys of `[admin]`: metrics, health and control.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct AdminSection {
-    /// Address of the HTTP interface. Default: none.
-    pub listen: Key<Option<SocketAddr>>,
-    /// Path of the control socket. Default: none.
-    pub socket: Key<Option<String>>,
-    /// File that holds the token for the HTTP interface. Default: none.
-    pub token_file: Key<Option<String>>,
-}
-
-impl Section for AdminSection {
-    const NAME: &'static str = "[admin]";
-}
-
-impl Default for AdminSection {
-    fn default() -> Self {
-        Self {
-            listen: Key::unset(),
-            socket: Key::unset(),
-            token_file: Key::unset(),
         }
     }
 }

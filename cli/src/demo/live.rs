@@ -2,8 +2,8 @@
 
 use super::scenario::{CLIENTS_PER_RANGE, RANGES, SERVERS, Scenario};
 use super::stage::Glance;
-use super::style::{Style, grouped};
 use crate::simulator::readable_us;
+use crate::style::{Style, grouped};
 use std::io::{self, Write as _};
 use std::time::Duration;
 

@@ -12,7 +12,6 @@ mod figures;
 mod live;
 mod scenario;
 mod stage;
-mod style;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,6 +21,7 @@ pub use arguments::DemoArguments;
 
 use crate::check::available_cpus;
 use crate::exit::{self, Failure};
+use crate::style::Style;
 use figures::Figures;
 use live::Live;
 use scenario::Scenario;
@@ -33,7 +33,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use style::Style;
 
 /// How often is looked whether the demo was interrupted.
 const TICK: Duration = Duration::from_millis(50);

@@ -176,7 +176,7 @@ fn drain(engines: &RunningEngines) -> Drain {
                 drain.engines_settled += u32::from(settled);
             }
             Some(Event::Stopped { .. }) => ended += 1,
-            Some(Event::Notice { .. }) | None => {}
+            Some(Event::Notice { .. } | Event::Woken) | None => {}
         }
     }
     drain
@@ -205,7 +205,8 @@ fn unexpected_notices(engines: &RunningEngines) -> Vec<String> {
         Event::Notice {
             notice: Notice::ServerBound { .. } | Notice::ClientBound { .. },
             ..
-        } => None,
+        }
+        | Event::Woken => None,
         Event::Notice { core, notice } => Some(format!("engine {}: {notice:?}", core.0)),
         Event::Drained { core, .. } | Event::Stopped { core, .. } => {
             Some(format!("engine {}: {event:?}", core.0))

@@ -1,8 +1,8 @@
 //! The final figures as text for people.
 
 use super::figures::{Figures, Flow};
-use super::style::{Style, grouped, table};
 use crate::simulator::{Percentiles, readable_us};
+use crate::style::{Style, grouped, table};
 
 /// All tables, the checks and the verdict.
 pub(super) fn render(style: Style, figures: &Figures) -> String {

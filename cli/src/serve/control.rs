@@ -8,8 +8,10 @@
 //!
 //! Every wait has a limit: an engine that is stuck cannot keep the process from ending.
 
+use super::answering::Answering;
 use super::notice_log::NoticeLog;
 use super::readiness::Readiness;
+use crate::admin::Doors;
 use crate::exit::{self, Failure};
 use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
@@ -31,34 +33,44 @@ const DRAIN_GRACE: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long engines may take to report their figures.
-const REPORT_LIMIT: Duration = Duration::from_millis(200);
+pub(super) const REPORT_LIMIT: Duration = Duration::from_millis(200);
 
 /// The thread beside the engines.
 #[derive(Debug)]
 pub(super) struct ControlCore {
-    engines: RunningEngines,
+    pub(super) settings: Arc<Settings>,
+    pub(super) engines: RunningEngines,
     signals: Signals,
     drain_timeout: Duration,
     log: NoticeLog,
-    readiness: Readiness,
-    drain: Option<Drain>,
+    pub(super) readiness: Readiness,
+    pub(super) answering: Answering,
+    pub(super) drain: Option<Drain>,
     stopped: HashSet<CoreIndex>,
     failed: bool,
 }
 
 /// A drain that is under way.
 #[derive(Debug)]
-struct Drain {
+pub(super) struct Drain {
     deadline: Instant,
     drained: HashSet<CoreIndex>,
     settled: bool,
 }
 
 impl ControlCore {
-    /// Takes charge of running engines.
-    pub(super) fn new(settings: Arc<Settings>, engines: RunningEngines, signals: Signals) -> Self {
+    /// Takes charge of running engines, and answers who calls through the open doors.
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        engines: RunningEngines,
+        signals: Signals,
+        doors: Doors,
+    ) -> Self {
         let now = Instant::now();
+        let answering = Answering::start(doors, &engines, now);
         Self {
+            answering,
+            settings: Arc::clone(&settings),
             readiness: Readiness::new(&settings, engines.cores(), now),
             drain_timeout: settings.engine.drain_timeout,
             log: NoticeLog::new(settings, now),
@@ -77,6 +89,7 @@ impl ControlCore {
                 self.handle_event(&event);
             }
             let now = Instant::now();
+            self.handle_calls(now);
             if self.failed {
                 return self.stop(Err(failure_of_engine()));
             }
@@ -118,6 +131,7 @@ impl ControlCore {
                     self.failed = true;
                 }
             }
+            Event::Woken => {}
         }
     }
 
@@ -136,7 +150,7 @@ impl ControlCore {
         None
     }
 
-    fn start_drain(&mut self, now: Instant) {
+    pub(super) fn start_drain(&mut self, now: Instant) {
         info!(drain_timeout = ?self.drain_timeout, "draining: no new requests, waiting for answers that are due");
         self.engines.command_all(Command::Drain);
         self.drain = Some(Drain {

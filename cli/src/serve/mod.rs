@@ -1,15 +1,17 @@
 //! `smppmux serve`: starts the engines and stays beside them as the control core.
 //!
-//! The control core takes signals and writes the log. It speaks to the engines by messages only and never
+//! The control core takes signals, answers the admin interface and writes the log. It speaks to the engines by messages only and never
 //! makes one wait.
 
+mod answering;
 mod control;
 mod notice_log;
 mod readiness;
 
+use crate::admin::open_doors;
 use crate::arguments::ServeArguments;
 use crate::check::{effective_or_failure, parsed_or_failure};
-use crate::config::flags::EngineFlags;
+use crate::config::flags::{AdminFlags, EngineFlags};
 use crate::config::problem::Source;
 use crate::config::{self, Configuration, Effective};
 use crate::exit::{self, Failure};
@@ -38,13 +40,14 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     // Before the engines start, so that no signal ends the process half-way.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("signals cannot be received: {error}")))?;
+    let doors = open_doors(&effective.process.admin)?;
     let engines = run_engines(effective.process.shell.clone(), Arc::clone(&effective.settings))
         .map_err(|error| start_failure(&error))?;
     announce(&effective, &engines);
     if let Some(cpu) = effective.process.control_cpu {
         pin_to(cpu);
     }
-    ControlCore::new(effective.settings, engines, signals).run()
+    ControlCore::new(effective.settings, engines, signals, doors).run()
 }
 
 /// The configuration by file or flags, and its warnings.
@@ -61,6 +64,10 @@ fn configure(arguments: ServeArguments) -> Result<(Effective, Vec<String>), Fail
         }
     };
     configuration.apply(EngineFlags::from(arguments.engine));
+    configuration.apply_admin(AdminFlags {
+        listen: arguments.admin_listen,
+        socket: arguments.admin_socket,
+    });
     let (effective, warnings) = effective_or_failure(&source, &configuration, problems)?;
     let warnings = warnings
         .iter()

@@ -41,6 +41,11 @@ impl Readiness {
         }
     }
 
+    /// Whether "smppmux ready" was said.
+    pub(super) const fn is_told(&self) -> bool {
+        self.awaited.is_none()
+    }
+
     /// Says "smppmux ready", once.
     pub(super) fn tell(&mut self, now: Instant) {
         let Some(awaited) = &self.awaited else { return };

@@ -5,7 +5,7 @@
 
 use crate::core::contract::{CoreIndex, Notice};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -36,6 +36,26 @@ pub enum Event {
         /// False when a fault in smppmux ended it.
         orderly: bool,
     },
+    /// An [`EventWaker`] was used: the reader has other work.
+    Woken,
+}
+
+/// Ends the wait of the events' reader, from any thread.
+#[derive(Clone, Debug)]
+pub struct EventWaker {
+    events: Sender<Event>,
+    /// One waits for the reader already.
+    pending: Arc<AtomicBool>,
+}
+
+impl EventWaker {
+    /// The reader gets [`Event::Woken`], once for any number of calls before it takes that.
+    pub fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            // A reader that is gone needs no waking.
+            drop(self.events.send(Event::Woken));
+        }
+    }
 }
 
 /// One core's end of the event stream.
@@ -50,6 +70,7 @@ pub(crate) struct EventSender {
 pub(crate) struct EventReceiver {
     events: Receiver<Event>,
     waiting_notices: Arc<AtomicUsize>,
+    waker: EventWaker,
 }
 
 impl EventSender {
@@ -70,16 +91,30 @@ impl EventReceiver {
     /// The next event, if one comes within `timeout`.
     pub(crate) fn next(&self, timeout: Duration) -> Option<Event> {
         let event = self.events.recv_timeout(timeout).ok()?;
-        if matches!(event, Event::Notice { .. }) {
-            self.waiting_notices.fetch_sub(1, Ordering::Relaxed);
+        match event {
+            Event::Notice { .. } => {
+                self.waiting_notices.fetch_sub(1, Ordering::Relaxed);
+            }
+            // Before the reader looks at its work: what comes up after that wakes it again.
+            Event::Woken => self.waker.pending.store(false, Ordering::Release),
+            Event::Drained { .. } | Event::Stopped { .. } => {}
         }
         Some(event)
+    }
+
+    /// Ends this reader's wait.
+    pub(crate) fn waker(&self) -> EventWaker {
+        self.waker.clone()
     }
 }
 
 pub(crate) fn event_stream() -> (EventSender, EventReceiver) {
     let (sender, receiver) = channel();
     let waiting_notices = Arc::new(AtomicUsize::new(0));
+    let waker = EventWaker {
+        events: sender.clone(),
+        pending: Arc::default(),
+    };
     (
         EventSender {
             events: sender,
@@ -88,6 +123,7 @@ pub(crate) fn event_stream() -> (EventSender, EventReceiver) {
         EventReceiver {
             events: receiver,
             waiting_notices,
+            waker,
         },
     )
 }
@@ -119,5 +155,19 @@ mod tests {
             (NOTICES_MAX + 1, Some(&drained))
         );
         assert!(sender.tell(notice), "reading makes room");
+    }
+
+    /// Goal: any number of wakes before the reader looks are one event, and the next wake after that is another.
+    #[test]
+    fn wakes_are_collected() {
+        let (_sender, receiver) = event_stream();
+        let waker = receiver.waker();
+        for _ in 0..2 {
+            for _ in 0..3 {
+                waker.wake();
+            }
+            assert_eq!(receiver.next(Duration::ZERO), Some(Event::Woken));
+            assert_eq!(receiver.next(Duration::ZERO), None);
+        }
     }
 }

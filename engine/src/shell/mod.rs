@@ -30,7 +30,7 @@ mod steering;
 #[cfg(test)]
 mod tests;
 
-pub use event::Event;
+pub use event::{Event, EventWaker};
 pub use report::{CoreReport, ShellReport};
 pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
 pub use settings::ShellSettings;

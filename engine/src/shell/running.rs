@@ -2,7 +2,7 @@
 //!
 //! Everything goes by message; no call makes an engine wait.
 
-use super::event::{Event, EventReceiver};
+use super::event::{Event, EventReceiver, EventWaker};
 use super::message::ShellMessage;
 use super::report::CoreReport;
 use crate::core::contract::{Command, CoreIndex};
@@ -137,6 +137,13 @@ impl RunningEngines {
     /// The next event, if one comes within `timeout`.
     pub fn next_event(&self, timeout: Duration) -> Option<Event> {
         lock(&self.events).next(timeout)
+    }
+
+    /// Ends a wait in [`next_event`](Self::next_event), from any thread.
+    ///
+    /// Call it before that thread waits: the lock is held while it does.
+    pub fn waker(&self) -> EventWaker {
+        lock(&self.events).waker()
     }
 
     /// Stops what runs and waits for that: a start went wrong half-way.

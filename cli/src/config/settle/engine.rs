@@ -1,7 +1,7 @@
 //! `[engine]`: checked, and turned into what engines and process take.
 
 use super::limits::{CONNECTIONS_MAX, DAY, MILLISECOND, WINDOW_MAX};
-use super::{Settling, blame};
+use super::{AdminSettings, Settling, blame};
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
@@ -20,6 +20,8 @@ pub struct ProcessSettings {
     pub shell: ShellSettings,
     /// CPU of the control core, if it is pinned.
     pub control_cpu: Option<u16>,
+    /// Where metrics, health and control are offered.
+    pub admin: AdminSettings,
 }
 
 impl Settling<'_> {
@@ -67,6 +69,7 @@ impl Settling<'_> {
                 distribution,
             },
             control_cpu: engine.control_core.value,
+            admin: self.admin_settings(),
         }
     }
 

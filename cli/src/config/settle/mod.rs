@@ -3,6 +3,7 @@
 //! Invariant: there are settings if and only if there is no problem; then names are unique, every index
 //! points at something, and every limit fits its neighbours.
 
+mod admin;
 mod clients;
 mod engine;
 mod limits;
@@ -12,6 +13,7 @@ mod relations;
 mod servers;
 mod vservers;
 
+pub use admin::AdminSettings;
 pub use engine::ProcessSettings;
 
 use super::Configuration;

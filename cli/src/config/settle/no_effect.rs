@@ -20,7 +20,6 @@ impl Settling<'_> {
             "MO that nobody can take is answered ESME_RX_T_APPN",
         );
         self.warn_of_section(&configuration.receipts, "receipts are routed by address");
-        self.warn_of_section(&configuration.admin, "there is no admin interface");
         if let Some(route) = &configuration.first_route {
             self.warn(
                 route,

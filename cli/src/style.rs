@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 
 /// Whether a stream gets colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Style {
+pub(crate) struct Style {
     coloured: bool,
 }
 
 impl Style {
     /// Colours on a terminal, unless NO_COLOR is set (no-color.org) or the terminal is a dumb one.
-    pub(super) fn of(stream: &impl IsTerminal) -> Self {
+    pub(crate) fn of(stream: &impl IsTerminal) -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         Self {
@@ -20,25 +20,25 @@ impl Style {
 
     /// No colours.
     #[cfg(test)]
-    pub(super) const PLAIN: Self = Self { coloured: false };
+    pub(crate) const PLAIN: Self = Self { coloured: false };
 
     /// Colours.
     #[cfg(test)]
-    pub(super) const COLOURED: Self = Self { coloured: true };
+    pub(crate) const COLOURED: Self = Self { coloured: true };
 
-    pub(super) fn heading(self, text: &str) -> String {
+    pub(crate) fn heading(self, text: &str) -> String {
         self.wrapped("1", text)
     }
 
-    pub(super) fn quiet(self, text: &str) -> String {
+    pub(crate) fn quiet(self, text: &str) -> String {
         self.wrapped("2", text)
     }
 
-    pub(super) fn good(self, text: &str) -> String {
+    pub(crate) fn good(self, text: &str) -> String {
         self.wrapped("32", text)
     }
 
-    pub(super) fn bad(self, text: &str) -> String {
+    pub(crate) fn bad(self, text: &str) -> String {
         self.wrapped("1;31", text)
     }
 
@@ -53,7 +53,7 @@ impl Style {
 }
 
 /// A number with a comma at every thousand.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.char_indices() {
@@ -65,30 +65,55 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// A table: the first column to the left, numbers to the right, each as wide as its widest cell.
-pub(super) fn table(style: Style, head: &[&str], rows: &[Vec<String>]) -> String {
+/// A table: the first column and texts to the left, numbers to the right, each as wide as its widest cell.
+pub(crate) fn table(style: Style, head: &[&str], rows: &[Vec<String>]) -> String {
     let width_of = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
         widest.max(head.get(column).map_or(0, |title| title.chars().count()))
     };
-    let widths: Vec<usize> = (0..head.len()).map(width_of).collect();
+    let columns: Vec<Column> = (0..head.len())
+        .map(|column| Column {
+            width: width_of(column),
+            is_right: column > 0
+                && rows
+                    .iter()
+                    .all(|row| row.get(column).is_none_or(|cell| is_number(cell))),
+        })
+        .collect();
     let titles: Vec<String> = head.iter().copied().map(str::to_owned).collect();
-    let mut text = style.heading(&line(&widths, &titles)) + "\n";
+    let mut text = style.heading(&line(&columns, &titles)) + "\n";
     for row in rows {
-        text += &line(&widths, row);
+        text += &line(&columns, row);
         text.push('\n');
     }
     text
 }
 
-fn line(widths: &[usize], cells: &[String]) -> String {
+#[derive(Clone, Copy)]
+struct Column {
+    width: usize,
+    is_right: bool,
+}
+
+/// A number, perhaps with its unit, or the dash that stands for none.
+fn is_number(cell: &str) -> bool {
+    cell.is_empty()
+        || cell == "-"
+        || cell.starts_with(|first: char| first.is_ascii_digit()) && !cell.contains([':', ','].as_slice())
+        || cell
+            .chars()
+            .all(|character| character.is_ascii_digit() || character == ',')
+}
+
+fn line(columns: &[Column], cells: &[String]) -> String {
     let mut text = String::new();
-    for (column, (width, cell)) in widths.iter().zip(cells).enumerate() {
-        text += &if column == 0 {
-            format!("{cell:<width$}")
+    for (place, (Column { width, is_right }, cell)) in columns.iter().zip(cells).enumerate() {
+        let gap = if place == 0 { "" } else { "  " };
+        text += &if *is_right {
+            format!("{gap}{cell:>width$}")
         } else {
-            format!("  {cell:>width$}")
+            format!("{gap}{cell:<width$}")
         };
     }
     text.trim_end().to_owned()

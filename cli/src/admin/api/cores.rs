@@ -1,0 +1,95 @@
+//! `/api/v1/cores`: the packet engines and the traffic between them.
+
+use super::ApiState;
+use super::problem::{Problem, ProblemBody};
+use crate::admin::control::Snapshot;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use smppmux_engine::shell::CoreReport;
+use utoipa::ToSchema;
+
+/// The engines that answered in time, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Cores {
+    /// One for each.
+    pub(crate) cores: Vec<CoreRow>,
+}
+
+/// One packet engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct CoreRow {
+    /// Its number.
+    pub(crate) core: u16,
+    /// Connections from clients, bound or not.
+    pub(crate) client_connections: u64,
+    /// Bound sessions of clients.
+    pub(crate) client_sessions: u64,
+    /// Bound sessions at servers.
+    pub(crate) server_sessions: u64,
+    /// Sockets, those that are closing included.
+    pub(crate) sockets: u64,
+    /// Requests from clients.
+    pub(crate) client_requests: u64,
+    /// deliver_sm and data_sm from servers.
+    pub(crate) mobile_originated: u64,
+    /// Requests that wait in a hold.
+    pub(crate) held_requests: u64,
+    /// Requests of other cores' sessions, or to them, that wait for their answer.
+    pub(crate) core_requests_outstanding: u64,
+    /// Messages to other cores.
+    pub(crate) core_messages_sent: u64,
+    /// Messages from other cores.
+    pub(crate) core_messages_received: u64,
+    /// Messages that other cores refused.
+    pub(crate) core_messages_refused: u64,
+    /// Sleeping cores that it has woken.
+    pub(crate) core_wakes: u64,
+    /// Turns of its loop.
+    pub(crate) turns: u64,
+    /// Octets read.
+    pub(crate) received_octets: u64,
+    /// Octets handed out for writing.
+    pub(crate) transmitted_octets: u64,
+}
+
+/// The packet engines and the traffic between them.
+#[utoipa::path(
+    get, path = "/api/v1/cores", tag = "figures",
+    responses((status = OK, body = Cores), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+)]
+pub(super) async fn cores(State(state): State<ApiState>) -> Result<Json<Cores>, Problem> {
+    Ok(Json(Cores::of(&*state.control.snapshot().await?)))
+}
+
+impl Cores {
+    fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            cores: snapshot.reports.iter().map(CoreRow::of).collect(),
+        }
+    }
+}
+
+impl CoreRow {
+    fn of(report: &CoreReport) -> Self {
+        let CoreReport { engine, shell } = report;
+        Self {
+            core: engine.core,
+            client_connections: engine.client_connections,
+            client_sessions: engine.client_sessions,
+            server_sessions: engine.servers.iter().map(|server| server.bound_sessions).sum(),
+            sockets: shell.links_open,
+            client_requests: engine.counters.client_requests,
+            mobile_originated: engine.counters.mobile_originated,
+            held_requests: engine.held_requests,
+            core_requests_outstanding: engine.core_requests_outstanding,
+            core_messages_sent: shell.core_messages_sent,
+            core_messages_received: shell.core_messages_received,
+            core_messages_refused: shell.core_messages_refused,
+            core_wakes: shell.core_wakes,
+            turns: shell.turns,
+            received_octets: engine.counters.received_octets,
+            transmitted_octets: engine.counters.transmitted_octets,
+        }
+    }
+}

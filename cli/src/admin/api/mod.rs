@@ -1,0 +1,57 @@
+//! The calls: one file for each group, with the shape of its answers and how they are made of a snapshot.
+//!
+//! A handler and its description are one item (`#[utoipa::path]`), and [`router_and_description`] makes the routes and the
+//! OpenAPI description of the same list: neither can have what the other lacks.
+
+pub(crate) mod change;
+pub(crate) mod cores;
+pub(crate) mod health;
+pub(crate) mod problem;
+pub(crate) mod servers;
+pub(crate) mod status;
+
+use super::control::ControlHandle;
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use problem::Problem;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What every handler gets.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiState {
+    /// The way to the control core.
+    pub(crate) control: ControlHandle,
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "smppmux",
+    description = "Health and control of a running smppmux. Every GET is open; what changes something is served on the \
+                   control socket, or with the token of `token-file` as `Authorization: Bearer TOKEN`. Counters run from \
+                   the start of the process.",
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+))]
+struct Description;
+
+/// The routes and their description.
+pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
+    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(status::status))
+        .routes(routes!(servers::servers))
+        .routes(routes!(cores::cores))
+        .routes(routes!(change::drain))
+        .split_for_parts();
+    let served = description.to_pretty_json().unwrap_or_default();
+    let serve_description =
+        move || std::future::ready(([(CONTENT_TYPE, "application/json")], served.clone()));
+    let router = router
+        .route("/api/v1/openapi.json", get(serve_description))
+        .fallback(|| std::future::ready(Problem::not_found("there is nothing here")))
+        .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()));
+    (router, description)
+}

@@ -1,0 +1,63 @@
+//! What a call that fails answers.
+
+use crate::admin::control::{NoAnswer, Refusal};
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    /// In words.
+    pub(crate) error: String,
+}
+
+/// A failed call: its status and its words.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    error: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            error: error.into(),
+        }
+    }
+
+    pub(crate) fn not_found(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this path does not take this method",
+        )
+    }
+}
+
+impl From<NoAnswer> for Problem {
+    fn from(NoAnswer: NoAnswer) -> Self {
+        let error = "the control core does not answer: it is busy, or smppmux is ending";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotNow(error) => Self::new(StatusCode::CONFLICT, error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(ProblemBody { error: self.error })).into_response()
+    }
+}

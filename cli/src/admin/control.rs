@@ -1,0 +1,121 @@
+//! What the admin interface may ask of the control core, and how: a bounded mailbox, a wake, an answer.
+//!
+//! Must never wait for the control core without a limit: a call that is not answered in time fails.
+
+use smppmux_engine::core::settings::Settings;
+use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Calls that may wait for the control core.
+const CALLS_MAX: usize = 64;
+
+/// How long a call may take.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// One question or order, with where its answer goes.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// The figures of all engines.
+    Snapshot(Reply<Arc<Snapshot>>),
+    /// A change.
+    Order(Order, Reply<Result<String, Refusal>>),
+}
+
+/// Where an answer goes. Dropping it says that there will be none.
+pub(crate) type Reply<T> = oneshot::Sender<T>;
+
+/// Something to change. The answer is a sentence on what has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The same as SIGTERM.
+    DrainAll,
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It cannot be done in the state that smppmux is in.
+    NotNow(String),
+}
+
+/// The figures of all engines at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The configuration that holds.
+    pub(crate) settings: Arc<Settings>,
+    /// Where the vservers listen.
+    pub(crate) listening: Vec<Listening>,
+    /// What smppmux is doing.
+    pub(crate) phase: Phase,
+    /// Since the engines started.
+    pub(crate) uptime: Duration,
+    /// How many engines there are.
+    pub(crate) cores: u16,
+    /// Those that answered in time.
+    pub(crate) reports: Vec<CoreReport>,
+}
+
+/// What smppmux is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Phase {
+    /// Its servers are not bound yet, and there was not time enough.
+    Starting,
+    /// It serves.
+    Serving,
+    /// It ends: no new sessions and requests.
+    Draining,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+        })
+    }
+}
+
+/// The caller's end.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlHandle {
+    calls: SyncSender<Call>,
+    waker: EventWaker,
+}
+
+/// The control core has too much to do, or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoAnswer;
+
+impl ControlHandle {
+    /// The figures of all engines, at most a moment old.
+    pub(crate) async fn snapshot(&self) -> Result<Arc<Snapshot>, NoAnswer> {
+        self.ask(Call::Snapshot).await
+    }
+
+    /// Has something changed.
+    pub(crate) async fn order(&self, order: Order) -> Result<Result<String, Refusal>, NoAnswer> {
+        self.ask(|reply| Call::Order(order, reply)).await
+    }
+
+    async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.try_send(call(reply)).map_err(|_| NoAnswer)?;
+        self.waker.wake();
+        match tokio::time::timeout(CALL_LIMIT, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(NoAnswer),
+        }
+    }
+}
+
+/// A mailbox for calls; the control core takes them out when `waker` has woken it.
+pub(crate) fn call_channel(waker: EventWaker) -> (ControlHandle, Receiver<Call>) {
+    let (calls, receiver) = sync_channel(CALLS_MAX);
+    (ControlHandle { calls, waker }, receiver)
+}

@@ -1,0 +1,63 @@
+//! Arguments of `ctl`.
+
+use super::{help, text};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `ctl`.
+#[derive(Debug, Args)]
+#[command(after_help = help::CTL, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
+pub struct CtlArguments {
+    /// Which smppmux.
+    #[command(flatten)]
+    pub target: CtlTarget,
+    /// Show the answer as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show it again and again, every second or so often; with rates from the second time on.
+    #[arg(long, global = true, value_name = "INTERVAL", value_parser = text::<Duration>, num_args = 0..=1,
+        require_equals = true, default_missing_value = "1s")]
+    pub watch: Option<Duration>,
+    /// What to show or change.
+    #[command(subcommand)]
+    pub command: CtlCommand,
+}
+
+/// Which smppmux to speak to.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which smppmux")]
+pub struct CtlTarget {
+    /// Path of its control socket.
+    #[arg(long, global = true, value_name = "PATH", env = "SMPPMUX_SOCKET", conflicts_with_all = ["url", "config"])]
+    pub socket: Option<PathBuf>,
+    /// Its HTTP interface, such as http://127.0.0.1:9775.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "SMPPMUX_URL",
+        conflicts_with = "config"
+    )]
+    pub url: Option<String>,
+    /// Its configuration file: the socket or the address is read from there.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File with the token that changes need over HTTP [default: `token-file` of the configuration]
+    #[arg(long, global = true, value_name = "FILE", env = "SMPPMUX_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What to show or change.
+#[derive(Debug, Subcommand)]
+pub enum CtlCommand {
+    /// The whole at a glance.
+    Status,
+    /// The servers: sessions, load, requests and answers.
+    Servers,
+    /// The packet engines and the traffic between them.
+    Cores,
+    /// Drain smppmux and end it, as SIGTERM does.
+    Drain,
+}

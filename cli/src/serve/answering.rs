@@ -1,0 +1,89 @@
+//! What the control core answers the admin interface: figures, and orders carried out.
+
+use super::control::{ControlCore, REPORT_LIMIT};
+use crate::admin::control::{Call, Order, Phase, Refusal, Snapshot, call_channel};
+use crate::admin::{Doors, SocketFileGuard};
+use smppmux_engine::shell::RunningEngines;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+use tracing::info;
+
+/// Figures that are no older than this are given again: however many ask, the engines report so often at most.
+const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(100);
+
+/// The control core's end of the admin interface.
+#[derive(Debug)]
+pub(super) struct Answering {
+    calls: Receiver<Call>,
+    started_at: Instant,
+    last: Option<(Instant, Arc<Snapshot>)>,
+    _socket_file: Option<SocketFileGuard>,
+}
+
+impl Answering {
+    /// Starts to serve through the doors.
+    pub(super) fn start(doors: Doors, engines: &RunningEngines, now: Instant) -> Self {
+        let (control, calls) = call_channel(engines.waker());
+        Self {
+            calls,
+            started_at: now,
+            last: None,
+            _socket_file: doors.serve(control),
+        }
+    }
+}
+
+impl ControlCore {
+    /// Answers those who have called.
+    pub(super) fn handle_calls(&mut self, now: Instant) {
+        while let Ok(call) = self.answering.calls.try_recv() {
+            // Who has hung up meanwhile gets no answer.
+            match call {
+                Call::Snapshot(reply) => drop(reply.send(self.snapshot(now))),
+                Call::Order(order, reply) => drop(reply.send(self.carry_out(now, &order))),
+            }
+        }
+    }
+
+    fn snapshot(&mut self, now: Instant) -> Arc<Snapshot> {
+        if let Some((taken_at, snapshot)) = &self.answering.last
+            && now.saturating_duration_since(*taken_at) <= SNAPSHOT_AGE_MAX
+        {
+            return Arc::clone(snapshot);
+        }
+        let snapshot = Arc::new(Snapshot {
+            settings: Arc::clone(&self.settings),
+            listening: self.engines.listening().to_vec(),
+            phase: self.phase(),
+            uptime: now.saturating_duration_since(self.answering.started_at),
+            cores: self.engines.cores(),
+            reports: self.engines.report(REPORT_LIMIT),
+        });
+        self.answering.last = Some((now, Arc::clone(&snapshot)));
+        snapshot
+    }
+
+    fn phase(&self) -> Phase {
+        if self.drain.is_some() {
+            Phase::Draining
+        } else if self.readiness.is_told() {
+            Phase::Serving
+        } else {
+            Phase::Starting
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, order: &Order) -> Result<String, Refusal> {
+        info!(?order, "ordered by the admin interface");
+        // What is shown next is what holds from now on.
+        self.answering.last = None;
+        match order {
+            Order::DrainAll if self.drain.is_some() => Err(Refusal::NotNow("smppmux drains already".into())),
+            Order::DrainAll => {
+                self.start_drain(now);
+                Ok("smppmux drains, and ends when all is settled".into())
+            }
+        }
+    }
+}
