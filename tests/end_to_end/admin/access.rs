@@ -22,6 +22,7 @@ fn configuration(smsc: &AnsweringSmsc) -> Configuration {
 fn a_change_over_tcp_needs_the_token() {
     let smsc = AnsweringSmsc::start("smsc-a");
     let mut administered = Administered::start(&configuration(&smsc));
+    administered.smppmux.wait_for_log("smppmux ready");
     let address = administered.address;
     let drain = |headers: &[&str]| call(address, "POST", "/api/v1/drain", headers).status;
     assert_eq!(drain(&[]), 401);
@@ -38,7 +39,11 @@ fn a_change_over_tcp_needs_the_token() {
         );
     }
     assert_eq!(drain(&[&format!("Authorization: Basic {TOKEN}")]), 401);
-    assert_eq!(administered.get("/readyz").status, 200, "nothing has changed");
+    assert_eq!(
+        administered.get("/api/v1/status").json()["phase"],
+        "serving",
+        "nothing has changed"
+    );
     assert_eq!(drain(&[&format!("authorization: bearer {TOKEN}")]), 200);
     assert_eq!(administered.smppmux.wait_for_exit(), 0);
 }
