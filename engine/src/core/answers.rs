@@ -180,6 +180,16 @@ impl PacketEngine {
         let is_tagged = header.command_status.is_ok() && carries_id(header.command_id) && {
             append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max).is_ok()
         };
+        if !is_tagged && !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
+            // An error answer to submit_sm has no body (v3.4 section 4.4.2), whatever a server puts there.
+            self.send_header(
+                to,
+                CommandId::SUBMIT_SM_RESP,
+                header.command_status,
+                sequence_number,
+            );
+            return self.client_request_answered(now, to);
+        }
         if !is_tagged && !version.has_tlvs() {
             // A v3.3 client gets the id as it is (its tag does not fit) and no TLVs.
             let tail = MessageIdRespView::parse(pdu).map_or(0..0, |view| view.tail_range());

@@ -83,6 +83,12 @@ impl PacketEngine {
             (SessionState::Bound(kind), Some(client)) if client.unanswered > 0 => {
                 self.start_unbinding(now, id, kind, Some(sequence_number));
             }
+            // Asked again, it must not cost the answers that the first one waits for.
+            (SessionState::Unbinding(_), Some(client))
+                if client.unbind_sequence_number.is_some() && client.unanswered > 0 =>
+            {
+                self.refuse_second_unbind(now, id, sequence_number);
+            }
             _ => {
                 self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, sequence_number);
                 self.end_session(now, id, CloseReason::PeerUnbound);
@@ -103,10 +109,26 @@ impl PacketEngine {
                 .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
             self.leave_books(id);
             self.leave_server_if_settled(now, id);
+        } else if session
+            .server()
+            .is_some_and(|side| side.unbind_sequence_number.is_some())
+        {
+            self.refuse_second_unbind(now, id, sequence_number);
         } else {
             self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, sequence_number);
             self.end_session(now, id, CloseReason::PeerUnbound);
         }
+    }
+
+    #[cold]
+    fn refuse_second_unbind(&mut self, now: Moment, id: ConnectionId, sequence_number: u32) {
+        self.send_header(
+            id,
+            CommandId::UNBIND_RESP,
+            Status::ESME_RINVBNDSTS,
+            sequence_number,
+        );
+        self.count_fault(now, id);
     }
 
     /// The last answer between us and a server that unbound has passed (or there was none to give).

@@ -4,7 +4,7 @@
 //! parsed, re-cased or shortened; a copy differs from its original in the id, command_length and sequence_number alone;
 //! on an error nothing was appended. Must never allocate, but for the growth of the caller's buffer.
 
-use super::wire::HEADER_OCTETS;
+use super::wire::{CommandId, HEADER_OCTETS, Header};
 use bytes::BytesMut;
 use std::fmt;
 use std::ops::Range;
@@ -23,7 +23,7 @@ const TAG_OCTETS_WITHOUT_SIGNATURE: usize = 4;
 pub enum TaggedCopy {
     /// With its id tagged.
     Tagged,
-    /// As it was: there is no id to tag.
+    /// As it was, or with an empty id where it had none: there is nothing to tag.
     Unchanged,
 }
 
@@ -95,6 +95,12 @@ pub fn append_response_with_tagged_id(
 ) -> Result<TaggedCopy, TagError> {
     let body = pdu.get(HEADER_OCTETS..).ok_or(TagError::NoSuchField)?;
     let id_octets = body.iter().position(|octet| *octet == 0).unwrap_or(0);
+    if body.is_empty() && is_an_id_alone(pdu) {
+        // A server left the body out; the client gets the empty id that the specification asks for.
+        append_header(out, pdu, pdu.len() + 1, new_sequence_number);
+        out.extend_from_slice(&[0]);
+        return Ok(TaggedCopy::Unchanged);
+    }
     if id_octets == 0 {
         append_header(out, pdu, pdu.len(), new_sequence_number);
         out.extend_from_slice(body);
@@ -109,6 +115,16 @@ pub fn append_response_with_tagged_id(
     write_tagged(out, id, signature, uid);
     out.extend_from_slice(behind_id);
     Ok(TaggedCopy::Tagged)
+}
+
+/// Responses whose only mandatory field is the message_id.
+fn is_an_id_alone(pdu: &[u8]) -> bool {
+    Header::read(pdu).is_some_and(|header| {
+        matches!(
+            header.command_id,
+            CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP | CommandId::BROADCAST_SM_RESP
+        )
+    })
 }
 
 /// Appends a copy of a request (query_sm, cancel_sm, replace_sm), with a new sequence number and its message_id, which
@@ -258,13 +274,18 @@ mod tests {
     /// Goal: responses without a usable id pass unchanged, and an id that no longer fits is an error.
     #[test]
     fn responses_without_an_id_pass_unchanged() {
-        for body in [&b""[..], b"\0", b"\0\x04\x28\0\x01\x50", b"no end"] {
+        for body in [&b"\0"[..], b"\0\x04\x28\0\x01\x50", b"no end"] {
             let pdu = pdu_with_body(body);
             let mut out = BytesMut::new();
             let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, b"mx", *b"0A", 64);
             assert_eq!(copied, Ok(TaggedCopy::Unchanged));
             assert_eq!(checked_body(&out, &pdu), body);
         }
+        let pdu = pdu_with_body(b"");
+        let mut out = BytesMut::new();
+        let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, b"mx", *b"0A", 64);
+        assert_eq!(copied, Ok(TaggedCopy::Unchanged));
+        assert_eq!(checked_body(&out, &pdu), b"\0", "the id is mandatory, if empty");
         let pdu = pdu_with_body(b"123\0");
         let mut out = BytesMut::new();
         let copied =

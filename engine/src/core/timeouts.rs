@@ -247,7 +247,14 @@ impl PacketEngine {
             let is_waiting =
                 session.enquired_at != Moment::NEVER && session.received_at < session.enquired_at;
             next = next.min(if is_waiting {
-                session.enquired_at + patience.response_timeout
+                // Where the answer comes, the next silence may be over before its time to answer would have been.
+                let given_up_at = session.enquired_at + patience.response_timeout;
+                let silent_at = session.enquired_at + session.enquire_link_interval;
+                if silent_at > now {
+                    silent_at.min(given_up_at)
+                } else {
+                    given_up_at
+                }
             } else {
                 session.received_at + session.enquire_link_interval
             });
