@@ -85,10 +85,16 @@ impl Configuration {
 
     /// Adds an account, with more lines for its section.
     #[must_use]
-    pub fn client(mut self, system_id: &str, lines: &str) -> Self {
+    pub fn client(self, system_id: &str, lines: &str) -> Self {
+        self.client_with_password(system_id, PASSWORD, lines)
+    }
+
+    /// Adds an account that has a password of its own.
+    #[must_use]
+    pub fn client_with_password(mut self, system_id: &str, password: &str, lines: &str) -> Self {
         let _ = writeln!(
             self.rest,
-            "[[client]]\nsystem-id = \"{system_id}\"\npassword = \"{PASSWORD}\"\n{lines}"
+            "[[client]]\nsystem-id = \"{system_id}\"\npassword = \"{password}\"\n{lines}"
         );
         self
     }

@@ -1,14 +1,35 @@
 //! PDUs as tests make and read them: owned octets, built with the engine's own writers.
 
+use std::fmt;
+
 use bytes::BytesMut;
 use smppmux_engine::core::wire::{
     Address, Bind, Body, Cancel, CommandId, Header, Message, MessageIdRespView, MessageIdResponse,
     MessageView, NoBody, Query, QueryResponse, Replace, Status, Version, write_pdu,
 };
 
-/// One whole PDU.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One whole PDU. Printed as what it is and its octets, of which a failed test shows no more than fit a screen.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pdu(Vec<u8>);
+
+const SHOWN_OCTETS_MAX: usize = 400;
+
+impl fmt::Debug for Pdu {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = self.header();
+        let (command, status, number) = (header.command_id, header.command_status, header.sequence_number);
+        write!(formatter, "{command} {status} number {number:#x} [")?;
+        for octet in self.0.iter().take(SHOWN_OCTETS_MAX) {
+            write!(formatter, "{octet:02x}")?;
+        }
+        let more = if self.0.len() > SHOWN_OCTETS_MAX {
+            "…"
+        } else {
+            ""
+        };
+        write!(formatter, "{more}]")
+    }
+}
 
 impl Pdu {
     /// Framed octets.

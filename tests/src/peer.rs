@@ -33,6 +33,15 @@ pub enum Received {
 }
 
 impl Peer {
+    /// Connects to a listening address, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, or does not accept in time.
+    pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+        TcpStream::connect_timeout(&address, PATIENCE).map(Self::new)
+    }
+
     /// Connects to a listening address.
     ///
     /// # Panics
@@ -133,6 +142,11 @@ impl Peer {
         pdu
     }
 
+    /// What comes next, enquire_links too.
+    pub fn receive_any_within(&mut self, limit: Duration) -> Received {
+        self.receive_raw(Instant::now() + limit)
+    }
+
     /// What comes next; enquire_links are answered on the way.
     pub fn receive_within(&mut self, limit: Duration) -> Received {
         let deadline = Instant::now() + limit;
@@ -223,6 +237,12 @@ impl Peer {
     pub fn finish_writing(&self) {
         // The other side may have closed first.
         let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection, while others may hold handles on it.
+    pub fn end(&self) {
+        // The other side may have closed first.
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     /// Ends the connection as a process does that dies with unread data: by RST.

@@ -1,6 +1,7 @@
 //! A running `smppmux serve`: started with a configuration, listened to by its log, killed when dropped.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -40,10 +41,24 @@ impl Smppmux {
     ///
     /// When it does not start.
     pub fn start(program: impl AsRef<Path>, configuration: &Configuration) -> Self {
+        Self::start_in(program, configuration, &[])
+    }
+
+    /// The same with more variables in its environment.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_in(
+        program: impl AsRef<Path>,
+        configuration: &Configuration,
+        environment: &[(&str, OsString)],
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let file = write_configuration(&folder, configuration);
         let mut child = serve(program.as_ref(), &file)
             .args(["--log-format", "json"])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
@@ -149,6 +164,14 @@ impl Smppmux {
         self.child.try_wait().expect("a child").is_none()
     }
 
+    /// The last lines of its log.
+    pub fn recent_log(&mut self) -> Vec<String> {
+        for line in self.log.try_iter().collect::<Vec<_>>() {
+            self.remember(&line);
+        }
+        self.read_lines.iter().cloned().collect()
+    }
+
     fn remember(&mut self, line: &Value) {
         if self.read_lines.len() == SHOWN_LINES_MAX {
             self.read_lines.pop_front();
@@ -161,10 +184,7 @@ impl Drop for Smppmux {
     fn drop(&mut self) {
         // A failed test shows the end of the log, where the reason usually stands.
         if thread::panicking() {
-            for line in self.log.try_iter().collect::<Vec<_>>() {
-                self.remember(&line);
-            }
-            eprintln!("the log of smppmux ends with {:#?}", self.read_lines);
+            eprintln!("the log of smppmux ends with {:#?}", self.recent_log());
         }
         // It may have ended by itself.
         let _ = self.child.kill();

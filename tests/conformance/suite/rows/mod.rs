@@ -1,0 +1,70 @@
+//! The scenarios, a file for each group of rows.
+
+mod answers;
+mod byte_stream;
+mod ending;
+mod environment;
+mod ids;
+mod links;
+mod overload;
+mod ranges;
+mod receipts;
+mod relay;
+mod segments;
+mod sequence;
+mod throttling;
+
+use crate::malformed;
+use crate::scenario::{Part, Scenario};
+
+const GROUPS: [&[Scenario]; 14] = [
+    answers::SCENARIOS,
+    byte_stream::SCENARIOS,
+    ending::SCENARIOS,
+    environment::SCENARIOS,
+    ids::SCENARIOS,
+    links::SCENARIOS,
+    overload::SCENARIOS,
+    ranges::SCENARIOS,
+    receipts::SCENARIOS,
+    relay::SCENARIOS,
+    segments::SCENARIOS,
+    sequence::SCENARIOS,
+    throttling::SCENARIOS,
+    malformed::SCENARIOS,
+];
+
+/// All scenarios in the order of their rows, the malformed frames last.
+pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
+    let mut all: Vec<&'static Scenario> = GROUPS.into_iter().flatten().collect();
+    all.sort_by_key(|scenario| if scenario.row == 0 { u8::MAX } else { scenario.row });
+    all.into_iter()
+}
+
+/// Scripts that smppmux does not claim to pass yet.
+const UNCLAIMED: &[(u8, &str)] = &[
+    (7, "on the same session"),
+    (7, "on another session"),
+    (7, "without an answer"),
+    (8, "every notation"),
+    (8, "an exact match comes first"),
+    (9, "64 characters"),
+    (9, "8 characters for a v3.3 ESME"),
+    (11, "known layouts"),
+    (12, "only the submitter, and all its sessions"),
+    (12, "a backlog drains by itself"),
+    (14, "interleaved, over two sessions"),
+    (14, "the SMSC goes away between segments"),
+    (14, "towards ESMEs"),
+    (15, "every way"),
+    (16, "as each SMSC is configured"),
+    (23, "the receipt of a late answer"),
+    (27, "ESME_RTHROTTLED"),
+    (27, "ESME_RMSGQFUL"),
+    (27, "the receipt of a second try"),
+];
+
+/// Whether smppmux is held to it.
+pub(crate) fn is_claimed(scenario: &Scenario, part: &Part) -> bool {
+    !UNCLAIMED.contains(&(scenario.row, part.name))
+}
