@@ -9,7 +9,7 @@ use smppmux_engine::core::settings::{
     VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::wire::Status;
-use smppmux_engine::shell::{Event, RunningEngines, ShellSettings, run_engines};
+use smppmux_engine::shell::{Event, IoDriver, RunningEngines, ShellSettings, run_engines};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -69,10 +69,12 @@ fn start_smsc() -> SocketAddr {
     address
 }
 
-fn start_engines(smsc: SocketAddr) -> RunningEngines {
+fn start_engines(driver: IoDriver, smsc: SocketAddr) -> RunningEngines {
     let available = core_affinity::get_core_ids().expect("this machine has CPUs");
     let cpus = (0..2).map(|core| available[core % available.len()].id).collect();
-    run_engines(ShellSettings::for_cpus(cpus), Arc::new(settings(smsc))).expect("the engines start")
+    let mut shell_settings = ShellSettings::for_cpus(cpus);
+    shell_settings.io_driver = driver;
+    run_engines(shell_settings, Arc::new(settings(smsc))).expect("the engines start")
 }
 
 /// Binds and sends; every answer must carry its request's number.
@@ -110,11 +112,10 @@ fn send_as_esme(address: SocketAddr, messages: u32) {
 
 /// Goal: binds and messages of many clients go through two engines to the SMSC and back, each answered once; then a
 /// drain settles and the engines stop.
-#[test]
-fn messages_go_through_and_a_drain_settles() {
+fn messages_go_through_and_a_drain_settles(driver: IoDriver) {
     const CLIENTS: u64 = 20;
     const MESSAGES: u32 = 200;
-    let running = start_engines(start_smsc());
+    let running = start_engines(driver, start_smsc());
     let address = running.listening()[0].address;
     let end = Instant::now() + PATIENCE;
     while running
@@ -158,6 +159,16 @@ fn messages_go_through_and_a_drain_settles() {
     }
     running.command_all(Command::Stop);
     running.join().expect("no engine failed");
+}
+
+#[test]
+fn messages_go_through_on_glommio() {
+    messages_go_through_and_a_drain_settles(IoDriver::Glommio);
+}
+
+#[test]
+fn messages_go_through_on_epoll() {
+    messages_go_through_and_a_drain_settles(IoDriver::Epoll);
 }
 
 fn settings(smsc: SocketAddr) -> Settings {

@@ -1,6 +1,7 @@
 //! A running `smppmux serve`: started with a configuration, listened to by its log, killed when dropped.
 
 use std::collections::VecDeque;
+use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,6 +24,9 @@ const SHOWN_LINES_MAX: usize = 40;
 
 /// How often a process is asked whether it has ended.
 const EXIT_POLL: Duration = Duration::from_millis(5);
+
+/// Where the environment names the I/O driver of every smppmux that the tests start: `auto`, `glommio`, `ring`, `epoll`.
+const IO_DRIVER_VARIABLE: &str = "SMPPMUX_TEST_IO";
 
 /// A running smppmux.
 #[derive(Debug)]
@@ -214,6 +218,9 @@ fn serve(program: &Path, file: &Path) -> Command {
         .arg("--config")
         .arg(file)
         .stdin(Stdio::null());
+    if let Some(driver) = env::var_os(IO_DRIVER_VARIABLE) {
+        command.arg("--io").arg(driver);
+    }
     command
 }
 

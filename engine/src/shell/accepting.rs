@@ -11,9 +11,6 @@ use std::time::Duration;
 
 /// Connections that one turn takes from one listener at most.
 const BATCH: usize = 64;
-/// How long a listener rests after an error such as "too many open files": the connection stays in the queue, so the
-/// listener stays readable and would be tried again at once.
-const REST: Duration = Duration::from_millis(100);
 /// How often such an error is logged at most.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -37,6 +34,10 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
+    /// How long a listener rests after an error such as "too many open files": the connection stays in the queue, so the
+    /// listener stays readable and would be tried again at once.
+    pub(crate) const REST: Duration = Duration::from_millis(100);
+
     pub(crate) fn new(listener: Listener) -> Self {
         Self {
             listener,
@@ -59,7 +60,7 @@ impl Acceptor {
                 Err(error) => {
                     station.count_accept_error();
                     self.log(now, &error);
-                    return Accepted::RestUntil(now + REST);
+                    return Accepted::RestUntil(now + Self::REST);
                 }
             }
         }

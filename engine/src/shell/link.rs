@@ -21,6 +21,22 @@ pub(crate) struct LinkId {
     generation: u32,
 }
 
+impl LinkId {
+    /// As one number, for a kernel interface that hands one back with each event.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// From [`to_bits`](Self::to_bits).
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        let low_half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+        Self {
+            index: low_half(bits),
+            generation: low_half(bits >> 32),
+        }
+    }
+}
+
 /// What the shared part remembers of one socket.
 #[derive(Debug)]
 pub(crate) struct Link {

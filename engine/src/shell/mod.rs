@@ -2,7 +2,8 @@
 //!
 //! [`run_engines`] starts one packet engine on each of the given CPUs. Each engine's thread has a *station* (the part
 //! that is the same however the kernel is spoken to: the engine, its links, its mailbox) and a *driver* that moves bytes
-//! between the kernel and the station; `driver` has the contract between the two. `glommio_driver` is the first.
+//! between the kernel and the station; `driver` has the contract between the two. The drivers are `glommio_driver` and
+//! `epoll_driver`; `io_driver` chooses.
 //!
 //! Invariants:
 //! - It decides nothing about SMPP and never looks into a PDU.
@@ -11,10 +12,14 @@
 
 mod accepting;
 mod clock;
+mod core_start;
 mod driver;
 mod engine;
+mod epoll_driver;
 mod event;
+mod event_bell;
 mod glommio_driver;
+mod io_driver;
 mod io_uring_probe;
 mod link;
 mod message;
@@ -29,8 +34,10 @@ mod station;
 mod steering;
 #[cfg(test)]
 mod tests;
+mod turn_loop;
 
 pub use event::{Event, EventWaker};
+pub use io_driver::IoDriver;
 pub use report::{CoreReport, ShellReport};
 pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
 pub use settings::ShellSettings;

@@ -1,5 +1,6 @@
 //! What the shell is told: which CPUs, how much room, how connections are spread. The rest is the core's `Settings`.
 
+use super::io_driver::IoDriver;
 use smppmux_flow_distributor as flow_distributor;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use std::time::Duration;
 pub struct ShellSettings {
     /// The CPU of each engine, one engine for each entry (`--cores`). A CPU may repeat.
     pub cpus: Vec<usize>,
+    /// How the engines talk to the kernel (`--io`).
+    pub io_driver: IoDriver,
     /// How long an engine with nothing to do looks for work before it sleeps (`--spin-before-park`). Costs a whole CPU
     /// and saves the time to wake up.
     pub spin_before_park: Duration,
@@ -36,6 +39,7 @@ impl ShellSettings {
         let distribution = flow_distributor::Settings::for_cores(cpus.len());
         Self {
             cpus,
+            io_driver: IoDriver::Auto,
             spin_before_park: Duration::ZERO,
             ring_depth: 1024,
             io_memory_octets: 64 * 1024,

@@ -2,7 +2,8 @@
 //!
 //! All are non-blocking and close on exec; an owned descriptor closes itself when it is dropped. Nothing here waits.
 
-use rustix::net::SocketFlags;
+use crate::core::contract::Unsent;
+use rustix::net::{SendFlags, SocketFlags};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -159,6 +160,31 @@ fn set_stream_options(socket: &SockRef<'_>, user_timeout: Option<Duration>) -> i
         Some(user_timeout) => socket.set_tcp_user_timeout(Some(user_timeout)),
         None => Ok(()),
     }
+}
+
+/// Writes what the kernel takes now. True: that was all there was.
+///
+/// # Errors
+/// When the connection is lost.
+pub(super) fn write_now(socket: impl AsFd, unsent: &mut Unsent) -> io::Result<bool> {
+    let rest = unsent.octets.get(unsent.written_octets..).unwrap_or_default();
+    match rustix::net::send(socket, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(octets) => {
+            unsent.written_octets += octets;
+            Ok(unsent.written_octets >= unsent.octets.len())
+        }
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How a connect ended whose socket has become writable.
+///
+/// # Errors
+/// Why it failed.
+pub(super) fn connect_result(socket: impl AsFd) -> io::Result<()> {
+    rustix::net::sockopt::socket_error(socket)??;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Starts the engines: checks what can be checked, binds every listener for every core, then starts the threads.
 
 use super::clock::Clock;
+use super::core_start::{self, CoreStart};
 use super::engine::Engine;
 use super::event::event_stream;
-use super::glommio_driver::{self, CoreStart};
-use super::io_uring_probe::check_io_uring;
+use super::io_driver::{self, ChosenDriver};
 use super::message::ShellMessage;
 use super::resolve::Resolver;
 use super::running::{Listening, RunningEngines};
@@ -61,7 +61,7 @@ pub(super) fn start<E: Engine>(
 ) -> Result<RunningEngines, StartError> {
     let cores = core_count(&shell_settings)?;
     check_cpus(&shell_settings.cpus)?;
-    check_io_uring(&shell_settings)?;
+    let driver = io_driver::choose(&shell_settings)?;
     let (listeners, listening) = bind_listeners(settings, usize::from(cores))?;
     let distribution = Arc::new(shell_settings.distribution.clone());
     let shell_settings = Arc::new(shell_settings);
@@ -84,7 +84,7 @@ pub(super) fn start<E: Engine>(
             events: events.clone(),
         });
     }
-    let (threads, started) = start_threads(starts, &make_engine);
+    let (threads, started) = start_threads(driver, starts, &make_engine);
     let running = RunningEngines::new(control, event_receiver, threads, listening);
     match started {
         Ok(()) => Ok(running),
@@ -97,6 +97,7 @@ pub(super) fn start<E: Engine>(
 
 /// Starts the threads and waits until every engine runs. Those that were started are returned in any case.
 fn start_threads<E: Engine>(
+    driver: ChosenDriver,
     starts: Vec<CoreStart>,
     make_engine: &(impl Fn(CoreIndex) -> E + Clone + Send + 'static),
 ) -> (Vec<JoinHandle<()>>, Result<(), StartError>) {
@@ -104,7 +105,7 @@ fn start_threads<E: Engine>(
     let (started, words) = sync_channel(cores);
     let mut threads = Vec::with_capacity(cores);
     for start in starts {
-        match glommio_driver::spawn(start, make_engine.clone(), SyncSender::clone(&started)) {
+        match core_start::spawn(driver, start, make_engine.clone(), SyncSender::clone(&started)) {
             Ok(thread) => threads.push(thread),
             Err(error) => return (threads, Err(error)),
         }

@@ -27,7 +27,7 @@ impl Settling<'_> {
             );
         }
         let io = &configuration.engine.section.io;
-        if matches!(io.value, Io::Ring | Io::Epoll) {
+        if io.value == Io::Ring {
             self.no_effect(io, "io", "the glommio driver is used");
         }
         let distribution = &configuration.engine.section.distribution;

@@ -6,6 +6,7 @@
 use super::super::driver::{Driver, Transmission};
 use super::super::engine::Engine;
 use super::super::link::LinkId;
+use super::super::sockets;
 use super::super::station::Station;
 use super::raw;
 use crate::core::contract::Unsent;
@@ -13,7 +14,7 @@ use crate::core::time::Moment;
 use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
-use rustix::net::{SendFlags, Shutdown};
+use rustix::net::Shutdown;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -215,25 +216,16 @@ impl Driver for Connections {
     }
 
     fn transmit(&mut self, link: LinkId, octets: BytesMut) -> Transmission {
-        let unsent = Unsent {
+        let mut unsent = Unsent {
             octets,
             written_octets: 0,
         };
         let Some(connection) = self.get_mut(link) else {
             return Transmission::Lost(io::ErrorKind::NotConnected, unsent);
         };
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        match rustix::net::send(raw::descriptor_of(&connection.stream), &unsent.octets, flags) {
-            Ok(octets) if octets == unsent.octets.len() => Transmission::Complete(unsent.octets),
-            Ok(octets) => connection.keep_output(unsent, octets),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                connection.keep_output(unsent, 0)
-            }
+        match sockets::write_now(raw::descriptor_of(&connection.stream), &mut unsent) {
+            Ok(true) => Transmission::Complete(unsent.octets),
+            Ok(false) => connection.keep_output(unsent),
             Err(error) => Transmission::Lost(error.kind(), unsent),
         }
     }
@@ -280,11 +272,8 @@ impl Connection {
         }
     }
 
-    fn keep_output(&mut self, unsent: Unsent, written_octets: usize) -> Transmission {
-        self.output = Some(Unsent {
-            written_octets,
-            ..unsent
-        });
+    fn keep_output(&mut self, unsent: Unsent) -> Transmission {
+        self.output = Some(unsent);
         self.wake();
         Transmission::Pending
     }

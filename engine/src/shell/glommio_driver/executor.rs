@@ -1,64 +1,23 @@
 //! Starts one executor on a thread of its own, pinned to its CPU.
 
-use super::super::accepting::Acceptor;
-use super::super::clock::Clock;
+use super::super::core_start::{CoreStart, Started};
 use super::super::engine::Engine;
-use super::super::event::{Event, EventSender};
-use super::super::message::ShellMessage;
-use super::super::resolve::Resolver;
-use super::super::settings::ShellSettings;
 use super::super::start_error::{IoUringObstacle, StartError};
-use super::super::station::{Station, StationParts};
-use super::super::steering::{Listener, Steering};
 use super::connections::Connections;
 use super::doorbell::Doorbell;
 use super::{ArmedTimer, Core, GlommioAcceptor, TurnRequest};
 use crate::core::contract::CoreIndex;
-use crate::core::settings::Settings;
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement};
-use smppmux_c2c::Endpoint;
-use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// So long that it never fires (see the module's documentation).
 const PREEMPT_TIMER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What one core is started with.
-pub(in super::super) struct CoreStart {
-    pub(in super::super) core: CoreIndex,
-    pub(in super::super) cpu: usize,
-    pub(in super::super) clock: Clock,
-    pub(in super::super) shell_settings: Arc<ShellSettings>,
-    pub(in super::super) settings: Arc<Settings>,
-    pub(in super::super) endpoint: Endpoint<ShellMessage>,
-    pub(in super::super) steering: Steering,
-    pub(in super::super) listeners: Vec<Listener>,
-    pub(in super::super) resolver: Resolver,
-    pub(in super::super) events: EventSender,
-}
-
-/// Starts a core's thread. `started` gets exactly one word: that it runs, or why not.
-pub(in super::super) fn spawn<E: Engine>(
-    start: CoreStart,
-    make_engine: impl FnOnce(CoreIndex) -> E + Send + 'static,
-    started: SyncSender<Result<(), StartError>>,
-) -> Result<JoinHandle<()>, StartError> {
-    let cpu = start.cpu;
-    thread::Builder::new()
-        .name(format!("engine-{}", start.core.0))
-        .spawn(move || run_thread(start, make_engine, &started))
-        .map_err(|error| StartError::CannotPin {
-            cpu,
-            reason: error.to_string(),
-        })
-}
-
-fn run_thread<E: Engine>(
+/// One core's life on the calling thread. `started` gets exactly one word: that it runs, or why not.
+pub(in super::super) fn run_thread<E: Engine>(
     start: CoreStart,
     make_engine: impl FnOnce(CoreIndex) -> E,
-    started: &SyncSender<Result<(), StartError>>,
+    started: &Started,
 ) {
     let executor = make_executor(&start);
     let doorbell = Doorbell::new().map_err(StartError::System);
@@ -70,11 +29,7 @@ fn run_thread<E: Engine>(
             return;
         }
     };
-    let mut farewell = Farewell {
-        core: start.core,
-        events: start.events.clone(),
-        orderly: false,
-    };
+    let farewell = start.farewell();
     tracing::info!(core = start.core.0, cpu = start.cpu, "engine runs on glommio");
     let engine = make_engine(start.core);
     executor.run(async {
@@ -82,34 +37,21 @@ fn run_thread<E: Engine>(
         drop(started.send(Ok(())));
         super::run(core).await;
     });
-    farewell.orderly = true;
+    farewell.say();
 }
 
 fn make_core<E: Engine>(start: CoreStart, engine: E, doorbell: Doorbell) -> Core<E> {
-    let leftover_octets_max = start.settings.engine.max_pdu_octets as usize;
     let doorbell = doorbell.install();
-    let station = Station::new(StationParts {
-        core: start.core,
-        engine,
-        settings: start.settings,
-        endpoint: start.endpoint,
-        steering: start.steering,
-        resolver: start.resolver.client(doorbell.waker().clone()),
-        events: start.events,
-    });
+    let parts = start.into_parts(engine, doorbell.waker().clone());
     Core {
-        clock: start.clock,
-        station,
+        clock: parts.clock,
+        station: parts.station,
         connections: Connections::new(
-            start.shell_settings.read_buffer_octets,
-            leftover_octets_max,
-            start.shell_settings.turn_budget_octets,
+            parts.shell_settings.read_buffer_octets,
+            parts.leftover_octets_max,
+            parts.shell_settings.turn_budget_octets,
         ),
-        acceptors: start
-            .listeners
-            .into_iter()
-            .map(|listener| GlommioAcceptor::new(Acceptor::new(listener)))
-            .collect(),
+        acceptors: parts.acceptors.into_iter().map(GlommioAcceptor::new).collect(),
         doorbell,
         timer: ArmedTimer::default(),
         turn: TurnRequest::default(),
@@ -130,20 +72,4 @@ fn make_executor(start: &CoreStart) -> Result<LocalExecutor, StartError> {
                 reason: error.to_string(),
             },
         })
-}
-
-/// Tells the control core that this thread is over, also when a panic ends it.
-struct Farewell {
-    core: CoreIndex,
-    events: EventSender,
-    orderly: bool,
-}
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        self.events.tell(Event::Stopped {
-            core: self.core,
-            orderly: self.orderly,
-        });
-    }
 }

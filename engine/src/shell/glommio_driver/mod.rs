@@ -19,7 +19,7 @@ mod executor;
 mod raw;
 mod readiness;
 
-pub(super) use executor::{CoreStart, spawn};
+pub(super) use executor::run_thread;
 
 use super::accepting::{Accepted, Acceptor};
 use super::clock::Clock;
@@ -124,7 +124,7 @@ impl<E: Engine> Core<E> {
         self.turn.begin(context);
         self.doorbell.listen(context);
         self.connections.begin_turn();
-        let more_messages = self.station.take_inbox(now, &mut self.connections);
+        let more_messages = self.station.take_inbox(now, &mut self.connections).more;
         self.station.handle_timeouts(now, &mut self.connections);
         let more_wishes = self.station.end_turn(now, &mut self.connections);
         if self.station.is_finished(now) {

@@ -14,9 +14,18 @@ const MESSAGES_PER_TURN: usize = 512;
 /// How long a stop waits for last answers to be written and peers to close.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// What [`Station::take_inbox`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inbox {
+    /// There was a message.
+    pub(crate) any: bool,
+    /// There is more, for the next turn.
+    pub(crate) more: bool,
+}
+
 impl<E: Engine> Station<E> {
-    /// Takes what lies in the mailbox, at most so much that other work gets its share. True: there is more.
-    pub(crate) fn take_inbox(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
+    /// Takes what lies in the mailbox, at most so much that other work gets its share.
+    pub(crate) fn take_inbox(&mut self, now: Moment, driver: &mut impl Driver) -> Inbox {
         let mut inbox = std::mem::take(&mut self.inbox);
         let taken = self.endpoint.drain(MESSAGES_PER_TURN, |from, _lane, message| {
             inbox.push((from, message));
@@ -31,7 +40,10 @@ impl<E: Engine> Station<E> {
         while let Some(departed) = self.endpoint.poll_departed() {
             self.departed(now, departed);
         }
-        taken == MESSAGES_PER_TURN
+        Inbox {
+            any: taken > 0,
+            more: taken == MESSAGES_PER_TURN,
+        }
     }
 
     fn take_message(

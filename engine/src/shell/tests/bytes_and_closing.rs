@@ -1,5 +1,6 @@
 //! What goes over a connection, and how connections end.
 
+use super::super::IoDriver;
 use super::fake_engine::{frame, order, pattern};
 use super::harness::{DESCRIPTORS, Harness, wait_until};
 use crate::core::contract::ClosedBy;
@@ -8,11 +9,21 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+on_every_driver!(
+    every_split_gives_the_same_echo,
+    large_output_to_a_slow_reader_is_whole,
+    half_closed_clients_get_their_answers,
+    paused_reading_keeps_the_bytes,
+    close_after_writing_delivers_all,
+    close_at_once_ends_the_connection,
+    lost_connections_give_back_the_unsent,
+    descriptors_stay_flat,
+);
+
 /// Goal: however the stream is cut into writes, the same frames come back. Method: frames of 0 to 70,000 octets, cut at
 /// random places, most of them short.
-#[test]
-fn every_split_gives_the_same_echo() {
-    let harness = Harness::start_with(1, |settings| settings.read_buffer_octets = 4096);
+fn every_split_gives_the_same_echo(driver: IoDriver) {
+    let harness = Harness::start_with(driver, 1, |settings| settings.read_buffer_octets = 4096);
     let lengths = prop_oneof![3 => 0..300usize, 1 => 0..70_000usize];
     let frames = prop::collection::vec(lengths, 1..20);
     let cuts = prop::collection::vec(prop_oneof![4 => 1..40usize, 1 => 1..20_000usize], 1..200);
@@ -46,10 +57,9 @@ fn every_split_gives_the_same_echo() {
 }
 
 /// Goal: an answer far larger than the socket's buffers reaches a slow reader whole, and others are served meanwhile.
-#[test]
-fn large_output_to_a_slow_reader_is_whole() {
+fn large_output_to_a_slow_reader_is_whole(driver: IoDriver) {
     const OCTETS: usize = 16 << 20;
-    let harness = Harness::start(1);
+    let harness = Harness::start(driver, 1);
     let mut slow = harness.connect();
     slow.send(order::BIG, &16_777_216u32.to_be_bytes());
     let mut other = harness.connect();
@@ -66,9 +76,8 @@ fn large_output_to_a_slow_reader_is_whole() {
 }
 
 /// Goal: a client that closes its sending side still gets every answer, then our FIN.
-#[test]
-fn half_closed_clients_get_their_answers() {
-    let harness = Harness::start(2);
+fn half_closed_clients_get_their_answers(driver: IoDriver) {
+    let harness = Harness::start(driver, 2);
     for _ in 0..20 {
         let mut client = harness.connect();
         for number in 0..100u32 {
@@ -85,10 +94,9 @@ fn half_closed_clients_get_their_answers() {
 }
 
 /// Goal: a paused connection's bytes are kept, shown again in order after the pause, and nobody else waits.
-#[test]
-fn paused_reading_keeps_the_bytes() {
+fn paused_reading_keeps_the_bytes(driver: IoDriver) {
     const PAUSE_MS: u32 = 200;
-    let harness = Harness::start(1);
+    let harness = Harness::start(driver, 1);
     let mut paused = harness.connect();
     let began = Instant::now();
     paused.send(order::PAUSE, &PAUSE_MS.to_be_bytes());
@@ -106,10 +114,9 @@ fn paused_reading_keeps_the_bytes() {
 
 /// Goal: closing after writing delivers every octet and then FIN, although the peer goes on sending what nobody reads
 /// (which would make a careless close reset the connection and destroy the answer).
-#[test]
-fn close_after_writing_delivers_all() {
+fn close_after_writing_delivers_all(driver: IoDriver) {
     const OCTETS: u32 = 4 << 20;
-    let harness = Harness::start(1);
+    let harness = Harness::start(driver, 1);
     for round in 0..10u32 {
         let octets = OCTETS / (1 << round);
         let mut client = harness.connect();
@@ -128,9 +135,8 @@ fn close_after_writing_delivers_all() {
 }
 
 /// Goal: closing at once does not wait for anything.
-#[test]
-fn close_at_once_ends_the_connection() {
-    let harness = Harness::start(1);
+fn close_at_once_ends_the_connection(driver: IoDriver) {
+    let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     client.send(order::BIG, &(64u32 << 20).to_be_bytes());
     client.send(order::KILL, b"");
@@ -143,10 +149,9 @@ fn close_at_once_ends_the_connection() {
 }
 
 /// Goal: when a connection is lost, the engine gets back what the kernel had not taken.
-#[test]
-fn lost_connections_give_back_the_unsent() {
+fn lost_connections_give_back_the_unsent(driver: IoDriver) {
     const OCTETS: usize = 64 << 20;
-    let harness = Harness::start(1);
+    let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     client.send(order::BIG, &(64u32 << 20).to_be_bytes());
     client.0.read_exact(&mut [0; 1]).expect("it begins");
@@ -170,10 +175,9 @@ fn lost_connections_give_back_the_unsent() {
 }
 
 /// Goal: neither descriptors nor links leak, whoever closes and however.
-#[test]
-fn descriptors_stay_flat() {
+fn descriptors_stay_flat(driver: IoDriver) {
     let _alone = DESCRIPTORS.write();
-    let harness = Harness::start_alone(2, |_| {});
+    let harness = Harness::start_alone(driver, 2, |_| {});
     let round = |connections: usize| {
         for number in 0..connections {
             let mut client = harness.connect();

@@ -1,9 +1,18 @@
 //! Several engines: hand-overs, messages between cores, wake-ups.
 
+use super::super::IoDriver;
 use super::fake_engine::order;
 use super::harness::{Client, Harness};
 use smppmux_flow_distributor::Scheme;
 use std::time::Duration;
+
+on_every_driver!(
+    connections_are_handed_over,
+    least_loaded_fills_the_emptier_core,
+    refused_hand_overs_stay,
+    an_idle_core_answers_soon,
+    no_wake_up_is_lost,
+);
 
 fn core_of(client: &mut Client) -> u16 {
     let answer = client.ask(order::WHICH_CORE, b"");
@@ -18,9 +27,8 @@ fn ping(client: &mut Client, core: u16) -> u64 {
 
 /// Goal: connections accepted on the wrong core are handed over, live there and lose nothing; the spread is even.
 /// Method: 200 connections in turn over two cores, each says what it has to say before and after it learns its core.
-#[test]
-fn connections_are_handed_over() {
-    let harness = Harness::start(2);
+fn connections_are_handed_over(driver: IoDriver) {
+    let harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..200).map(|_| harness.connect()).collect();
     let mut of_core = [0u32; 2];
     for (number, client) in (0u32..).zip(&mut clients) {
@@ -51,9 +59,8 @@ fn connections_are_handed_over() {
 }
 
 /// Goal: `least-loaded` evens out what ended: cores learn each other's number of connections.
-#[test]
-fn least_loaded_fills_the_emptier_core() {
-    let harness = Harness::start_with(2, |settings| {
+fn least_loaded_fills_the_emptier_core(driver: IoDriver) {
+    let harness = Harness::start_with(driver, 2, |settings| {
         settings.distribution.scheme = Scheme::LeastLoaded;
     });
     let mut clients: Vec<(u16, Client)> = Vec::new();
@@ -78,9 +85,8 @@ fn least_loaded_fills_the_emptier_core() {
 }
 
 /// Goal: a mailbox without room keeps connections where they were accepted; none is lost.
-#[test]
-fn refused_hand_overs_stay() {
-    let harness = Harness::start_with(2, |settings| settings.core_requests_max = 0);
+fn refused_hand_overs_stay(driver: IoDriver) {
+    let harness = Harness::start_with(driver, 2, |settings| settings.core_requests_max = 0);
     let mut clients: Vec<Client> = (0..300).map(|_| harness.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask(order::ECHO, b"x"), b"x");
@@ -93,9 +99,8 @@ fn refused_hand_overs_stay() {
 }
 
 /// Goal: a message wakes an idle core within milliseconds, and its answer the asker. The figures are printed.
-#[test]
-fn an_idle_core_answers_soon() {
-    let harness = Harness::start(2);
+fn an_idle_core_answers_soon(driver: IoDriver) {
+    let harness = Harness::start(driver, 2);
     let mut client = harness.connect();
     let other = 1 - core_of(&mut client);
     let mut nanoseconds: Vec<u64> = (0..500)
@@ -112,10 +117,9 @@ fn an_idle_core_answers_soon() {
 
 /// Goal: no wake-up is ever lost. Method: 10,000 rounds in which both cores fall asleep at about the moment when they
 /// are woken. A lost one would be mended by the heartbeat, after a second.
-#[test]
-fn no_wake_up_is_lost() {
+fn no_wake_up_is_lost(driver: IoDriver) {
     const ROUNDS: u32 = 10_000;
-    let harness = Harness::start(2);
+    let harness = Harness::start(driver, 2);
     let mut client = harness.connect();
     let other = 1 - core_of(&mut client);
     let mut longest = 0;

@@ -2,7 +2,7 @@
 
 use super::super::clock::Clock;
 use super::super::start::start;
-use super::super::{CoreReport, Event, RunningEngines, ShellSettings, StartError};
+use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, StartError};
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::settings::{
@@ -32,20 +32,28 @@ pub(super) struct Harness {
 
 impl Harness {
     /// `cores` engines, connections spread in turn.
-    pub(super) fn start(cores: usize) -> Self {
-        Self::start_with(cores, |_| {})
+    pub(super) fn start(driver: IoDriver, cores: usize) -> Self {
+        Self::start_with(driver, cores, |_| {})
     }
 
-    pub(super) fn start_with(cores: usize, adjust: impl FnOnce(&mut ShellSettings)) -> Self {
+    pub(super) fn start_with(
+        driver: IoDriver,
+        cores: usize,
+        adjust: impl FnOnce(&mut ShellSettings),
+    ) -> Self {
         let shared = DESCRIPTORS.read().ok();
-        let mut harness = Self::start_alone(cores, adjust);
+        let mut harness = Self::start_alone(driver, cores, adjust);
         harness._shared = shared;
         harness
     }
 
     /// Without the share of [`DESCRIPTORS`]: for a test that holds all of it.
-    pub(super) fn start_alone(cores: usize, adjust: impl FnOnce(&mut ShellSettings)) -> Self {
-        let mut shell_settings = ShellSettings::for_cpus(cpus(cores));
+    pub(super) fn start_alone(
+        driver: IoDriver,
+        cores: usize,
+        adjust: impl FnOnce(&mut ShellSettings),
+    ) -> Self {
+        let mut shell_settings = shell_settings(driver, cpus(cores));
         shell_settings.distribution.scheme = Scheme::RoundRobin;
         adjust(&mut shell_settings);
         let observed = SharedObserved::default();
@@ -101,6 +109,12 @@ impl Drop for Harness {
             self.stop();
         }
     }
+}
+
+pub(super) fn shell_settings(driver: IoDriver, cpus: Vec<usize>) -> ShellSettings {
+    let mut shell_settings = ShellSettings::for_cpus(cpus);
+    shell_settings.io_driver = driver;
+    shell_settings
 }
 
 pub(super) fn start_fake(

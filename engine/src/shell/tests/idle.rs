@@ -1,9 +1,12 @@
 //! What an engine costs that has nothing to do.
 
+use super::super::IoDriver;
 use super::fake_engine::order;
 use super::harness::{Client, Harness};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+on_every_driver!(idle_engines_sleep,);
 
 /// User and system time of a thread of this process.
 fn cpu_time(thread: &Path) -> Duration {
@@ -13,9 +16,8 @@ fn cpu_time(thread: &Path) -> Duration {
 }
 
 /// Goal: two engines with 100 idle connections use less than 1 % of a core. The figure is printed.
-#[test]
-fn idle_engines_sleep() {
-    let harness = Harness::start(2);
+fn idle_engines_sleep(driver: IoDriver) {
+    let harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..100).map(|_| harness.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask(order::ECHO, b"x"), b"x");

@@ -1,4 +1,22 @@
-//! The shell, run for real on loopback around a small fake engine.
+//! The shell, run for real on loopback around a small fake engine, on every driver.
+
+/// Makes a test of each function for each driver.
+macro_rules! on_every_driver {
+    ($($test:ident),+ $(,)?) => {
+        on_every_driver!(@on glommio, Glommio, $($test),+);
+        on_every_driver!(@on epoll, Epoll, $($test),+);
+    };
+    (@on $module:ident, $driver:ident, $($test:ident),+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test($crate::shell::IoDriver::$driver);
+                }
+            )+
+        }
+    };
+}
 
 mod bytes_and_closing;
 mod cores;

@@ -1,20 +1,28 @@
 //! How engines start, connect, drain and stop.
 
-use super::super::{Event, ShellSettings, StartError};
+use super::super::{Event, IoDriver, StartError};
 use super::fake_engine::{SharedObserved, order};
-use super::harness::{Client, Harness, any_port, cpus, start_fake, wait_until};
+use super::harness::{Client, Harness, any_port, cpus, shell_settings, start_fake, wait_until};
 use crate::core::contract::{ClosedBy, Command, CoreIndex};
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+on_every_driver!(
+    start_errors_are_typed,
+    a_running_port_is_taken,
+    connects_end_in_one_event,
+    an_unanswered_connect_times_out,
+    drain_then_stop,
+    dropping_the_handle_stops_the_engines,
+);
+
 /// Goal: each fault of the start is told as what it is, and leaves nothing behind.
-#[test]
-fn start_errors_are_typed() {
+fn start_errors_are_typed(driver: IoDriver) {
     let observed = SharedObserved::default();
     let taken = TcpListener::bind(any_port()).expect("a free port");
     let address = taken.local_addr().expect("bound");
-    let start = |cpus: Vec<usize>, address| start_fake(ShellSettings::for_cpus(cpus), address, &observed);
+    let start = |cpus: Vec<usize>, address| start_fake(shell_settings(driver, cpus), address, &observed);
 
     let error = start(cpus(2), address).expect_err("the port is taken");
     assert!(matches!(error, StartError::AddressTaken { address: at, .. } if at == address));
@@ -30,18 +38,16 @@ fn start_errors_are_typed() {
 }
 
 /// Goal: a second process (here: a second start) cannot share a port that engines listen on.
-#[test]
-fn a_running_port_is_taken() {
-    let harness = Harness::start(2);
-    let settings = ShellSettings::for_cpus(cpus(1));
+fn a_running_port_is_taken(driver: IoDriver) {
+    let harness = Harness::start(driver, 2);
+    let settings = shell_settings(driver, cpus(1));
     let error = start_fake(settings, harness.address, &SharedObserved::default()).expect_err("it is taken");
     assert!(matches!(error, StartError::AddressTaken { .. }));
 }
 
 /// Goal: the engine's connects reach a name, are refused or time out as they should, each told once.
-#[test]
-fn connects_end_in_one_event() {
-    let harness = Harness::start(1);
+fn connects_end_in_one_event(driver: IoDriver) {
+    let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = server.local_addr().expect("bound").port();
@@ -72,8 +78,7 @@ fn connects_end_in_one_event() {
 }
 
 /// Goal: a connect that nobody answers ends at its time limit. Method: a listener whose queue is full drops the SYN.
-#[test]
-fn an_unanswered_connect_times_out() {
+fn an_unanswered_connect_times_out(driver: IoDriver) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&any_port().into()).expect("a free port");
     socket.listen(0).expect("a listener");
@@ -87,7 +92,7 @@ fn an_unanswered_connect_times_out() {
         .collect();
     assert!(fillers.iter().any(Result::is_err), "the queue is full");
 
-    let harness = Harness::start(1);
+    let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     let began = Instant::now();
     client.send(order::CONNECT, address.to_string().as_bytes());
@@ -101,9 +106,8 @@ fn an_unanswered_connect_times_out() {
 }
 
 /// Goal: a drain refuses new connections and keeps the old; a stop ends both in order, on every core.
-#[test]
-fn drain_then_stop() {
-    let mut harness = Harness::start(2);
+fn drain_then_stop(driver: IoDriver) {
+    let mut harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..4).map(|_| harness.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask(order::ECHO, b"x"), b"x");
@@ -131,9 +135,8 @@ fn drain_then_stop() {
 }
 
 /// Goal: a handle that is dropped, not stopped, leaves no engine behind.
-#[test]
-fn dropping_the_handle_stops_the_engines() {
-    let mut harness = Harness::start(2);
+fn dropping_the_handle_stops_the_engines(driver: IoDriver) {
+    let mut harness = Harness::start(driver, 2);
     drop(harness.running.take());
     wait_until("nobody listens", || TcpStream::connect(harness.address).is_err());
 }

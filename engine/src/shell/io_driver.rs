@@ -1,0 +1,52 @@
+//! Which driver moves the bytes: what the operator asked for, and what this host can do.
+
+use super::io_uring_probe::check_io_uring;
+use super::settings::ShellSettings;
+use super::start_error::StartError;
+use std::fmt;
+
+/// How the engines are to talk to the kernel (`--io`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IoDriver {
+    /// The one that measures best among those that work here.
+    #[default]
+    Auto,
+    /// glommio's executors on io_uring.
+    Glommio,
+    /// epoll, for hosts where io_uring cannot be used.
+    Epoll,
+}
+
+/// A driver that this host can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChosenDriver {
+    Glommio,
+    Epoll,
+}
+
+/// Looks what the host offers and chooses.
+///
+/// # Errors
+/// `IoUringUnavailable` when the operator named a driver that needs io_uring and the host does not offer it.
+pub(super) fn choose(settings: &ShellSettings) -> Result<ChosenDriver, StartError> {
+    match settings.io_driver {
+        IoDriver::Glommio => check_io_uring(settings).map(|()| ChosenDriver::Glommio),
+        IoDriver::Epoll => Ok(ChosenDriver::Epoll),
+        IoDriver::Auto => Ok(match check_io_uring(settings) {
+            Ok(()) => ChosenDriver::Glommio,
+            Err(reason) => {
+                tracing::warn!(%reason, "the epoll driver is in use, which costs more CPU for each message");
+                ChosenDriver::Epoll
+            }
+        }),
+    }
+}
+
+impl fmt::Display for ChosenDriver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Glommio => "glommio",
+            Self::Epoll => "epoll",
+        })
+    }
+}
