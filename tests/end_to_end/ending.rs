@@ -1,9 +1,12 @@
 //! Signals, exit codes, and the order in which everything ends.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use smppmux_engine::core::wire::{CommandId, Status};
+use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::Esme;
 use smppmux_tests::pdu::{header_only, response_with_id};
@@ -43,10 +46,8 @@ fn a_drain_settles_unbinds_and_exits_0() {
     let (at, submit) = first_request(&mut servers);
     smppmux.signal(Signal::TERM);
     smppmux.wait_for_log(DRAINING);
+    wait_until_nobody_listens(smppmux.address());
     refused_while_draining(&mut clients[0]);
-    let is_refused = TcpStream::connect(smppmux.address())
-        .map_or(true, |stream| Peer::new(stream).receive_until_closed().is_empty());
-    assert!(is_refused, "no new session");
     let answer = response_with_id(CommandId::SUBMIT_SM_RESP, submit.sequence_number(), "id");
     servers[at].send(&answer);
     let answer = clients[0].expect(CommandId::SUBMIT_SM_RESP);
@@ -63,7 +64,26 @@ fn a_drain_settles_unbinds_and_exits_0() {
     assert_eq!(smppmux.wait_for_exit(), 0);
 }
 
-/// Every engine hears of the drain on its own; until then a request goes its usual way.
+/// Every engine hears of the drain on its own, and closes its listener; a connection that it accepted meanwhile ends. While
+/// one listener closes a connect may be refused that another one would take, so it takes more than one refusal.
+fn wait_until_nobody_listens(address: SocketAddr) {
+    const REFUSALS: u32 = 20;
+    let deadline = Instant::now() + PATIENCE;
+    let mut refusals = 0;
+    while refusals < REFUSALS {
+        assert!(Instant::now() < deadline, "somebody still listens");
+        match TcpStream::connect(address) {
+            Ok(stream) => {
+                refusals = 0;
+                assert_eq!(Peer::new(stream).receive_until_closed(), [], "no new session");
+            }
+            Err(_) => refusals += 1,
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Only when every engine has heard of the drain: until then a request goes its usual way.
 fn refused_while_draining(client: &mut Esme) {
     let number = client.submit("4477", "too late");
     let answer = client.expect(CommandId::SUBMIT_SM_RESP);
@@ -74,7 +94,7 @@ fn refused_while_draining(client: &mut Esme) {
 }
 
 fn first_request(servers: &mut [Peer]) -> (usize, smppmux_tests::pdu::Pdu) {
-    let limit = std::time::Duration::from_millis(5);
+    let limit = Duration::from_millis(5);
     for at in (0..servers.len()).cycle().take(12_000) {
         if let Received::Pdu(pdu) = servers[at].receive_within(limit) {
             return (at, pdu);
