@@ -252,3 +252,8 @@ fn client() -> ClientSettings {
         servers: Vec::new(),
     }
 }
+
+#[test]
+fn messages_go_through_on_ring() {
+    messages_go_through_and_a_drain_settles(IoDriver::Ring);
+}

@@ -7,6 +7,7 @@ use super::station::Station;
 use super::steering::Listener;
 use crate::core::time::Moment;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Connections that one turn takes from one listener at most.
@@ -65,6 +66,36 @@ impl Acceptor {
             }
         }
         Accepted::Some
+    }
+
+    /// Gives the station a connection that the kernel took from the listener by itself.
+    pub(crate) fn accepted<E: Engine>(
+        &self,
+        now: Moment,
+        station: &mut Station<E>,
+        driver: &mut impl Driver,
+        socket: OwnedFd,
+    ) {
+        // A connection that was lost already has no peer.
+        if let Some(peer) = sockets::prepare_accepted(&socket, self.listener.user_timeout) {
+            station.accepted(now, driver, &self.listener, socket, peer);
+        }
+    }
+
+    /// The kernel could not take a connection. Gives the moment until which the listener should rest; `None`: the fault
+    /// was the connection's.
+    pub(crate) fn failed<E: Engine>(
+        &mut self,
+        now: Moment,
+        station: &mut Station<E>,
+        error: rustix::io::Errno,
+    ) -> Option<Moment> {
+        if sockets::concerns_one_connection(error) {
+            return None;
+        }
+        station.count_accept_error();
+        self.log(now, &error.into());
+        Some(now + Self::REST)
     }
 
     fn log(&mut self, now: Moment, error: &io::Error) {

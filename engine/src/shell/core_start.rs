@@ -11,7 +11,7 @@ use super::settings::ShellSettings;
 use super::start_error::StartError;
 use super::station::{Station, StationParts};
 use super::steering::{Listener, Steering};
-use super::{epoll_driver, glommio_driver};
+use super::{epoll_driver, glommio_driver, ring_driver};
 use crate::core::contract::CoreIndex;
 use crate::core::settings::Settings;
 use smppmux_c2c::Endpoint;
@@ -59,6 +59,7 @@ pub(super) fn spawn<E: Engine>(
         .name(format!("engine-{}", start.core.0))
         .spawn(move || match driver {
             ChosenDriver::Glommio => glommio_driver::run_thread(start, make_engine, &started),
+            ChosenDriver::Ring(features) => ring_driver::run_thread(features, start, make_engine, &started),
             ChosenDriver::Epoll => epoll_driver::run_thread(start, make_engine, &started),
         })
         .map_err(|error| StartError::CannotPin {

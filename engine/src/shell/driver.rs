@@ -7,7 +7,7 @@
 //! # One turn
 //!
 //! 1. The driver learns what happened and calls, in any order and number: `accepted`, `connected`, `connect_failed`,
-//!    `stage_leftover` + `received`, `read_finished`, `transmitted`, `lost`.
+//!    `stage_leftover` + `received` or `received_apart`, `read_finished`, `transmitted`, `lost`.
 //! 2. `take_inbox`, in every turn and not only when woken; `handle_timeouts`.
 //! 3. `end_turn`: the station polls the engine, tells the driver what to do, and wakes other cores once.
 //! 4. Nothing left to do: arm the timer for `next_deadline`, then `prepare_to_park` with a waker that other threads may
@@ -17,6 +17,8 @@
 //!
 //! - No call back into the station from within a `Driver` method.
 //! - After [`release`](Driver::release) no event for that link may follow. The station ignores one that does.
+//! - `lost` is told when no buffer is being written any more, or with that buffer.
+//! - `transmitted` may come later than the kernel took the octets, but before the next timeouts and within milliseconds.
 //! - A driver must bound what it does between two inbox drains.
 
 use super::link::LinkId;
@@ -34,7 +36,7 @@ pub(crate) trait Driver {
     /// `connect_failed` (the driver has dropped the socket by then).
     fn await_connected(&mut self, link: LinkId, socket: OwnedFd);
 
-    /// Writes `octets`: at once what the kernel takes, the rest when it takes more. There is no second call for a link
+    /// Writes `octets`: what the kernel takes in this turn, the rest when it takes more. There is no second call for a link
     /// before the buffer came back.
     fn transmit(&mut self, link: LinkId, octets: BytesMut) -> Transmission;
 
@@ -47,7 +49,8 @@ pub(crate) trait Driver {
     /// Says to the peer that nothing more will be written (FIN). Only when no buffer is being written.
     fn finish_writing(&mut self, link: LinkId);
 
-    /// Closes the socket now and forgets the link. A buffer that was not wholly written comes back.
+    /// Closes the socket now and forgets the link. A buffer that was not wholly written comes back, unless the kernel is
+    /// still writing it, which is never so behind `lost`.
     fn release(&mut self, link: LinkId) -> Option<Unsent>;
 }
 

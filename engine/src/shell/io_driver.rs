@@ -1,6 +1,7 @@
 //! Which driver moves the bytes: what the operator asked for, and what this host can do.
 
 use super::io_uring_probe::check_io_uring;
+use super::ring_driver::{RingFeatures, probe};
 use super::settings::ShellSettings;
 use super::start_error::StartError;
 use std::fmt;
@@ -13,6 +14,8 @@ pub enum IoDriver {
     Auto,
     /// glommio's executors on io_uring.
     Glommio,
+    /// One io_uring for each core, used directly.
+    Ring,
     /// epoll, for hosts where io_uring cannot be used.
     Epoll,
 }
@@ -21,6 +24,7 @@ pub enum IoDriver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChosenDriver {
     Glommio,
+    Ring(RingFeatures),
     Epoll,
 }
 
@@ -31,6 +35,7 @@ pub(super) enum ChosenDriver {
 pub(super) fn choose(settings: &ShellSettings) -> Result<ChosenDriver, StartError> {
     match settings.io_driver {
         IoDriver::Glommio => check_io_uring(settings).map(|()| ChosenDriver::Glommio),
+        IoDriver::Ring => probe(settings).map(ChosenDriver::Ring),
         IoDriver::Epoll => Ok(ChosenDriver::Epoll),
         IoDriver::Auto => Ok(match check_io_uring(settings) {
             Ok(()) => ChosenDriver::Glommio,
@@ -46,6 +51,7 @@ impl fmt::Display for ChosenDriver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Glommio => "glommio",
+            Self::Ring(_) => "ring",
             Self::Epoll => "epoll",
         })
     }

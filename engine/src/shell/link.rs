@@ -43,6 +43,8 @@ pub(crate) struct Link {
     pub(crate) phase: Phase,
     /// Octets that were read and that the engine did not take yet: a PDU's beginning, or all that came while paused.
     pub(crate) leftover: BytesMut,
+    /// How many octets the PDU at the leftover's beginning lacks at least, as the engine said last.
+    pub(crate) missing_octets: usize,
     /// The engine wants to see nothing for now.
     pub(crate) paused: bool,
     /// The peer has closed its sending side.
@@ -88,6 +90,7 @@ impl Link {
         Self {
             phase,
             leftover: BytesMut::new(),
+            missing_octets: 1,
             paused: false,
             read_finished: false,
             transmitting: false,

@@ -2,8 +2,8 @@
 //!
 //! [`run_engines`] starts one packet engine on each of the given CPUs. Each engine's thread has a *station* (the part
 //! that is the same however the kernel is spoken to: the engine, its links, its mailbox) and a *driver* that moves bytes
-//! between the kernel and the station; `driver` has the contract between the two. The drivers are `glommio_driver` and
-//! `epoll_driver`; `io_driver` chooses.
+//! between the kernel and the station; `driver` has the contract between the two. The drivers are `ring_driver`,
+//! `glommio_driver` and `epoll_driver`; `io_driver` chooses.
 //!
 //! Invariants:
 //! - It decides nothing about SMPP and never looks into a PDU.
@@ -25,6 +25,7 @@ mod link;
 mod message;
 mod report;
 mod resolve;
+mod ring_driver;
 mod running;
 mod settings;
 mod sockets;

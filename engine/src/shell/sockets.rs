@@ -110,8 +110,17 @@ pub(super) fn accept(
     }
 }
 
+/// Sets the options of a connection that was accepted, and gives its peer; `None` when it is lost already.
+pub(super) fn prepare_accepted(socket: &OwnedFd, user_timeout: Option<Duration>) -> Option<SocketAddr> {
+    let reference = SockRef::from(socket);
+    let peer = reference.peer_addr().ok()?.as_socket()?;
+    // A connection that was reset meanwhile refuses its options; the first read will say so.
+    drop(set_stream_options(&reference, user_timeout));
+    Some(peer)
+}
+
 /// Errors of accept4 that belong to the connection that was taken from the queue, not to the listener (accept(2)).
-fn concerns_one_connection(error: rustix::io::Errno) -> bool {
+pub(super) fn concerns_one_connection(error: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     [
         Errno::INTR,

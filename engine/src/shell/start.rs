@@ -49,11 +49,12 @@ pub fn run_engines(
         let settings = Arc::clone(&settings);
         PacketEngine::new(core, cores, settings, seed.hash_one(core), clock.now())
     };
-    start(shell_settings, &for_shell, clock, make_engine)
+    start(io_driver::choose, shell_settings, &for_shell, clock, make_engine)
 }
 
-/// Starts any kind of engine; `make_engine` is called on each engine's own thread.
+/// Starts any kind of engine on the driver that `choose` finds; `make_engine` is called on each engine's own thread.
 pub(super) fn start<E: Engine>(
+    choose: impl FnOnce(&ShellSettings) -> Result<ChosenDriver, StartError>,
     shell_settings: ShellSettings,
     settings: &Arc<Settings>,
     clock: Clock,
@@ -61,7 +62,7 @@ pub(super) fn start<E: Engine>(
 ) -> Result<RunningEngines, StartError> {
     let cores = core_count(&shell_settings)?;
     check_cpus(&shell_settings.cpus)?;
-    let driver = io_driver::choose(&shell_settings)?;
+    let driver = choose(&shell_settings)?;
     let (listeners, listening) = bind_listeners(settings, usize::from(cores))?;
     let distribution = Arc::new(shell_settings.distribution.clone());
     let shell_settings = Arc::new(shell_settings);

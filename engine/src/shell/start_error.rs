@@ -57,6 +57,13 @@ pub enum IoUringObstacle {
         /// The kernel's release.
         kernel: String,
     },
+    /// The kernel's io_uring lacks what the ring driver needs.
+    TooOld {
+        /// The kernel's release.
+        kernel: String,
+        /// The first Linux that has it.
+        needed: &'static str,
+    },
     /// `kernel.io_uring_disabled` forbids it to this process.
     DisabledBySysctl {
         /// Its value: 1 (only some may) or 2 (nobody may).
@@ -141,6 +148,10 @@ impl fmt::Display for IoUringObstacle {
             Self::Missing { kernel } => write!(
                 formatter,
                 "kernel {kernel} does not offer it (Linux 5.8 or newer does), or a seccomp profile hides it"
+            ),
+            Self::TooOld { kernel, needed } => write!(
+                formatter,
+                "the io_uring of kernel {kernel} lacks what the ring driver needs and Linux {needed} has"
             ),
             Self::DisabledBySysctl { value } => write!(
                 formatter,

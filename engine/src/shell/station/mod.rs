@@ -1,6 +1,6 @@
 //! The part of the shell that every driver shares: one core's engine, its links, its mailbox, and the turn.
 //!
-//! [`turn`] polls the engine and carries out what it asks; [`opening`] makes connections (accepted, handed over,
+//! [`turn`] polls the engine and carries out what it asks; [`arriving`] shows it what was read; [`opening`] makes connections (accepted, handed over,
 //! connected); [`closing`] ends them without losing the last answer; [`inbox`] takes what other threads sent.
 //!
 //! Invariants:
@@ -10,6 +10,7 @@
 //!
 //! It must never wait, read a socket or ask for the time: the driver does.
 
+mod arriving;
 mod closing;
 mod inbox;
 mod opening;
@@ -26,6 +27,7 @@ use super::steering::Steering;
 use crate::core::contract::{ClosedBy, ConnectionId, CoreIndex, Unsent};
 use crate::core::settings::Settings;
 use crate::core::time::Moment;
+use arriving::LeftoverPool;
 use bytes::BytesMut;
 use closing::Deadlines;
 pub(crate) use opening::client_user_timeout;
@@ -114,37 +116,6 @@ impl<E: Engine> Station<E> {
         for id in self.links.ids() {
             self.release(driver, id);
         }
-    }
-
-    /// Puts what the engine left of this link at the front of `buffer` and says how long it is; what is read next
-    /// goes behind it. `None`: do not read now.
-    pub(crate) fn stage_leftover(&mut self, id: LinkId, buffer: &mut [u8]) -> Option<usize> {
-        let link = self.links.get_mut(id)?;
-        let octets = link.leftover.len();
-        if octets == 0 {
-            return Some(0);
-        }
-        debug_assert!(octets < buffer.len(), "the engine left a full buffer unpaused");
-        buffer.get_mut(..octets)?.copy_from_slice(&link.leftover);
-        (octets < buffer.len()).then_some(octets)
-    }
-
-    /// Bytes were read: `bytes` is the leftover and what came behind it.
-    pub(crate) fn received(&mut self, now: Moment, id: LinkId, bytes: &[u8]) {
-        let Some(link) = self.links.get_mut(id) else {
-            return;
-        };
-        // Of a connection that the engine has closed we read only to hear the peer's FIN.
-        let Phase::Open(connection) = link.phase else {
-            return;
-        };
-        let rest = if link.paused {
-            bytes
-        } else {
-            let outcome = self.engine.handle_bytes(now, connection, bytes);
-            bytes.get(outcome.consumed_octets..).unwrap_or_default()
-        };
-        self.leftovers.keep(&mut link.leftover, rest);
     }
 
     /// The peer closed its sending side.
@@ -239,36 +210,5 @@ impl<E: Engine> Station<E> {
     /// The link of one of the engine's connections, while it is alive.
     fn link_of(&self, connection: ConnectionId) -> Option<LinkId> {
         self.links.of_connection(connection)
-    }
-}
-
-/// Buffers for leftovers. Most links have none most of the time, so they share a few.
-#[derive(Debug, Default)]
-struct LeftoverPool {
-    spare: Vec<BytesMut>,
-}
-
-impl LeftoverPool {
-    const SPARE_BUFFERS: usize = 64;
-    const SPARE_OCTETS: usize = 8 * 1024;
-
-    /// Makes `leftover` hold `rest`.
-    fn keep(&mut self, leftover: &mut BytesMut, rest: &[u8]) {
-        if rest.is_empty() {
-            self.give_back(std::mem::take(leftover));
-            return;
-        }
-        if leftover.capacity() == 0 {
-            *leftover = self.spare.pop().unwrap_or_default();
-        }
-        leftover.clear();
-        leftover.extend_from_slice(rest);
-    }
-
-    fn give_back(&mut self, mut buffer: BytesMut) {
-        buffer.clear();
-        if (1..=Self::SPARE_OCTETS).contains(&buffer.capacity()) && self.spare.len() < Self::SPARE_BUFFERS {
-            self.spare.push(buffer);
-        }
     }
 }

@@ -149,6 +149,7 @@ impl<E: Engine> Station<E> {
             let kept = std::mem::take(&mut link.leftover);
             let outcome = self.engine.handle_bytes(now, connection, &kept);
             let rest = kept.get(outcome.consumed_octets..).unwrap_or_default();
+            link.missing_octets = outcome.missing_octets;
             self.leftovers.keep(&mut link.leftover, rest);
             self.leftovers.give_back(kept);
         }

@@ -1,8 +1,7 @@
 //! What goes over a connection, and how connections end.
 
-use super::super::IoDriver;
 use super::fake_engine::{frame, order, pattern};
-use super::harness::{DESCRIPTORS, Harness, wait_until};
+use super::harness::{DESCRIPTORS, Harness, TestedDriver, wait_until};
 use crate::core::contract::ClosedBy;
 use proptest::prelude::*;
 use std::io::{self, Read, Write};
@@ -22,7 +21,7 @@ on_every_driver!(
 
 /// Goal: however the stream is cut into writes, the same frames come back. Method: frames of 0 to 70,000 octets, cut at
 /// random places, most of them short.
-fn every_split_gives_the_same_echo(driver: IoDriver) {
+fn every_split_gives_the_same_echo(driver: TestedDriver) {
     let harness = Harness::start_with(driver, 1, |settings| settings.read_buffer_octets = 4096);
     let lengths = prop_oneof![3 => 0..300usize, 1 => 0..70_000usize];
     let frames = prop::collection::vec(lengths, 1..20);
@@ -57,7 +56,7 @@ fn every_split_gives_the_same_echo(driver: IoDriver) {
 }
 
 /// Goal: an answer far larger than the socket's buffers reaches a slow reader whole, and others are served meanwhile.
-fn large_output_to_a_slow_reader_is_whole(driver: IoDriver) {
+fn large_output_to_a_slow_reader_is_whole(driver: TestedDriver) {
     const OCTETS: usize = 16 << 20;
     let harness = Harness::start(driver, 1);
     let mut slow = harness.connect();
@@ -76,7 +75,7 @@ fn large_output_to_a_slow_reader_is_whole(driver: IoDriver) {
 }
 
 /// Goal: a client that closes its sending side still gets every answer, then our FIN.
-fn half_closed_clients_get_their_answers(driver: IoDriver) {
+fn half_closed_clients_get_their_answers(driver: TestedDriver) {
     let harness = Harness::start(driver, 2);
     for _ in 0..20 {
         let mut client = harness.connect();
@@ -94,7 +93,7 @@ fn half_closed_clients_get_their_answers(driver: IoDriver) {
 }
 
 /// Goal: a paused connection's bytes are kept, shown again in order after the pause, and nobody else waits.
-fn paused_reading_keeps_the_bytes(driver: IoDriver) {
+fn paused_reading_keeps_the_bytes(driver: TestedDriver) {
     const PAUSE_MS: u32 = 200;
     let harness = Harness::start(driver, 1);
     let mut paused = harness.connect();
@@ -114,7 +113,7 @@ fn paused_reading_keeps_the_bytes(driver: IoDriver) {
 
 /// Goal: closing after writing delivers every octet and then FIN, although the peer goes on sending what nobody reads
 /// (which would make a careless close reset the connection and destroy the answer).
-fn close_after_writing_delivers_all(driver: IoDriver) {
+fn close_after_writing_delivers_all(driver: TestedDriver) {
     const OCTETS: u32 = 4 << 20;
     let harness = Harness::start(driver, 1);
     for round in 0..10u32 {
@@ -135,7 +134,7 @@ fn close_after_writing_delivers_all(driver: IoDriver) {
 }
 
 /// Goal: closing at once does not wait for anything.
-fn close_at_once_ends_the_connection(driver: IoDriver) {
+fn close_at_once_ends_the_connection(driver: TestedDriver) {
     let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     client.send(order::BIG, &(64u32 << 20).to_be_bytes());
@@ -149,7 +148,7 @@ fn close_at_once_ends_the_connection(driver: IoDriver) {
 }
 
 /// Goal: when a connection is lost, the engine gets back what the kernel had not taken.
-fn lost_connections_give_back_the_unsent(driver: IoDriver) {
+fn lost_connections_give_back_the_unsent(driver: TestedDriver) {
     const OCTETS: usize = 64 << 20;
     let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
@@ -175,7 +174,7 @@ fn lost_connections_give_back_the_unsent(driver: IoDriver) {
 }
 
 /// Goal: neither descriptors nor links leak, whoever closes and however.
-fn descriptors_stay_flat(driver: IoDriver) {
+fn descriptors_stay_flat(driver: TestedDriver) {
     let _alone = DESCRIPTORS.write();
     let harness = Harness::start_alone(driver, 2, |_| {});
     let round = |connections: usize| {

@@ -1,8 +1,7 @@
 //! Several engines: hand-overs, messages between cores, wake-ups.
 
-use super::super::IoDriver;
 use super::fake_engine::order;
-use super::harness::{Client, Harness};
+use super::harness::{Client, Harness, TestedDriver};
 use smppmux_flow_distributor::Scheme;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ fn ping(client: &mut Client, core: u16) -> u64 {
 
 /// Goal: connections accepted on the wrong core are handed over, live there and lose nothing; the spread is even.
 /// Method: 200 connections in turn over two cores, each says what it has to say before and after it learns its core.
-fn connections_are_handed_over(driver: IoDriver) {
+fn connections_are_handed_over(driver: TestedDriver) {
     let harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..200).map(|_| harness.connect()).collect();
     let mut of_core = [0u32; 2];
@@ -59,7 +58,7 @@ fn connections_are_handed_over(driver: IoDriver) {
 }
 
 /// Goal: `least-loaded` evens out what ended: cores learn each other's number of connections.
-fn least_loaded_fills_the_emptier_core(driver: IoDriver) {
+fn least_loaded_fills_the_emptier_core(driver: TestedDriver) {
     let harness = Harness::start_with(driver, 2, |settings| {
         settings.distribution.scheme = Scheme::LeastLoaded;
     });
@@ -85,7 +84,7 @@ fn least_loaded_fills_the_emptier_core(driver: IoDriver) {
 }
 
 /// Goal: a mailbox without room keeps connections where they were accepted; none is lost.
-fn refused_hand_overs_stay(driver: IoDriver) {
+fn refused_hand_overs_stay(driver: TestedDriver) {
     let harness = Harness::start_with(driver, 2, |settings| settings.core_requests_max = 0);
     let mut clients: Vec<Client> = (0..300).map(|_| harness.connect()).collect();
     for client in &mut clients {
@@ -99,7 +98,7 @@ fn refused_hand_overs_stay(driver: IoDriver) {
 }
 
 /// Goal: a message wakes an idle core within milliseconds, and its answer the asker. The figures are printed.
-fn an_idle_core_answers_soon(driver: IoDriver) {
+fn an_idle_core_answers_soon(driver: TestedDriver) {
     let harness = Harness::start(driver, 2);
     let mut client = harness.connect();
     let other = 1 - core_of(&mut client);
@@ -117,7 +116,7 @@ fn an_idle_core_answers_soon(driver: IoDriver) {
 
 /// Goal: no wake-up is ever lost. Method: 10,000 rounds in which both cores fall asleep at about the moment when they
 /// are woken. A lost one would be mended by the heartbeat, after a second.
-fn no_wake_up_is_lost(driver: IoDriver) {
+fn no_wake_up_is_lost(driver: TestedDriver) {
     const ROUNDS: u32 = 10_000;
     let harness = Harness::start(driver, 2);
     let mut client = harness.connect();

@@ -1,6 +1,8 @@
 //! Starts fake engines on loopback and talks to them.
 
 use super::super::clock::Clock;
+use super::super::io_driver::{ChosenDriver, choose};
+use super::super::ring_driver::RingFeatures;
 use super::super::start::start;
 use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, StartError};
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
@@ -22,6 +24,32 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Tests that count the descriptors of the process take this for themselves.
 pub(super) static DESCRIPTORS: RwLock<()> = RwLock::new(());
 
+/// The drivers that each test runs on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TestedDriver {
+    Glommio,
+    Epoll,
+    Ring,
+    /// With as little of io_uring as the ring driver can do with.
+    RingOfAnOldKernel,
+}
+
+impl TestedDriver {
+    fn choose(self, settings: &ShellSettings) -> Result<ChosenDriver, StartError> {
+        let io_driver = match self {
+            Self::Glommio => IoDriver::Glommio,
+            Self::Epoll => IoDriver::Epoll,
+            Self::Ring => IoDriver::Ring,
+            Self::RingOfAnOldKernel => return Ok(ChosenDriver::Ring(RingFeatures::FEWEST)),
+        };
+        let settings = ShellSettings {
+            io_driver,
+            ..settings.clone()
+        };
+        choose(&settings)
+    }
+}
+
 /// Running fake engines. Stops and joins them when dropped.
 pub(super) struct Harness {
     pub(super) running: Option<RunningEngines>,
@@ -32,12 +60,12 @@ pub(super) struct Harness {
 
 impl Harness {
     /// `cores` engines, connections spread in turn.
-    pub(super) fn start(driver: IoDriver, cores: usize) -> Self {
+    pub(super) fn start(driver: TestedDriver, cores: usize) -> Self {
         Self::start_with(driver, cores, |_| {})
     }
 
     pub(super) fn start_with(
-        driver: IoDriver,
+        driver: TestedDriver,
         cores: usize,
         adjust: impl FnOnce(&mut ShellSettings),
     ) -> Self {
@@ -49,15 +77,15 @@ impl Harness {
 
     /// Without the share of [`DESCRIPTORS`]: for a test that holds all of it.
     pub(super) fn start_alone(
-        driver: IoDriver,
+        driver: TestedDriver,
         cores: usize,
         adjust: impl FnOnce(&mut ShellSettings),
     ) -> Self {
-        let mut shell_settings = shell_settings(driver, cpus(cores));
+        let mut shell_settings = ShellSettings::for_cpus(cpus(cores));
         shell_settings.distribution.scheme = Scheme::RoundRobin;
         adjust(&mut shell_settings);
         let observed = SharedObserved::default();
-        let running = start_fake(shell_settings, any_port(), &observed).expect("the engines start");
+        let running = start_fake(driver, shell_settings, any_port(), &observed).expect("the engines start");
         Self {
             address: running.listening()[0].address,
             running: Some(running),
@@ -111,13 +139,8 @@ impl Drop for Harness {
     }
 }
 
-pub(super) fn shell_settings(driver: IoDriver, cpus: Vec<usize>) -> ShellSettings {
-    let mut shell_settings = ShellSettings::for_cpus(cpus);
-    shell_settings.io_driver = driver;
-    shell_settings
-}
-
 pub(super) fn start_fake(
+    driver: TestedDriver,
     shell_settings: ShellSettings,
     address: SocketAddr,
     observed: &SharedObserved,
@@ -125,6 +148,7 @@ pub(super) fn start_fake(
     let observed = Arc::clone(observed);
     let make_engine = move |core: CoreIndex| FakeEngine::new(core, Arc::clone(&observed));
     start(
+        |settings| driver.choose(settings),
         shell_settings,
         &Arc::new(settings(address)),
         Clock::started_now(),

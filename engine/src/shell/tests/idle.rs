@@ -1,8 +1,7 @@
 //! What an engine costs that has nothing to do.
 
-use super::super::IoDriver;
 use super::fake_engine::order;
-use super::harness::{Client, Harness};
+use super::harness::{Client, Harness, TestedDriver};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ fn cpu_time(thread: &Path) -> Duration {
 }
 
 /// Goal: two engines with 100 idle connections use less than 1 % of a core. The figure is printed.
-fn idle_engines_sleep(driver: IoDriver) {
+fn idle_engines_sleep(driver: TestedDriver) {
     let harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..100).map(|_| harness.connect()).collect();
     for client in &mut clients {

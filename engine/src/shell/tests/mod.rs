@@ -5,13 +5,15 @@ macro_rules! on_every_driver {
     ($($test:ident),+ $(,)?) => {
         on_every_driver!(@on glommio, Glommio, $($test),+);
         on_every_driver!(@on epoll, Epoll, $($test),+);
+        on_every_driver!(@on ring, Ring, $($test),+);
+        on_every_driver!(@on ring_of_an_old_kernel, RingOfAnOldKernel, $($test),+);
     };
     (@on $module:ident, $driver:ident, $($test:ident),+) => {
         mod $module {
             $(
                 #[test]
                 fn $test() {
-                    super::$test($crate::shell::IoDriver::$driver);
+                    super::$test($crate::shell::tests::harness::TestedDriver::$driver);
                 }
             )+
         }

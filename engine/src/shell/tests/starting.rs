@@ -1,8 +1,8 @@
 //! How engines start, connect, drain and stop.
 
-use super::super::{Event, IoDriver, StartError};
+use super::super::{Event, ShellSettings, StartError};
 use super::fake_engine::{SharedObserved, order};
-use super::harness::{Client, Harness, any_port, cpus, shell_settings, start_fake, wait_until};
+use super::harness::{Client, Harness, TestedDriver, any_port, cpus, start_fake, wait_until};
 use crate::core::contract::{ClosedBy, Command, CoreIndex};
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
@@ -18,11 +18,12 @@ on_every_driver!(
 );
 
 /// Goal: each fault of the start is told as what it is, and leaves nothing behind.
-fn start_errors_are_typed(driver: IoDriver) {
+fn start_errors_are_typed(driver: TestedDriver) {
     let observed = SharedObserved::default();
     let taken = TcpListener::bind(any_port()).expect("a free port");
     let address = taken.local_addr().expect("bound");
-    let start = |cpus: Vec<usize>, address| start_fake(shell_settings(driver, cpus), address, &observed);
+    let start =
+        |cpus: Vec<usize>, address| start_fake(driver, ShellSettings::for_cpus(cpus), address, &observed);
 
     let error = start(cpus(2), address).expect_err("the port is taken");
     assert!(matches!(error, StartError::AddressTaken { address: at, .. } if at == address));
@@ -38,15 +39,16 @@ fn start_errors_are_typed(driver: IoDriver) {
 }
 
 /// Goal: a second process (here: a second start) cannot share a port that engines listen on.
-fn a_running_port_is_taken(driver: IoDriver) {
+fn a_running_port_is_taken(driver: TestedDriver) {
     let harness = Harness::start(driver, 2);
-    let settings = shell_settings(driver, cpus(1));
-    let error = start_fake(settings, harness.address, &SharedObserved::default()).expect_err("it is taken");
+    let settings = ShellSettings::for_cpus(cpus(1));
+    let error =
+        start_fake(driver, settings, harness.address, &SharedObserved::default()).expect_err("it is taken");
     assert!(matches!(error, StartError::AddressTaken { .. }));
 }
 
 /// Goal: the engine's connects reach a name, are refused or time out as they should, each told once.
-fn connects_end_in_one_event(driver: IoDriver) {
+fn connects_end_in_one_event(driver: TestedDriver) {
     let harness = Harness::start(driver, 1);
     let mut client = harness.connect();
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -78,7 +80,7 @@ fn connects_end_in_one_event(driver: IoDriver) {
 }
 
 /// Goal: a connect that nobody answers ends at its time limit. Method: a listener whose queue is full drops the SYN.
-fn an_unanswered_connect_times_out(driver: IoDriver) {
+fn an_unanswered_connect_times_out(driver: TestedDriver) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.bind(&any_port().into()).expect("a free port");
     socket.listen(0).expect("a listener");
@@ -106,7 +108,7 @@ fn an_unanswered_connect_times_out(driver: IoDriver) {
 }
 
 /// Goal: a drain refuses new connections and keeps the old; a stop ends both in order, on every core.
-fn drain_then_stop(driver: IoDriver) {
+fn drain_then_stop(driver: TestedDriver) {
     let mut harness = Harness::start(driver, 2);
     let mut clients: Vec<Client> = (0..4).map(|_| harness.connect()).collect();
     for client in &mut clients {
@@ -135,7 +137,7 @@ fn drain_then_stop(driver: IoDriver) {
 }
 
 /// Goal: a handle that is dropped, not stopped, leaves no engine behind.
-fn dropping_the_handle_stops_the_engines(driver: IoDriver) {
+fn dropping_the_handle_stops_the_engines(driver: TestedDriver) {
     let mut harness = Harness::start(driver, 2);
     drop(harness.running.take());
     wait_until("nobody listens", || TcpStream::connect(harness.address).is_err());
