@@ -30,7 +30,7 @@ fn serve(prepare: &str, driver: &str, until: &str) -> Output {
 /// Goal: every driver that can be named starts, says which one it is, and ends with 0.
 #[test]
 fn every_driver_serves() {
-    for driver in ["auto", "glommio", "epoll"] {
+    for driver in ["auto", "glommio", "ring", "epoll"] {
         let output = serve("true", driver, "smppmux ready");
         let log = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{driver}: {log}");

@@ -4,6 +4,7 @@ mod admin;
 mod byte_stream;
 mod connections_total;
 mod deliveries;
+mod drivers;
 mod ending;
 mod forward;
 mod message_ids;

@@ -6,6 +6,7 @@
 pub mod configuration;
 pub mod esme;
 pub mod http;
+pub mod no_io_uring;
 pub mod pdu;
 pub mod peer;
 pub mod process;

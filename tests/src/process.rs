@@ -45,7 +45,7 @@ impl Smppmux {
     ///
     /// When it does not start.
     pub fn start(program: impl AsRef<Path>, configuration: &Configuration) -> Self {
-        Self::start_in(program, configuration, &[])
+        Self::start_prepared(program, configuration, name_driver)
     }
 
     /// The same with more variables in its environment.
@@ -58,11 +58,28 @@ impl Smppmux {
         configuration: &Configuration,
         environment: &[(&str, OsString)],
     ) -> Self {
+        Self::start_prepared(program, configuration, |command| {
+            name_driver(command);
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
+        })
+    }
+
+    /// Like [`start`](Self::start), but it is `prepare` that changes the command to its liking.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_prepared(
+        program: impl AsRef<Path>,
+        configuration: &Configuration,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let file = write_configuration(&folder, configuration);
-        let mut child = serve(program.as_ref(), &file)
+        let mut command = serve(program.as_ref(), &file);
+        prepare(&mut command);
+        let mut child = command
             .args(["--log-format", "json"])
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
@@ -131,6 +148,11 @@ impl Smppmux {
                 return line;
             }
         }
+    }
+
+    /// The lines of the log that were read while something was waited for, as JSON; the last ones, where there were many.
+    pub fn lines_so_far(&self) -> impl Iterator<Item = &str> {
+        self.read_lines.iter().map(String::as_str)
     }
 
     /// Sends a signal.
@@ -202,11 +224,24 @@ impl Drop for Smppmux {
 ///
 /// When it does not end by itself.
 pub fn run_to_exit(program: impl AsRef<Path>, configuration: &Configuration) -> (i32, String) {
+    run_prepared_to_exit(program, configuration, name_driver)
+}
+
+/// Like [`run_to_exit`], after `prepare` has changed the command to its liking.
+///
+/// # Panics
+///
+/// When it does not end by itself.
+pub fn run_prepared_to_exit(
+    program: impl AsRef<Path>,
+    configuration: &Configuration,
+    prepare: impl FnOnce(&mut Command),
+) -> (i32, String) {
     let folder = TempDir::new().expect("a temporary folder");
     let file = write_configuration(&folder, configuration);
-    let output = serve(program.as_ref(), &file)
-        .output()
-        .expect("the program was built");
+    let mut command = serve(program.as_ref(), &file);
+    prepare(&mut command);
+    let output = command.output().expect("the program was built");
     let code = output.status.code().expect("it ends by itself");
     (code, String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -218,10 +253,14 @@ fn serve(program: &Path, file: &Path) -> Command {
         .arg("--config")
         .arg(file)
         .stdin(Stdio::null());
+    command
+}
+
+/// Chooses the I/O driver that the environment names.
+fn name_driver(command: &mut Command) {
     if let Some(driver) = env::var_os(IO_DRIVER_VARIABLE) {
         command.arg("--io").arg(driver);
     }
-    command
 }
 
 fn write_configuration(folder: &TempDir, configuration: &Configuration) -> PathBuf {

@@ -2,10 +2,10 @@
 
 use super::{help, text};
 use crate::config::addresses::HostPort;
-use crate::config::choices::Io;
 use crate::config::flags::{Credentials, EngineFlags};
 use crate::config::texts::{CpuList, Octets};
 use clap::{ArgGroup, Args, ValueEnum};
+use smppmux_engine::shell::IoDriver;
 use smppmux_flow_distributor::{PinRule, RssHash, RssKey, Scheme};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -91,8 +91,8 @@ pub struct EngineArguments {
     #[arg(long, value_name = "N")]
     control_core: Option<u16>,
     /// Driver between the engines and the kernel: auto, glommio, ring or epoll [default: auto]
-    #[arg(long, value_name = "DRIVER", value_parser = text::<Io>)]
-    io: Option<Io>,
+    #[arg(long, value_name = "DRIVER", value_parser = text::<IoDriver>)]
+    io: Option<IoDriver>,
     /// How long an idle engine looks for work before it sleeps; costs CPU, saves latency [default: 0us]
     #[arg(long, value_name = "DURATION", value_parser = text::<Duration>)]
     spin_before_park: Option<Duration>,

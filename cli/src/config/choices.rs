@@ -5,6 +5,7 @@ use smppmux_engine::core::settings::{
     AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, Overload, PoolMethod, ServerBind,
 };
 use smppmux_engine::core::wire::Status;
+use smppmux_engine::shell::IoDriver;
 use smppmux_flow_distributor::{RssHash, Scheme};
 
 choices!(Method:
@@ -41,20 +42,12 @@ choices!(ServerBind:
     "both" => Self::Both,
 );
 
-/// How the engines talk to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Io {
-    /// The best driver that works here.
-    Auto,
-    /// glommio on io_uring.
-    Glommio,
-    /// io_uring driven directly.
-    Ring,
-    /// epoll, for hosts without io_uring.
-    Epoll,
-}
-
-choices!(Io: "auto" => Self::Auto, "glommio" => Self::Glommio, "ring" => Self::Ring, "epoll" => Self::Epoll);
+choices!(IoDriver:
+    "auto" => Self::Auto,
+    "glommio" => Self::Glommio,
+    "ring" => Self::Ring,
+    "epoll" => Self::Epoll,
+);
 
 choices!(Scheme:
     "rss" => Self::Rss,

@@ -1,11 +1,11 @@
 //! `[engine]`: limits and tuning that hold for every packet engine. Each per-core flag of `serve` is a key
 //! here too.
 
-use super::choices::Io;
 use super::key::Key;
 use super::section::Section;
 use super::texts::{CpuList, Octets};
 use serde::Deserialize;
+use smppmux_engine::shell::IoDriver;
 use smppmux_flow_distributor::{PinRule, RssHash, RssKey, Scheme};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct EngineSection {
     /// CPU that the control core is pinned to. Default: not pinned.
     pub control_core: Key<Option<u16>>,
     /// How the engines talk to the kernel. Default: `"auto"`.
-    pub io: Key<Io>,
+    pub io: Key<IoDriver>,
     /// How long an idle engine looks for work before it sleeps. Default: `"0us"`.
     pub spin_before_park: Key<Duration>,
     /// Entries of each engine's io_uring submission ring, a power of two. Default: 1024.
@@ -71,7 +71,7 @@ impl Default for EngineSection {
         Self {
             cores: Key::unset(),
             control_core: Key::unset(),
-            io: Key::by_default(Io::Auto),
+            io: Key::by_default(IoDriver::Auto),
             spin_before_park: Key::by_default(Duration::ZERO),
             ring_depth: Key::by_default(1024),
             io_memory: Key::by_default(Octets(64 << 10)),

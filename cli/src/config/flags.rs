@@ -2,7 +2,6 @@
 
 use super::Configuration;
 use super::addresses::HostPort;
-use super::choices::Io;
 use super::client::ClientSection;
 use super::key::Key;
 use super::section::Item;
@@ -11,6 +10,7 @@ use super::texts::{CpuList, Octets, Uid};
 use super::vserver::VserverSection;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
+use smppmux_engine::shell::IoDriver;
 use smppmux_flow_distributor::{PinRule, RssHash, RssKey, Scheme};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct EngineFlags {
     /// `--control-core`.
     pub control_core: Option<u16>,
     /// `--io`.
-    pub io: Option<Io>,
+    pub io: Option<IoDriver>,
     /// `--spin-before-park`.
     pub spin_before_park: Option<Duration>,
     /// `--ring-depth`.

@@ -37,8 +37,8 @@ pub(super) fn choose(settings: &ShellSettings) -> Result<ChosenDriver, StartErro
         IoDriver::Glommio => check_io_uring(settings).map(|()| ChosenDriver::Glommio),
         IoDriver::Ring => probe(settings).map(ChosenDriver::Ring),
         IoDriver::Epoll => Ok(ChosenDriver::Epoll),
-        IoDriver::Auto => Ok(match check_io_uring(settings) {
-            Ok(()) => ChosenDriver::Glommio,
+        IoDriver::Auto => Ok(match probe(settings) {
+            Ok(features) => ChosenDriver::Ring(features),
             Err(reason) => {
                 tracing::warn!(%reason, "the epoll driver is in use, which costs more CPU for each message");
                 ChosenDriver::Epoll

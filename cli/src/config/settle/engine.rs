@@ -2,12 +2,11 @@
 
 use super::limits::{CONNECTIONS_MAX, DAY, MILLISECOND, WINDOW_MAX};
 use super::{AdminSettings, Settling, blame};
-use crate::config::choices::Io;
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
 use smppmux_engine::core::settings::EngineSettings;
-use smppmux_engine::shell::{IoDriver, ShellSettings};
+use smppmux_engine::shell::ShellSettings;
 use smppmux_flow_distributor::{PinRule, PinSubject, RssBits, Settings as DistributorSettings};
 use std::time::Duration;
 
@@ -61,11 +60,7 @@ impl Settling<'_> {
         ProcessSettings {
             shell: ShellSettings {
                 cpus: cpus.into_iter().map(usize::from).collect(),
-                io_driver: match engine.io.value {
-                    Io::Auto => IoDriver::Auto,
-                    Io::Glommio | Io::Ring => IoDriver::Glommio,
-                    Io::Epoll => IoDriver::Epoll,
-                },
+                io_driver: engine.io.value,
                 spin_before_park: engine.spin_before_park.value,
                 ring_depth: engine.ring_depth.value as usize,
                 io_memory_octets: size(engine.io_memory.value),

@@ -2,7 +2,7 @@
 //! happen.
 
 use super::Settling;
-use crate::config::choices::{Io, MessageId, MessageIdFormat, Receipts};
+use crate::config::choices::{MessageId, MessageIdFormat, Receipts};
 use crate::config::client::ClientSection;
 use crate::config::key::{Key, Origin};
 use crate::config::section::{Item, Section};
@@ -25,10 +25,6 @@ impl Settling<'_> {
                 route,
                 "[[route]] has no effect in this version: no rule is applied",
             );
-        }
-        let io = &configuration.engine.section.io;
-        if io.value == Io::Ring {
-            self.no_effect(io, "io", "the glommio driver is used");
         }
         let distribution = &configuration.engine.section.distribution;
         if distribution.value == Scheme::Account {
