@@ -1,5 +1,6 @@
 //! The I/O drivers on a host without io_uring.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use smppmux_engine::core::wire::{CommandId, Status};
@@ -49,7 +50,9 @@ fn auto_serves_without_io_uring() {
 /// Goal: a driver that needs io_uring, named where there is none, ends with 69 and the reason.
 #[test]
 fn a_named_driver_without_io_uring_exits_69() {
-    let configuration = Configuration::with_engines(1).client("esme1", "");
+    let configuration = Configuration::with_engines(1)
+        .server("smsc", "0A", SocketAddr::from(([127, 0, 0, 1], 1)), "")
+        .client("esme1", "");
     for driver in ["glommio", "ring"] {
         let (code, log) = run_prepared_to_exit(crate::PROGRAM, &configuration, without_io_uring(driver));
         assert_eq!(code, 69, "{driver}: {log}");
