@@ -155,7 +155,7 @@ impl<'ring> Trial<'ring> {
         // SAFETY: static.
         unsafe {
             self.uring
-                .send_quietly(&self.near, Operation::QuietSend(0), &SMALL)
+                .send_quietly(&self.near, Operation::QuietSend(0), &SMALL);
         };
         if !self.none_waits()? {
             return Ok(false);
@@ -168,7 +168,7 @@ impl<'ring> Trial<'ring> {
         // SAFETY: static.
         unsafe {
             self.uring
-                .send_quietly(&self.near, Operation::QuietSend(0), &LARGE)
+                .send_quietly(&self.near, Operation::QuietSend(0), &LARGE);
         };
         let octets = self.completion()?.count().unwrap_or_default();
         Ok((1..LARGE.len()).contains(&octets))
