@@ -9,8 +9,8 @@ use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
     AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    Method, OnServerLoss, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings, Settings,
-    VserverIndex, VserverSettings,
+    Method, OnServerLoss, OnThrottle, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings,
+    Settings, VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{
@@ -203,6 +203,7 @@ fn settings() -> Settings {
         allow: Vec::new(),
         max_binds: None,
         window: 1_000,
+        rate: None,
         servers: Vec::new(),
     };
     Settings::new(engine, vec![vserver()], vec![server()], vec![client], 1)
@@ -226,6 +227,9 @@ fn server() -> ServerSettings {
         addr_npi: 0,
         connections: Connections::PerCore(1),
         window: 1_000,
+        window_octets: 4 << 20,
+        rate: None,
+        adaptive_pace: true,
         weight: 1,
         priority: 0,
         response_timeout: Duration::from_secs(10),
@@ -250,6 +254,7 @@ fn vserver() -> VserverSettings {
         hold_time: Duration::from_secs(2),
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
+        on_throttle: OnThrottle::Answer,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".into(),

@@ -5,8 +5,8 @@ use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
     AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    Method, OnServerLoss, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings, Settings,
-    VserverIndex, VserverSettings,
+    Method, OnServerLoss, OnThrottle, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings,
+    Settings, VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::{Event, IoDriver, RunningEngines, ShellSettings, run_engines};
@@ -196,6 +196,7 @@ fn vserver() -> VserverSettings {
         hold_time: Duration::from_secs(10),
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
+        on_throttle: OnThrottle::Answer,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".to_owned(),
@@ -227,6 +228,9 @@ fn server(address: SocketAddr) -> ServerSettings {
         addr_npi: 0,
         connections: Connections::PerCore(1),
         window: 1000,
+        window_octets: 4 << 20,
+        rate: None,
+        adaptive_pace: true,
         weight: 1,
         priority: 0,
         response_timeout: Duration::from_secs(10),
@@ -249,6 +253,7 @@ fn client() -> ClientSettings {
         allow: Vec::new(),
         max_binds: None,
         window: 1000,
+        rate: None,
         servers: Vec::new(),
     }
 }

@@ -9,9 +9,11 @@ mod ending;
 mod forward;
 mod message_ids;
 mod overload;
+mod pacing;
 mod ranges;
 mod sequence_numbers;
 mod server_loss;
+mod slow_readers;
 mod timeouts;
 
 use smppmux_tests::configuration::Configuration;

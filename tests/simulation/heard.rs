@@ -2,6 +2,7 @@
 //! of smppmux's own.
 
 use crate::event::LinkId;
+use crate::ledger::is_throttling;
 use crate::link::{End, Peer};
 use crate::pdu::{Pdu, command};
 use crate::world::World;
@@ -82,6 +83,12 @@ impl World {
         let (Some(heard), Some((_, link))) = (heard, reached) else {
             return;
         };
+        let may_go_elsewhere = matches!(requester, Peer::Esme(_))
+            && self.ledger.resends_throttled
+            && is_throttling(heard.status);
+        if may_go_elsewhere {
+            return;
+        }
         // Between cores an answer may be late, or lost with its core.
         let is_calm = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
         let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);

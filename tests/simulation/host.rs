@@ -379,6 +379,7 @@ fn describe(message: &CoreMessage) -> String {
             let outcome = match &answer.outcome {
                 CoreOutcome::Answered(_) => "answered".to_owned(),
                 CoreOutcome::Refused(_) => "refused".to_owned(),
+                CoreOutcome::Returned { status, .. } => format!("returned {status:?}"),
                 CoreOutcome::Failed(status) => format!("failed {status:?}"),
                 CoreOutcome::TimedOut => "timed out".to_owned(),
                 CoreOutcome::Verdict(verdict, _) => format!("verdict {verdict:?}"),
@@ -390,5 +391,7 @@ fn describe(message: &CoreMessage) -> String {
         CoreMessage::DirectoryApplied(applied) => format!("applied {}", applied.version),
         CoreMessage::Entries(batch) => format!("{} entries", batch.entries.len()),
         CoreMessage::EntriesTaken(_) => "entries taken".to_owned(),
+        CoreMessage::LeaseQuestion(question) => format!("wants {} leases", question.wanted.len()),
+        CoreMessage::LeaseGrants(grants) => format!("grants {} leases", grants.grants.len()),
     }
 }

@@ -7,6 +7,7 @@ use crate::event::LinkId;
 use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
 use crate::scenario::TIMEOUT_STATUS;
+use smppmux_engine::core::settings::{OnServerLoss, OnThrottle, VserverSettings};
 use smppmux_engine::core::time::Moment;
 
 /// What SMSCs answer when they refuse; none of them is a status that smppmux makes itself, but for the throttling one.
@@ -19,6 +20,7 @@ pub(crate) const APPLICATION_ERROR: u32 = 0x0403;
 const ESME_RINVBNDSTS: u32 = 0x04;
 const ESME_RSYSERR: u32 = 0x08;
 const ESME_RINVMSGID: u32 = 0x0C;
+const ESME_RMSGQFUL: u32 = 0x14;
 const ESME_RTHROTTLED: u32 = 0x58;
 const ESME_RX_T_APPN: u32 = 0x64;
 
@@ -41,6 +43,7 @@ pub(crate) struct Request {
 
 #[derive(Debug)]
 pub(crate) struct ServerAnswer {
+    pub(crate) server: usize,
     pub(crate) status: u32,
     pub(crate) id: Vec<u8>,
 }
@@ -64,9 +67,21 @@ pub(crate) struct Message {
 pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Message>,
+    /// `on-server-loss = "retry"`: a request may reach another session when one was lost.
+    pub(crate) resends_lost: bool,
+    /// `on-throttle = "retry"`: a request that a server throttled may reach another session, or the same one later.
+    pub(crate) resends_throttled: bool,
 }
 
 impl Ledger {
+    pub(crate) fn new(vserver: &VserverSettings) -> Self {
+        Self {
+            resends_lost: vserver.on_server_loss == OnServerLoss::Retry,
+            resends_throttled: vserver.on_throttle == OnThrottle::Retry,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn request_sent(
         &mut self,
         esme: usize,
@@ -92,10 +107,17 @@ impl Ledger {
     pub(crate) fn request_reached(&mut self, server: usize, link: LinkId, pdu: &Pdu) -> usize {
         let number = pdu.message().expect("every request is numbered");
         let request = &mut self.requests[number];
-        assert_eq!(
-            request.reached, None,
-            "request {number} arrived a second time, at server {server} on link {link}"
-        );
+        if let Some((_, previous)) = request.reached {
+            let was_throttled = request
+                .answers
+                .last()
+                .is_some_and(|answer| is_throttling(answer.status));
+            let may_repeat = self.resends_lost && previous != link || self.resends_throttled && was_throttled;
+            assert!(
+                may_repeat,
+                "request {number} arrived a second time, at server {server} on link {link}"
+            );
+        }
         request.reached = Some((server, link));
         assert_eq!(
             request.pdu.command, pdu.command,
@@ -141,21 +163,19 @@ impl Ledger {
         if pdu.status != 0 {
             return None;
         }
-        let (server, _) = request.reached.expect("a server answered");
-        let answer = from_server.expect("checked");
         match request.pdu.command {
             command::SUBMIT_SM | command::DATA_SM | command::QUERY_SM => {
-                let tagged = [
-                    &answer.id[..],
-                    format!("#mx-0{}", char::from(b'A' + server as u8)).as_bytes(),
-                ]
-                .concat();
-                assert_eq!(
-                    pdu.string(0),
-                    tagged,
-                    "request {number}: the id of server {server}, tagged"
-                );
-                Some((tagged, server))
+                let given = request.answers.iter().find(|answer| {
+                    let tag = format!("#mx-0{}", char::from(b'A' + answer.server as u8));
+                    answer.status == 0 && pdu.string(0) == [&answer.id[..], tag.as_bytes()].concat()
+                });
+                let given = given.unwrap_or_else(|| {
+                    panic!(
+                        "request {number}: no server gave the id {:?}, tagged",
+                        pdu.string(0)
+                    )
+                });
+                Some((pdu.string(0).to_vec(), given.server))
             }
             _ => None,
         }
@@ -227,6 +247,11 @@ impl Ledger {
             pdu.status
         );
     }
+}
+
+/// A server says that it was sent too much.
+pub(crate) const fn is_throttling(status: u32) -> bool {
+    matches!(status, ESME_RMSGQFUL | ESME_RTHROTTLED)
 }
 
 /// A body with the tag of its message_id cut out.

@@ -5,6 +5,7 @@ use crate::random::Random;
 use crate::ranges::{INSIDE_8887, RANGES};
 use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
+use smppmux_engine::core::rate::RateLimit;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::*;
 use smppmux_engine::core::wire::Status;
@@ -125,7 +126,8 @@ fn vserver(
             AllServersDown::Hold,
             AllServersDown::Unbind,
         ]),
-        on_server_loss: OnServerLoss::Fail,
+        on_server_loss: *random.pick(&[OnServerLoss::Fail, OnServerLoss::Fail, OnServerLoss::Retry]),
+        on_throttle: *random.pick(&[OnThrottle::Answer, OnThrottle::Retry]),
         pool_method: *random.pick(&[PoolMethod::RoundRobin, PoolMethod::LeastOutstanding]),
         empty_range: EmptyRange::Allowed,
         signature: "mx".into(),
@@ -162,6 +164,9 @@ fn server(random: &mut Random, index: usize, response_timeout: Duration) -> Serv
         addr_npi: 0,
         connections,
         window: *random.pick(&[1, 5, 100]),
+        window_octets: *random.pick(&[1_000, 4 << 20]),
+        rate: random.chance(200).then(|| rate_limit(random)),
+        adaptive_pace: random.chance(700),
         weight: random.between(1, 4) as u32,
         priority: random.between(0, 1) as u32,
         response_timeout,
@@ -171,6 +176,13 @@ fn server(random: &mut Random, index: usize, response_timeout: Duration) -> Serv
         reconnect_max: RECONNECT_MAX,
         auth_retry: AUTH_RETRY,
         mobile_originated_vserver: Some(VserverIndex(0)),
+    }
+}
+
+fn rate_limit(random: &mut Random) -> RateLimit {
+    RateLimit {
+        per_second: random.between(20, 200) as u32,
+        burst: random.between(1, 10) as u32,
     }
 }
 
@@ -186,6 +198,7 @@ fn client(random: &mut Random, account: usize, is_forward: bool) -> ClientSettin
         allow: Vec::new(),
         max_binds: (!is_forward && random.chance(150)).then_some(2),
         window: *random.pick(&[1, 4, 20]),
+        rate: random.chance(150).then(|| rate_limit(random)),
         servers: Vec::new(),
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct Smsc {
     /// It refuses connections until then.
     pub(crate) down_until: Moment,
     ids_given: u32,
+    requests: u64,
 }
 
 /// Statuses of a refused bind; the last two slow the engine's retries.
@@ -143,6 +144,7 @@ impl World {
                 "link {id}: the traffic of another identity"
             );
         }
+        self.check_rate(index);
         let number = self.ledger.request_reached(index, id, pdu);
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.stray_answer) {
@@ -158,6 +160,26 @@ impl World {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }
         self.reply_after(wait, id, answer);
+    }
+
+    /// All cores together send no more than the rate, but for the burst and a lease at each core. (The next core after one
+    /// that has stopped begins with a full bucket.)
+    fn check_rate(&mut self, index: usize) {
+        self.smscs[index].requests += 1;
+        let Some(rate) = self.scenario.settings.servers[index].rate else {
+            return;
+        };
+        if self.scenario.is_forward {
+            return;
+        }
+        let cores = self.hosts.len() as u64;
+        let by_rate = u64::from(rate.per_second) * self.now.as_nanoseconds() / 1_000_000_000;
+        let allowed = by_rate + 1 + cores * u64::from(rate.burst + rate.lease() + 1);
+        assert!(
+            self.smscs[index].requests <= allowed,
+            "smsc {index} got {} requests where {rate:?} allows {allowed}",
+            self.smscs[index].requests
+        );
     }
 
     fn smsc_answer(&mut self, index: usize, number: usize, pdu: &Pdu) -> Pdu {
@@ -185,6 +207,7 @@ impl World {
             (pdu::response(pdu.command, 0, pdu.sequence, &id), id)
         };
         self.ledger.requests[number].answers.push(ServerAnswer {
+            server: index,
             status: answer.status,
             id,
         });

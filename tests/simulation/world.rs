@@ -69,7 +69,7 @@ impl World {
                 .collect(),
             esmes: scenario.esmes.iter().cloned().map(Esme::new).collect(),
             events: Events::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(&scenario.settings.vservers[0]),
             phase: Phase::Chaos,
             random,
             scenario,

@@ -2,7 +2,8 @@
 
 use super::value::{choices, text_values};
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, Overload, PoolMethod, ServerBind,
+    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
+    ServerBind,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::IoDriver;
@@ -30,6 +31,8 @@ choices!(Overload: "hold" => Self::Hold, "throttle" => Self::Throttle);
 choices!(AllServersDown: "answer" => Self::Answer, "hold" => Self::Hold, "unbind" => Self::Unbind);
 
 choices!(OnServerLoss: "fail" => Self::Fail, "retry" => Self::Retry);
+
+choices!(OnThrottle: "answer" => Self::Answer, "retry" => Self::Retry);
 
 choices!(PoolMethod: "round-robin" => Self::RoundRobin, "least-outstanding" => Self::LeastOutstanding);
 

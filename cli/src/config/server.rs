@@ -4,7 +4,7 @@ use super::addresses::HostPort;
 use super::choices::{InterfaceVersion, MessageIdFormat};
 use super::key::Key;
 use super::section::Section;
-use super::texts::Uid;
+use super::texts::{Octets, Uid};
 use super::value::Value;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -58,12 +58,18 @@ pub struct ServerSection {
     pub connections_total: Key<Option<u32>>,
     /// Requests in flight on one session at most. Default: `window` of `[engine]`.
     pub window: Key<Option<u32>>,
+    /// Octets of unanswered requests that a session keeps to send them again. Default: `"4MiB"`.
+    pub window_octets: Key<Octets>,
     /// Share in the methods that weigh. Default: 1.
     pub weight: Key<u32>,
     /// Priority group, 0 first. Default: 0.
     pub priority: Key<u32>,
     /// Messages per second at most. Default: no limit.
     pub rate: Key<Option<u32>>,
+    /// Messages that may come at once. Default: a tenth of `rate`.
+    pub burst: Key<Option<u32>>,
+    /// Whether a server that throttles is slowed down. Default: true.
+    pub adaptive_pace: Key<bool>,
     /// How long the server may take to answer. Default: `"10s"`.
     pub response_timeout: Key<Duration>,
     /// Nothing received for so long: enquire_link. Default: `"25s"`.
@@ -142,9 +148,12 @@ impl Default for ServerSection {
             connections: Key::unset(),
             connections_total: Key::unset(),
             window: Key::unset(),
+            window_octets: Key::by_default(Octets(4 << 20)),
             weight: Key::by_default(1),
             priority: Key::by_default(0),
             rate: Key::unset(),
+            burst: Key::unset(),
+            adaptive_pace: Key::by_default(true),
             response_timeout: Key::by_default(Duration::from_secs(10)),
             enquire_link_interval: Key::by_default(Duration::from_secs(25)),
             enquire_link_misses: Key::by_default(2),

@@ -7,7 +7,7 @@ use super::section::Section;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, Overload, PoolMethod,
+    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
 };
 use smppmux_engine::core::wire::Status;
 use std::net::SocketAddr;
@@ -37,6 +37,8 @@ pub struct VserverSection {
     pub all_servers_down: Key<AllServersDown>,
     /// What happens to written, unanswered requests when a server session ends. Default: `"fail"`.
     pub on_server_loss: Key<OnServerLoss>,
+    /// What happens to a request that a server throttled. Default: `"answer"`.
+    pub on_throttle: Key<OnThrottle>,
     /// Where delivery receipts go. Default: `"submitter"`.
     pub receipts: Key<Receipts>,
     /// How long a receipt waits for the answer to its submit. Default: `"10s"`.
@@ -88,6 +90,7 @@ impl Default for VserverSection {
             hold_time: seconds(2),
             all_servers_down: Key::by_default(AllServersDown::Answer),
             on_server_loss: Key::by_default(OnServerLoss::Fail),
+            on_throttle: Key::by_default(OnThrottle::Answer),
             receipts: Key::by_default(Receipts::Submitter),
             receipt_hold: seconds(10),
             pool_method: Key::by_default(PoolMethod::RoundRobin),

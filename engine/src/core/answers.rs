@@ -24,8 +24,12 @@ impl PacketEngine {
         };
         let figures = &mut self.servers[usize::from(server.0)].figures;
         figures.answers += 1;
-        figures.errors += u64::from(!header.command_status.is_ok());
-        if pending.expired {
+        let is_error = !header.command_status.is_ok();
+        figures.errors += u64::from(is_error);
+        let is_watched = self.servers[usize::from(server.0)].is_watched | is_error;
+        if is_watched && self.watch_answer(now, from, server, &pending, header, pdu) {
+            // It was no answer for the requester, or has been passed on in another form.
+        } else if pending.expired {
             self.counters.late_answers += 1;
         } else {
             self.pass_to_requester(now, server, &pending, header, pdu);
@@ -43,7 +47,9 @@ impl PacketEngine {
         let figures = &mut self.servers[usize::from(server.0)].figures;
         figures.answers += 1;
         figures.errors += 1;
-        if pending.expired {
+        if self.watch_answer(now, from, server, &pending, header, &[]) {
+            // It goes to another server.
+        } else if pending.expired {
             self.counters.late_answers += 1;
         } else {
             self.fail_request(now, &pending, header.command_status);
@@ -209,7 +215,7 @@ impl PacketEngine {
     }
 
     #[inline]
-    fn pass_to_requester(
+    pub(super) fn pass_to_requester(
         &mut self,
         now: Moment,
         server: ServerIndex,
@@ -268,7 +274,7 @@ impl PacketEngine {
 
     /// Books a request that another core's client or ours has sent on a session of this server.
     #[inline]
-    pub(super) fn count_server_request(&mut self, server: ServerIndex, session: ConnectionId) {
+    pub(super) fn count_server_request(&mut self, now: Moment, server: ServerIndex, session: ConnectionId) {
         let is_counted = self
             .sessions
             .get(session)
@@ -278,6 +284,9 @@ impl PacketEngine {
         state.figures.requests += 1;
         if is_counted {
             state.outstanding += 1;
+            if state.pacing.is_some() {
+                self.pace_sent(now, server);
+            }
             self.room_changed_at_server(server);
         }
     }

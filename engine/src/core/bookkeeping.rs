@@ -36,7 +36,7 @@ impl PacketEngine {
         } else {
             server.capacity - server.capacity / 4
         };
-        let has_room = server.outstanding < limit && !server.is_choked;
+        let has_room = server.outstanding < limit && !(server.is_choked | server.is_paced);
         if has_room != server.reported_room {
             server.reported_room = has_room;
             if self.cores > 1 {

@@ -6,7 +6,7 @@ use super::balance::BalanceKey;
 use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
 use super::relay::Relay;
-use super::sequence::{Origin, Pending};
+use super::sequence::{Journey, Origin, Pending};
 use super::server::Server;
 use super::session::SessionState;
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
@@ -82,16 +82,30 @@ impl PacketEngine {
         // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
         let must_queue = client.held_requests > 0;
         session.faults = 0;
+        let is_curbed = session.is_curbed;
         if self.drain.is_some() {
             self.answer_client(now, from, header, Status::ESME_RSYSERR);
-        } else if is_over_window {
+        } else if is_over_window || is_curbed && !self.curbed_client_may_send(now, from) {
             self.counters.throttled += 1;
             self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
         } else if must_queue {
-            self.hold_request(now, from, header, pdu, now);
-        } else if let Err(way) = self.send_to_server(now, from, &header, &request, now) {
-            self.no_way(now, from, header, pdu, way, now);
+            self.hold_request(now, from, header, pdu, Journey::starting(now));
+        } else {
+            let journey = Journey::starting(now);
+            if let Err(way) = self.send_to_server(now, from, &header, &request, journey) {
+                self.no_way(now, from, header, pdu, way, journey);
+            }
         }
+    }
+
+    /// A client that reads too slowly or has a rate may send one more request now.
+    #[cold]
+    fn curbed_client_may_send(&mut self, now: Moment, from: ConnectionId) -> bool {
+        let Some(session) = self.sessions.get(from) else {
+            return false;
+        };
+        let account = session.client().and_then(|client| client.client);
+        !session.is_slow && account.is_none_or(|account| self.may_send_by_rate(now, account))
     }
 
     /// Tries once more to send a request that was held or whose session was lost; `true` when it left.
@@ -100,7 +114,7 @@ impl PacketEngine {
         now: Moment,
         from: ConnectionId,
         pdu: &[u8],
-        arrived_at: Moment,
+        journey: Journey,
     ) -> RetryOutcome {
         let (Some(session), Some(header)) = (self.sessions.get(from), Header::read(pdu)) else {
             return RetryOutcome::Gone;
@@ -115,7 +129,7 @@ impl PacketEngine {
             header.command_id,
             pdu,
         ) {
-            Ok(request) => match self.send_to_server(now, from, &header, &request, arrived_at) {
+            Ok(request) => match self.send_to_server(now, from, &header, &request, journey) {
                 Ok(()) => RetryOutcome::Sent,
                 Err(way) => RetryOutcome::NoWay(way),
             },
@@ -159,7 +173,7 @@ impl PacketEngine {
         from: ConnectionId,
         header: &Header,
         request: &CheckedRequest<'_>,
-        arrived_at: Moment,
+        journey: Journey,
     ) -> Result<(), NoWay> {
         let origin = Origin::Session {
             connection: from,
@@ -173,17 +187,14 @@ impl PacketEngine {
                     }
                     _ => Relay::without(request.pdu, request.tag.clone()),
                 };
-                if !self.send_request(now, to, relay, origin, header.command_id, false) {
+                if !self.send_journey(now, to, relay, origin, header.command_id, journey) {
                     return Err(NoWay::NoRoom);
                 }
-                self.count_server_request(server, to);
+                self.count_server_request(now, server, to);
                 Ok(())
             }
             Way::Core(server, core) => {
-                let pending = Pending {
-                    arrived_at,
-                    ..Pending::new(origin, header.command_id, now)
-                };
+                let pending = Pending::on_journey(origin, header.command_id, now, journey);
                 let sent = self.send_core_request_to_server(now, core, server, request, pending);
                 if sent { Ok(()) } else { Err(NoWay::NoRoom) }
             }
@@ -274,7 +285,7 @@ impl PacketEngine {
         header: Header,
         pdu: &[u8],
         way: NoWay,
-        arrived_at: Moment,
+        journey: Journey,
     ) {
         let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
             return;
@@ -283,14 +294,14 @@ impl PacketEngine {
         let vserver = &settings.vservers[usize::from(client.vserver.0)];
         match way {
             NoWay::NoRoom if vserver.overload == Overload::Hold => {
-                self.hold_request(now, from, header, pdu, arrived_at);
+                self.hold_request(now, from, header, pdu, journey);
             }
             NoWay::NoRoom => {
                 self.counters.throttled += 1;
                 self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
             }
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
-                self.hold_request(now, from, header, pdu, arrived_at);
+                self.hold_request(now, from, header, pdu, journey);
             }
             NoWay::NoServer => self.answer_client(now, from, header, self.status_without_server(&header)),
         }
@@ -422,7 +433,9 @@ pub(super) fn session_with_room(
         let place = (server.cursor + step) % count;
         let candidate = server.transmitting[place];
         let has_room = sessions.get(candidate).is_some_and(|session| {
-            !session.window.is_full() && session.output.waiting_octets() <= output_octets_max
+            !session.window.is_full()
+                && session.output.waiting_octets() <= output_octets_max
+                && session.output.may_retain_more()
         });
         if has_room {
             server.cursor = place + 1;

@@ -9,7 +9,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::relay::Relay;
-use super::sequence::{Origin, Pending, Via, Window};
+use super::sequence::{Journey, Origin, Pending, Via, Window};
 use super::server_requests::CheckedMessage;
 use super::settings::{ServerIndex, Settings};
 use super::time::Moment;
@@ -198,6 +198,7 @@ impl PacketEngine {
             CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, pdu),
             CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, &pending, verdict, pdu),
             CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
+            CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, &pending, pdu, status),
             CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
             CoreOutcome::TimedOut => {
                 let status = self.timeout_status(&pending);
@@ -250,7 +251,7 @@ impl PacketEngine {
     }
 
     /// A core had no room for a client's request: it is left alone for a while, and then those who wait are served.
-    fn pause_remote(&mut self, now: Moment, core: CoreIndex, server: ServerIndex) {
+    pub(super) fn pause_remote(&mut self, now: Moment, core: CoreIndex, server: ServerIndex) {
         let until = now + REFUSAL_PAUSE;
         self.servers[usize::from(server.0)].remote_mut(core).closed_until = until;
         if let Some(link) = self.links.get_mut(core.as_usize()) {
@@ -319,6 +320,7 @@ impl PacketEngine {
         self.pools.forget_core(gone);
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);
+        self.leases.forget_core(gone);
         for server in &mut self.servers {
             server.remotes.retain(|remote| remote.core != gone);
         }
@@ -408,7 +410,7 @@ impl PacketEngine {
             false,
         );
         if sent {
-            self.count_server_request(server, to);
+            self.count_server_request(now, server, to);
         }
         sent
     }
@@ -449,7 +451,7 @@ impl PacketEngine {
         patch_sequence_number(&mut pdu, sequence_number);
         if let Some(server) = pending.remote_server() {
             self.pause_remote(now, not_at, server);
-            self.retry_or_hold(now, connection, &pdu, pending.arrived_at);
+            self.retry_or_hold(now, connection, &pdu, pending.journey());
         } else {
             self.redeliver(now, connection, pending, Some(not_at), &pdu);
         }
@@ -457,11 +459,11 @@ impl PacketEngine {
     }
 
     /// Sends a client's request that was never written once more, or does what the vserver's policies say.
-    pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8], arrived_at: Moment) {
+    pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8], journey: Journey) {
         let Some(header) = Header::read(pdu) else { return };
-        match self.retry_client_request(now, from, pdu, arrived_at) {
+        match self.retry_client_request(now, from, pdu, journey) {
             RetryOutcome::Sent | RetryOutcome::Gone => {}
-            RetryOutcome::NoWay(way) => self.no_way(now, from, header, pdu, way, arrived_at),
+            RetryOutcome::NoWay(way) => self.no_way(now, from, header, pdu, way, journey),
         }
     }
 

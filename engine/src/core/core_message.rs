@@ -5,6 +5,7 @@
 
 use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
 use super::entry_lanes::KeyedEntry;
+use super::lease::{LeaseGrants, LeaseQuestion};
 use super::settings::ServerIndex;
 use super::wire::Status;
 use bytes::BytesMut;
@@ -26,6 +27,10 @@ pub enum CoreMessage {
     Entries(MapEntries),
     /// A batch of entries has been taken in.
     EntriesTaken(MapEntriesTaken),
+    /// Which rates the sender needs tokens of; at most one is under way.
+    LeaseQuestion(LeaseQuestion),
+    /// The tokens that the receiver has asked for.
+    LeaseGrants(LeaseGrants),
 }
 
 impl CoreMessage {
@@ -34,9 +39,12 @@ impl CoreMessage {
         match self {
             Self::Request(_) => Lane::Request,
             Self::Answer(_) => Lane::Answer,
-            Self::Directory(_) | Self::DirectoryApplied(_) | Self::Entries(_) | Self::EntriesTaken(_) => {
-                Lane::Control
-            }
+            Self::Directory(_)
+            | Self::DirectoryApplied(_)
+            | Self::Entries(_)
+            | Self::EntriesTaken(_)
+            | Self::LeaseQuestion(_)
+            | Self::LeaseGrants(_) => Lane::Control,
         }
     }
 }
@@ -120,6 +128,14 @@ pub enum CoreOutcome {
     Verdict(HomeVerdict, BytesMut),
     /// The core that was asked is leaving and no home any more; the question comes back, for the next one.
     Leaving(HomeQuestion, BytesMut),
+    /// It was written and the server did not take it, or its session was lost before it answered; the request comes back,
+    /// and the asking core's policy says whether it is sent again.
+    Returned {
+        /// The request as it was written.
+        pdu: BytesMut,
+        /// The server's status, or ESME_RSYSERR for a loss.
+        status: Status,
+    },
     /// It was written, but no answer will come; the status says why.
     Failed(Status),
     /// It was written and the far peer did not answer in time: the asking core's policy names the status.

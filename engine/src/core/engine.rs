@@ -15,8 +15,10 @@ use super::drain::Drain;
 use super::entry_lanes::{EntryLanes, WAITING_ENTRIES_MAX};
 use super::forward_bind::Identities;
 use super::hold::Hold;
+use super::lease::Leases;
 use super::outbox::Outbox;
 use super::output::Buffers;
+use super::pacing::Pacing;
 use super::pool::Pools;
 use super::random::Random;
 use super::report::{Counters, Report};
@@ -62,6 +64,8 @@ pub struct PacketEngine {
     pub(super) directory: Directory,
     /// Entries on their way to their home cores.
     pub(super) entries: EntryLanes<MapEntry>,
+    /// Rates that hold over all cores.
+    pub(super) leases: Leases,
     /// Accepted binds whose pools not every core knows: version of the change, session.
     pub(super) unreleased_binds: VecDeque<(u64, ConnectionId)>,
     pub(super) drain: Option<Drain>,
@@ -118,7 +122,11 @@ impl PacketEngine {
             .zip(&settings.servers)
             .map(|(index, server)| {
                 let version = Version::from_interface_version(server.interface_version);
+                let retains = settings.retains(ServerIndex(index));
                 Server {
+                    retains,
+                    pacing: server.rate.map(|_| Box::new(Pacing::new(true))),
+                    is_watched: retains || server.rate.is_some(),
                     is_placed: matches!(server.connections, Connections::Total(_)),
                     ..Server::new(
                         server.reconnect_min,
@@ -150,6 +158,7 @@ impl PacketEngine {
                 .collect(),
             directory: Directory::new(core, cores),
             entries: EntryLanes::new(cores, WAITING_ENTRIES_MAX),
+            leases: Leases::new(cores, seed),
             unreleased_binds: VecDeque::new(),
             drain: None,
             timers: Timers::default(),
@@ -225,6 +234,8 @@ impl PacketEngine {
             }
             CoreMessage::Entries(batch) => self.entries_came(now, from, batch),
             CoreMessage::EntriesTaken(taken) => self.entries.taken(from, taken.emptied),
+            CoreMessage::LeaseQuestion(question) => self.lease_question(now, from, question),
+            CoreMessage::LeaseGrants(grants) => self.lease_grants(now, from, grants),
         }
         self.check_invariants_in_debug_builds();
     }
@@ -277,7 +288,9 @@ impl PacketEngine {
         if let Some(message) = self.outbox.core_messages.pop_front() {
             return Some(message);
         }
-        self.next_directory_update().or_else(|| self.next_entries())
+        self.next_directory_update()
+            .or_else(|| self.next_entries())
+            .or_else(|| self.next_lease_question())
     }
 
     /// The next thing for the shell to do.

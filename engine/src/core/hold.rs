@@ -6,12 +6,13 @@
 use super::client_requests::RetryOutcome;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
+use super::sequence::Journey;
 use super::session::Session;
 use super::settings::VserverIndex;
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Header, Status};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ const HELD_REQUESTS_MAX: usize = 65_536;
 const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
 /// Expiry is looked at no more often than this.
 const EXPIRY_STEP: Duration = Duration::from_millis(10);
-const ARRIVAL_OCTETS: usize = 8;
+/// Before each held PDU: when it arrived, and how often it was sent again.
+const JOURNEY_OCTETS: usize = 9;
 /// Sessions in a row whose first request finds no room (theirs may be a server that has none) before the rest waits.
 const TRIES_WITHOUT_LUCK_MAX: usize = 16;
 
@@ -52,7 +54,7 @@ impl PacketEngine {
         from: ConnectionId,
         header: Header,
         pdu: &[u8],
-        arrived_at: Moment,
+        journey: Journey,
     ) {
         let Some(client) = self.sessions.get_mut(from).and_then(Session::client_mut) else {
             return;
@@ -69,12 +71,13 @@ impl PacketEngine {
         }
         client
             .held
-            .extend_from_slice(&arrived_at.as_nanoseconds().to_be_bytes());
+            .extend_from_slice(&journey.arrived_at.as_nanoseconds().to_be_bytes());
+        client.held.put_u8(journey.resends);
         client.held.extend_from_slice(pdu);
         client.held_requests += 1;
         hold.requests += 1;
         self.counters.held += 1;
-        let due = arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
+        let due = journey.arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
         self.arm_hold(vserver, due);
     }
 
@@ -101,11 +104,11 @@ impl PacketEngine {
             let Some(from) = self.vservers[usize::from(vserver.0)].hold.ring.front().copied() else {
                 return;
             };
-            let Some((pdu, arrived_at)) = self.first_held(from) else {
+            let Some((pdu, journey)) = self.first_held(from) else {
                 self.rotate_hold(vserver, from);
                 continue;
             };
-            let outcome = self.retry_client_request(now, from, &pdu, arrived_at);
+            let outcome = self.retry_client_request(now, from, &pdu, journey);
             self.buffers.give(pdu);
             if matches!(outcome, RetryOutcome::NoWay(_)) {
                 without_luck += 1;
@@ -126,9 +129,9 @@ impl PacketEngine {
             let Some(from) = self.vservers[usize::from(vserver.0)].hold.ring.front().copied() else {
                 break;
             };
-            while let Some((pdu, arrival)) = self.first_held(from) {
-                if arrival + hold_time > now {
-                    next_due = next_due.min(arrival + hold_time);
+            while let Some((pdu, journey)) = self.first_held(from) {
+                if journey.arrived_at + hold_time > now {
+                    next_due = next_due.min(journey.arrived_at + hold_time);
                     self.buffers.give(pdu);
                     break;
                 }
@@ -206,17 +209,24 @@ impl PacketEngine {
         }
     }
 
-    /// A copy of a session's first held request, and when it came.
-    fn first_held(&mut self, from: ConnectionId) -> Option<(BytesMut, Moment)> {
+    /// A copy of a session's first held request, and what it has been through.
+    fn first_held(&mut self, from: ConnectionId) -> Option<(BytesMut, Journey)> {
         let client = self.sessions.get(from)?.client()?;
         if client.held_requests == 0 {
             return None;
         }
-        let (arrival, rest) = client.held.split_first_chunk::<ARRIVAL_OCTETS>()?;
+        let (journey, rest) = client.held.split_first_chunk::<JOURNEY_OCTETS>()?;
+        let (arrived_at, [resends]) = journey
+            .split_first_chunk::<8>()
+            .map(|(at, rest)| (*at, [rest[0]]))?;
+        let journey = Journey {
+            arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(arrived_at)),
+            resends,
+        };
         let octets = Header::read(rest)?.command_length as usize;
         let mut pdu = self.buffers.take();
         pdu.extend_from_slice(rest.get(..octets)?);
-        Some((pdu, Moment::from_nanoseconds(u64::from_be_bytes(*arrival))))
+        Some((pdu, journey))
     }
 
     fn drop_first_held(&mut self, vserver: VserverIndex, from: ConnectionId) {
@@ -224,8 +234,8 @@ impl PacketEngine {
             return;
         };
         let octets =
-            Header::read(&client.held[ARRIVAL_OCTETS..]).map_or(0, |header| header.command_length as usize);
-        client.held.advance(ARRIVAL_OCTETS + octets);
+            Header::read(&client.held[JOURNEY_OCTETS..]).map_or(0, |header| header.command_length as usize);
+        client.held.advance(JOURNEY_OCTETS + octets);
         client.held_requests -= 1;
         if client.held_requests == 0 {
             self.buffers.give(std::mem::take(&mut client.held));

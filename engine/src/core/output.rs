@@ -5,6 +5,7 @@
 //! Invariant: at most one buffer is in the shell's hands.
 
 use super::contract::Unsent;
+use super::retention::Retention;
 use bytes::BytesMut;
 
 /// Empty buffers for re-use, so that no message allocates. Bounded in octets, each and all together.
@@ -49,6 +50,8 @@ pub(super) struct Output {
     pub(super) listed: bool,
     /// Octets that were ever handed to the shell.
     handed_octets: u64,
+    /// Written requests that may have to be sent again; `None` where none ever is.
+    retention: Option<Box<Retention>>,
 }
 
 impl Output {
@@ -84,8 +87,95 @@ impl Output {
         !self.in_flight && self.pending.is_empty()
     }
 
+    /// From here on written requests are kept until they are settled, up to so many octets.
+    pub(super) fn retain_requests(&mut self, octets_max: usize) {
+        self.retention = Some(Box::new(Retention::new(octets_max)));
+    }
+
+    /// A request has been appended.
+    #[inline]
+    pub(super) fn request_appended(&mut self) {
+        if self.retention.is_some() {
+            self.count_appended_request();
+        }
+    }
+
+    #[cold]
+    fn count_appended_request(&mut self) {
+        if let Some(retention) = &mut self.retention {
+            retention.request_appended();
+        }
+    }
+
+    #[cold]
+    fn retain_handed_out(&mut self) {
+        if let Some(retention) = &mut self.retention {
+            retention.handed_out();
+        }
+    }
+
+    #[cold]
+    fn retain_written(&mut self, buffer: BytesMut, buffers: &mut Buffers) {
+        let free = match &mut self.retention {
+            Some(retention) => retention.written(self.handed_octets, buffer),
+            None => Some(buffer),
+        };
+        if let Some(buffer) = free {
+            buffers.give(buffer);
+        }
+    }
+
+    /// Another request could be kept, or none has to be.
+    #[inline]
+    pub(super) fn may_retain_more(&self) -> bool {
+        self.retention
+            .as_ref()
+            .is_none_or(|retention| retention.has_room())
+    }
+
+    /// The request that ends at `stream_end` has been answered, or nobody waits for its answer any more.
+    pub(super) fn settle_request(&mut self, stream_end: u64, buffers: &mut Buffers) {
+        let in_flight_start = self.handed_octets - self.in_flight_octets as u64;
+        if let Some(retention) = &mut self.retention {
+            retention.settle(stream_end, in_flight_start, self.handed_octets, buffers);
+        }
+    }
+
+    /// A written request that was kept.
+    pub(super) fn retained(&self, stream_end: u64, octets: u32) -> Option<&[u8]> {
+        self.retention.as_ref()?.find(stream_end, octets)
+    }
+
+    /// What is kept, for a session that ends in order and still writes its last octets.
+    pub(super) fn take_retention(&mut self) -> Option<Remains> {
+        let retention = self.retention.take()?;
+        Some(Remains {
+            in_flight: BytesMut::new(),
+            in_flight_start: self.handed_octets,
+            pending: BytesMut::new(),
+            pending_start: self.handed_octets,
+            // All the rest is still going to be written.
+            written_end: u64::MAX,
+            retention: Some(retention),
+        })
+    }
+
+    pub(super) fn check_invariants(&self, requests: impl FnOnce() -> u32) {
+        if let Some(retention) = &self.retention {
+            retention.check_invariants();
+            assert_eq!(
+                retention.requests(),
+                requests(),
+                "a request without an answer is kept"
+            );
+        }
+    }
+
     /// Takes all pending bytes for the shell.
     pub(super) fn hand_out(&mut self) -> BytesMut {
+        if self.retention.is_some() {
+            self.retain_handed_out();
+        }
         let octets = std::mem::take(&mut self.pending);
         self.in_flight = true;
         self.in_flight_octets = octets.len();
@@ -97,6 +187,9 @@ impl Output {
     pub(super) fn transmitted(&mut self, buffer: BytesMut, buffers: &mut Buffers) {
         self.in_flight = false;
         self.in_flight_octets = 0;
+        if self.retention.is_some() {
+            return self.retain_written(buffer, buffers);
+        }
         buffers.give(buffer);
     }
 
@@ -115,6 +208,7 @@ impl Output {
             pending: self.pending,
             pending_start: self.handed_octets,
             written_end,
+            retention: self.retention,
         }
     }
 }
@@ -127,6 +221,7 @@ pub(super) struct Remains {
     pending: BytesMut,
     pending_start: u64,
     written_end: u64,
+    retention: Option<Box<Retention>>,
 }
 
 impl Remains {
@@ -135,6 +230,18 @@ impl Remains {
         if stream_end <= self.written_end {
             return None;
         }
+        self.at(stream_end, octets)
+    }
+
+    /// The PDU that ends at `stream_end`, written or not, where requests are kept.
+    pub(super) fn retained(&self, stream_end: u64, octets: u32) -> Option<&[u8]> {
+        let retention = self.retention.as_ref()?;
+        retention
+            .find(stream_end, octets)
+            .or_else(|| self.at(stream_end, octets))
+    }
+
+    fn at(&self, stream_end: u64, octets: u32) -> Option<&[u8]> {
         let start = stream_end.checked_sub(u64::from(octets))?;
         let (buffer, buffer_start) = if start >= self.pending_start {
             (&self.pending, self.pending_start)
@@ -149,6 +256,9 @@ impl Remains {
     pub(super) fn recycle(self, buffers: &mut Buffers) {
         buffers.give(self.in_flight);
         buffers.give(self.pending);
+        if let Some(retention) = self.retention {
+            retention.recycle(buffers);
+        }
     }
 }
 

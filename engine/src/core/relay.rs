@@ -4,7 +4,7 @@
 
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
-use super::sequence::{Origin, Pending};
+use super::sequence::{Journey, Origin, Pending};
 use super::session::Session;
 use super::time::Moment;
 use super::timer::TimerKey;
@@ -66,20 +66,47 @@ impl PacketEngine {
         command: CommandId,
         rerouted: bool,
     ) -> bool {
+        let pending = Pending {
+            rerouted,
+            ..Pending::new(origin, command, now)
+        };
+        self.send_pending(now, to, relay, pending)
+    }
+
+    /// The same for a client's request, which may have been under way before.
+    #[inline]
+    pub(super) fn send_journey(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        relay: Relay<'_>,
+        origin: Origin,
+        command: CommandId,
+        journey: Journey,
+    ) -> bool {
+        let pending = Pending::on_journey(origin, command, now, journey);
+        self.send_pending(now, to, relay, pending)
+    }
+
+    #[inline]
+    fn send_pending(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        relay: Relay<'_>,
+        mut pending: Pending,
+    ) -> bool {
         let Some(session) = self.sessions.writable(to) else {
             return false;
         };
         let octets = relay.octets();
-        let pending = Pending {
-            stream_end: session.output.stream_end() + octets as u64,
-            octets: u32::try_from(octets).unwrap_or(u32::MAX),
-            rerouted,
-            ..Pending::new(origin, command, now)
-        };
+        pending.stream_end = session.output.stream_end() + octets as u64;
+        pending.octets = u32::try_from(octets).unwrap_or(u32::MAX);
         let Some(number) = session.window.reserve(pending) else {
             return false;
         };
         relay.append_to(session.output.open(&mut self.buffers), number);
+        session.output.request_appended();
         let timeout = response_timeout(&self.settings, session);
         self.timers
             .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));

@@ -81,6 +81,10 @@ pub struct Counters {
     pub held: u64,
     /// Requests answered ESME_RTHROTTLED.
     pub throttled: u64,
+    /// Answers of servers that said that they were sent too much.
+    pub server_throttlings: u64,
+    /// Requests that were sent again after a server had them: throttled, or its session lost.
+    pub resent: u64,
     /// Requests that the far side did not answer in time.
     pub timeouts: u64,
     /// Answers that came after the request's timeout.

@@ -51,6 +51,25 @@ pub(super) enum Via {
     Home,
 }
 
+/// What a request of a client has been through: it goes with it into a hold and to other sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Journey {
+    /// When the client's PDU arrived.
+    pub(super) arrived_at: Moment,
+    /// How often it was sent again after it may have reached a server.
+    pub(super) resends: u8,
+}
+
+impl Journey {
+    #[inline]
+    pub(super) const fn starting(now: Moment) -> Self {
+        Self {
+            arrived_at: now,
+            resends: 0,
+        }
+    }
+}
+
 /// One request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -70,6 +89,8 @@ pub(super) struct Pending {
     pub(super) expired: bool,
     /// It has been sent to another session before, which was lost.
     pub(super) rerouted: bool,
+    /// How often it was sent again after it may have reached a server.
+    pub(super) resends: u8,
     /// By what way it left.
     pub(super) via: Via,
 }
@@ -87,6 +108,7 @@ impl Pending {
             octets: 0,
             expired: false,
             rerouted: false,
+            resends: 0,
             via: Via::Session,
         }
     }
@@ -97,6 +119,29 @@ impl Pending {
         match self.via {
             Via::Server(server) => Some(server),
             Via::Session | Via::Pool | Via::Home => None,
+        }
+    }
+
+    /// A client's request that goes on with this journey.
+    #[inline]
+    pub(super) const fn on_journey(
+        origin: Origin,
+        command: CommandId,
+        now: Moment,
+        journey: Journey,
+    ) -> Self {
+        Self {
+            arrived_at: journey.arrived_at,
+            resends: journey.resends,
+            ..Self::new(origin, command, now)
+        }
+    }
+
+    /// What it has been through.
+    pub(super) const fn journey(&self) -> Journey {
+        Journey {
+            arrived_at: self.arrived_at,
+            resends: self.resends,
         }
     }
 
@@ -250,6 +295,14 @@ impl Window {
             .iter()
             .filter(|slot| slot.number != 0)
             .map(|slot| (slot.number, &slot.pending))
+    }
+
+    /// Requests of others that were not answered yet, late ones not included.
+    pub(super) fn unanswered(&self) -> u32 {
+        let unanswered = self
+            .iter()
+            .filter(|(_, pending)| !pending.expired && !pending.is_own());
+        u32::try_from(unanswered.count()).unwrap_or(u32::MAX)
     }
 
     /// The numbers of all requests for which `wanted` holds, oldest first.

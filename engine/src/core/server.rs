@@ -4,6 +4,7 @@
 //! does not have to look at its sessions.
 
 use super::contract::{ConnectionId, CoreIndex};
+use super::pacing::Pacing;
 use super::settings::VserverIndex;
 use super::time::Moment;
 use super::wire::Version;
@@ -29,6 +30,14 @@ pub(super) struct Server {
     pub(super) capacity: u32,
     /// A session was found not to read; until one of them has written something, others are tried.
     pub(super) is_choked: bool,
+    /// It takes nothing for the moment: its rate is used up, or it has throttled.
+    pub(super) is_paced: bool,
+    /// Its rate and pace; `None` while nothing limits it but its windows.
+    pub(super) pacing: Option<Box<Pacing>>,
+    /// Written requests are kept until they are answered, to be sent again: some vserver wants that.
+    pub(super) retains: bool,
+    /// Its answers are looked at: something is kept or paced, or it may report congestion.
+    pub(super) is_watched: bool,
     /// What other cores' sessions can take (`connections-total`).
     pub(super) remotes: Vec<RemoteServer>,
     /// The version of the last session that bound; before that, of our bind.
@@ -99,6 +108,10 @@ impl Server {
             outstanding: 0,
             capacity: 0,
             is_choked: false,
+            is_paced: false,
+            pacing: None,
+            retains: false,
+            is_watched: false,
             remotes: Vec::new(),
             version,
             response_nanoseconds: UNMEASURED_NANOSECONDS,
@@ -118,7 +131,7 @@ impl Server {
     /// A session of this core has room for a request.
     #[inline]
     pub(super) fn has_local_room(&self) -> bool {
-        self.outstanding < self.capacity && !self.is_choked
+        self.outstanding < self.capacity && !(self.is_choked | self.is_paced)
     }
 
     /// A request can be sent there now, on this core or by way of another.
@@ -154,6 +167,11 @@ impl Server {
     #[inline]
     pub(super) fn load(&self) -> u32 {
         self.outstanding + self.remotes.iter().map(|remote| remote.outstanding).sum::<u32>()
+    }
+
+    /// Works out anew whether the answers have to be looked at.
+    pub(super) fn update_watch(&mut self) {
+        self.is_watched = self.retains || self.pacing.is_some() || self.version == Version::V50;
     }
 
     pub(super) fn remote_mut(&mut self, core: CoreIndex) -> &mut RemoteServer {

@@ -101,6 +101,9 @@ impl PacketEngine {
         let timeout = configured.response_timeout;
         let mut session = Session::new(side, SessionState::Connecting, window, now, now + timeout);
         session.version = Version::from_interface_version(configured.interface_version);
+        if server.retains && bind.transmits() {
+            session.output.retain_requests(configured.window_octets);
+        }
         let id = self.sessions.insert(session);
         server.sessions.push(id);
         if let Some(session) = self.sessions.get_mut(id) {
@@ -195,6 +198,7 @@ impl PacketEngine {
         }
         let server = &mut self.servers[usize::from(side.server.0)];
         server.version = version;
+        server.update_watch();
         server.reconnect.failures = 0;
         server.reconnect.pause = self.settings.servers[usize::from(side.server.0)].reconnect_min;
         if side.bind.transmits() {

@@ -91,6 +91,10 @@ pub(super) struct Session {
     pub(super) armed_at: Moment,
     /// Faults in a row without one good PDU.
     pub(super) faults: u32,
+    /// It reads too slowly: its requests are throttled until its output has drained.
+    pub(super) is_slow: bool,
+    /// Its requests are looked at one by one: it is slow, or its account has a `rate`.
+    pub(super) is_curbed: bool,
     pub(super) reading_paused: bool,
     /// When reading was paused.
     pub(super) paused_at: Moment,
@@ -176,6 +180,8 @@ impl Session {
             enquire_link_interval: Duration::MAX,
             armed_at: Moment::NEVER,
             faults: 0,
+            is_slow: false,
+            is_curbed: false,
             reading_paused: false,
             paused_at: Moment::NEVER,
         }

@@ -43,7 +43,11 @@ impl PacketEngine {
             .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
         let window = std::mem::replace(&mut session.window, Window::new(0, 1));
         let side = std::mem::replace(&mut session.side, Side::Gone);
-        self.settle(now, id, side, &window, None, reason);
+        let remains = session.output.take_retention();
+        self.settle(now, id, side, &window, remains.as_ref(), reason);
+        if let Some(remains) = remains {
+            remains.recycle(&mut self.buffers);
+        }
         self.close_if_written(id);
     }
 
@@ -276,7 +280,14 @@ impl PacketEngine {
         let mut due = Vec::new();
         for other in self.sessions.ids() {
             let window = self.sessions.get_mut(other).map(|session| &mut session.window);
-            due.extend(window.into_iter().flat_map(|window| window.expire_where(is_due)));
+            let expired: Vec<_> = window
+                .into_iter()
+                .flat_map(|window| window.expire_where(is_due))
+                .collect();
+            for pending in &expired {
+                self.settle_retained(other, pending);
+            }
+            due.extend(expired);
         }
         for link in &mut self.links {
             due.extend(link.window.expire_where(is_due));
@@ -383,6 +394,7 @@ impl PacketEngine {
             let unwritten = remains.and_then(|remains| remains.unwritten(pending.stream_end, pending.octets));
             match unwritten {
                 Some(pdu) if may_move(pending, is_server) => self.move_request(now, pending, pdu, is_server),
+                _ if is_server && self.resend_lost(now, pending, remains) => {}
                 _ => {
                     let status = if is_server {
                         Status::ESME_RSYSERR
@@ -408,7 +420,7 @@ impl PacketEngine {
             } => {
                 patch_sequence_number(&mut copy, sequence_number);
                 if is_server {
-                    self.retry_or_hold(now, connection, &copy, pending.arrived_at);
+                    self.retry_or_hold(now, connection, &copy, pending.journey());
                 } else {
                     self.redeliver(now, connection, pending, None, &copy);
                 }
@@ -473,7 +485,7 @@ const fn cuts_off(reason: CloseReason) -> bool {
 }
 
 /// An operation on a message has lost its tag on the way and belongs to that one server.
-const fn may_move(pending: &Pending, is_server: bool) -> bool {
+pub(super) const fn may_move(pending: &Pending, is_server: bool) -> bool {
     !is_server
         || matches!(
             pending.command,

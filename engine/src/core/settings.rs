@@ -5,6 +5,7 @@
 //! names are unique and every index points at something.
 
 use super::range::{AddressRange, AllowedIndex};
+use super::rate::RateLimit;
 use super::secret::Secret;
 use super::wire::Status;
 use ahash::RandomState;
@@ -150,7 +151,6 @@ impl Settings {
 
     /// The hash of a key whose state lives on the core that it hashes to. All cores of a process get the same; another
     /// process gets another one, so it must not be stored.
-    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
     #[inline]
     pub(super) fn key_hash(&self, key: impl Hash) -> u64 {
         self.lookups.key_hasher.hash_one(key)
@@ -214,6 +214,8 @@ pub struct VserverSettings {
     pub all_servers_down: AllServersDown,
     /// What happens to written, unanswered requests of a server session that died.
     pub on_server_loss: OnServerLoss,
+    /// What happens to a request that the server answered ESME_RTHROTTLED or ESME_RMSGQFUL.
+    pub on_throttle: OnThrottle,
     /// How a session is chosen inside a pool.
     pub pool_method: PoolMethod,
     /// What a bind with an empty address_range gets.
@@ -271,6 +273,13 @@ pub struct ServerSettings {
     pub connections: Connections,
     /// Requests in flight on one session at most, towards the server.
     pub window: u32,
+    /// Octets of written, unanswered requests that one session keeps to send them again, where a vserver wants that; a
+    /// session that keeps more has no room.
+    pub window_octets: usize,
+    /// Requests in time, on all cores together.
+    pub rate: Option<RateLimit>,
+    /// A server that throttles is slowed down.
+    pub adaptive_pace: bool,
     /// Share of this server in weighted-round-robin, from 1.
     pub weight: u32,
     /// Priority group, 0 first; later groups serve only when no earlier one can.
@@ -319,6 +328,8 @@ pub struct ClientSettings {
     pub max_binds: Option<u32>,
     /// Requests in flight per session, counted for each direction on its own.
     pub window: u32,
+    /// Requests in time, on all cores together.
+    pub rate: Option<RateLimit>,
     /// Servers its messages may go to; empty means all of the vserver.
     pub servers: Vec<ServerIndex>,
 }
@@ -422,6 +433,15 @@ pub enum OnServerLoss {
     Retry,
 }
 
+/// A server has answered ESME_RTHROTTLED or ESME_RMSGQFUL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnThrottle {
+    /// The client gets the answer.
+    Answer,
+    /// Another server, or the same one later, gets the request within `hold_time` of its arrival.
+    Retry,
+}
+
 /// How a session is chosen inside a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolMethod {
@@ -465,6 +485,9 @@ pub(super) mod tests {
             addr_npi: 0,
             connections: Connections::PerCore(1),
             window: 1_000,
+            window_octets: 4 << 20,
+            rate: None,
+            adaptive_pace: true,
             weight: 1,
             priority: 0,
             response_timeout: Duration::from_secs(10),
@@ -490,6 +513,7 @@ pub(super) mod tests {
             hold_time: Duration::from_secs(2),
             all_servers_down: AllServersDown::Answer,
             on_server_loss: OnServerLoss::Fail,
+            on_throttle: OnThrottle::Answer,
             pool_method: PoolMethod::RoundRobin,
             empty_range: EmptyRange::Allowed,
             signature: "mx".into(),

@@ -43,6 +43,7 @@ impl PacketEngine {
                         self.connect_server(now, server);
                     }
                 }
+                TimerKey::Pacing(server) => self.pacing_timer(now, server, armed_for),
                 TimerKey::Hold(vserver) => self.expire_held(now, vserver),
                 TimerKey::Core(core) => {
                     if self.core_armed_at(core) == armed_for {
@@ -137,6 +138,7 @@ impl PacketEngine {
             }
             pending.expired = true;
             let pending = *pending;
+            self.settle_retained(id, &pending);
             self.counters.timeouts += 1;
             // A server that stops answering must not keep the good name of its last answers.
             if let Some(side) = self.sessions.get(id).and_then(Session::server) {
@@ -327,14 +329,15 @@ impl PacketEngine {
         }
     }
 
-    /// Keeps a session's output bounded: a client that does not read is not read from either; a server is given up.
+    /// Keeps a session's output bounded: a client that does not read gets its requests throttled, then is not read from
+    /// either; a server is given up.
     #[inline]
     pub(super) fn guard_output(&mut self, now: Moment, id: ConnectionId) {
         let limit = self.settings.engine.output_octets_max;
         if self
             .sessions
             .get(id)
-            .is_some_and(|session| session.output.waiting_octets() > limit)
+            .is_some_and(|session| session.output.waiting_octets() > limit / 2)
         {
             self.output_is_full(now, id, limit);
         }
@@ -346,7 +349,11 @@ impl PacketEngine {
             return;
         };
         match &session.side {
+            Side::Client(_) if session.output.waiting_octets() <= limit => {
+                (session.is_slow, session.is_curbed) = (true, true);
+            }
             Side::Client(_) if !session.reading_paused => {
+                (session.is_slow, session.is_curbed) = (true, true);
                 session.reading_paused = true;
                 session.paused_at = now;
                 self.outbox.actions.push_back(Action::PauseReading(id));
@@ -364,11 +371,15 @@ impl PacketEngine {
     pub(super) fn resume_reading_if_drained(&mut self, id: ConnectionId) {
         let limit = self.settings.engine.output_octets_max / 2;
         if let Some(session) = self.sessions.get_mut(id)
-            && session.reading_paused
+            && (session.reading_paused | session.is_slow)
             && session.output.waiting_octets() <= limit
         {
-            session.reading_paused = false;
-            self.outbox.actions.push_back(Action::ResumeReading(id));
+            let client = session.client().and_then(|client| client.client);
+            session.is_slow = false;
+            session.is_curbed = self.settings.has_rate(client);
+            if std::mem::take(&mut session.reading_paused) {
+                self.outbox.actions.push_back(Action::ResumeReading(id));
+            }
         }
     }
 

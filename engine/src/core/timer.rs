@@ -18,6 +18,8 @@ pub(super) enum TimerKey {
     Session(ConnectionId),
     /// A server: time to connect again.
     Server(ServerIndex),
+    /// A server: its pace lets the next message through.
+    Pacing(ServerIndex),
     /// A vserver: the oldest held request.
     Hold(VserverIndex),
     /// Requests under way to another core.

@@ -27,9 +27,9 @@ use std::thread::JoinHandle;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
 const SHELL_REQUESTS_MAX: usize = 64;
-/// Control messages without an acknowledgement between two cores: the engine's directory and map entries, and the
-/// shell's load.
-const CONTROL_MAX: usize = 3;
+/// Control messages without an acknowledgement between two cores: the engine's directory, map entries and questions for
+/// leases of rates, and the shell's load.
+const CONTROL_MAX: usize = 4;
 
 /// Starts one packet engine for each of `shell_settings.cpus`. When it returns, every listener of every core is bound
 /// and every engine runs.

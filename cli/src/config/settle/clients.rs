@@ -60,6 +60,7 @@ impl<'c> Settling<'c> {
                 .collect(),
             max_binds: section.max_binds.value,
             window: section.window.value,
+            rate: self.rate_limit(&section.rate, &section.burst),
             servers: section
                 .servers
                 .value
@@ -118,14 +119,6 @@ impl<'c> Settling<'c> {
     fn check_client_values(&mut self, section: &ClientSection) {
         self.optional_number("max-binds", &section.max_binds, &(1..=u32::MAX));
         self.number("window", &section.window, &(1..=WINDOW_MAX));
-        self.optional_number("rate", &section.rate, &(1..=u32::MAX));
-        self.optional_number("burst", &section.burst, &(1..=u32::MAX));
-        if section.burst.is_set() && !section.rate.is_set() {
-            self.problem(
-                section.burst.origin(),
-                "`burst` needs `rate`: it says how far the rate may be exceeded",
-            );
-        }
         if section.bind.value.is_empty() {
             self.problem(
                 section.bind.origin(),

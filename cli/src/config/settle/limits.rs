@@ -3,6 +3,7 @@
 use super::Settling;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
+use smppmux_engine::core::rate::RateLimit;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,6 +13,9 @@ pub(super) const WINDOW_MAX: u32 = 65_535;
 
 /// Sessions towards one server at most, per core or in all.
 pub(super) const CONNECTIONS_MAX: u32 = 1000;
+
+/// Messages per second at most that can be asked for.
+const RATE_MAX: u32 = 10_000_000;
 
 /// Octets of a system_id or password that the wire formats of peers are known to carry at most.
 pub(super) const CREDENTIAL_OCTETS_MAX: usize = 63;
@@ -60,6 +64,27 @@ impl Settling<'_> {
             );
             self.problem(key.origin(), message);
         }
+    }
+
+    /// Checks a rate and what may come at once, and puts them together.
+    pub(super) fn rate_limit(
+        &mut self,
+        rate: &Key<Option<u32>>,
+        burst: &Key<Option<u32>>,
+    ) -> Option<RateLimit> {
+        self.optional_number("rate", rate, &(1..=RATE_MAX));
+        self.optional_number("burst", burst, &(1..=RATE_MAX));
+        if burst.is_set() && !rate.is_set() {
+            self.problem(
+                burst.origin(),
+                "`burst` needs `rate`: it says how far the rate may be exceeded",
+            );
+        }
+        let plain = RateLimit::per_second(rate.value?);
+        Some(RateLimit {
+            burst: burst.value.unwrap_or(plain.burst),
+            ..plain
+        })
     }
 
     /// Reports a number of octets outside its range.

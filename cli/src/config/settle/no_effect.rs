@@ -8,7 +8,6 @@ use crate::config::key::{Key, Origin};
 use crate::config::section::{Item, Section};
 use crate::config::server::ServerSection;
 use crate::config::vserver::VserverSection;
-use smppmux_engine::core::settings::OnServerLoss;
 use smppmux_flow_distributor::Scheme;
 
 impl Settling<'_> {
@@ -64,10 +63,6 @@ impl Settling<'_> {
         if section.message_id.value != MessageId::Tagged {
             self.no_effect(&section.message_id, "message-id", "ids are tagged");
         }
-        if section.on_server_loss.value == OnServerLoss::Retry {
-            let instead = "requests that were written to a lost session are answered ESME_RSYSERR";
-            self.no_effect(&section.on_server_loss, "on-server-loss", instead);
-        }
         self.no_effect_if_set(
             &section.concat_timeout,
             "concat-timeout",
@@ -81,7 +76,6 @@ impl Settling<'_> {
     }
 
     fn warn_of_server_keys(&mut self, section: &ServerSection) {
-        self.no_effect_if_set(&section.rate, "rate", "only `window` bounds the traffic");
         self.no_effect_if_set(
             &section.outbind_listen,
             "outbind-listen",
@@ -105,19 +99,13 @@ impl Settling<'_> {
         let first = |origin_if_set: fn(&ClientSection) -> Option<&Origin>| {
             clients.iter().find_map(|item| origin_if_set(&item.section))
         };
-        let rate = first(|section| section.rate.is_set().then(|| section.rate.origin()));
-        let burst = first(|section| section.burst.is_set().then(|| section.burst.origin()));
         let hash = first(|section| {
             section
                 .password_hash
                 .is_set()
                 .then(|| section.password_hash.origin())
         });
-        for (origin, key, instead) in [
-            (rate, "rate", "only `window` bounds the traffic"),
-            (burst, "burst", "only `window` bounds the traffic"),
-            (hash, "password-hash", "only `password` is compared"),
-        ] {
+        for (origin, key, instead) in [(hash, "password-hash", "only `password` is compared")] {
             if let Some(origin) = origin {
                 self.warn(
                     origin,

@@ -59,6 +59,9 @@ impl<'c> Settling<'c> {
             addr_npi: section.addr_npi.value,
             connections: self.connections(section),
             window: section.window.value.unwrap_or(engine.window.value),
+            window_octets: usize::try_from(section.window_octets.value.0).unwrap_or(usize::MAX),
+            rate: self.rate_limit(&section.rate, &section.burst),
+            adaptive_pace: section.adaptive_pace.value,
             weight: section.weight.value,
             priority: section.priority.value,
             response_timeout: section.response_timeout.value,
@@ -149,7 +152,7 @@ impl<'c> Settling<'c> {
             self.period(name, key, &(MILLISECOND..=DAY));
         }
         self.optional_number("window", &section.window, &(1..=WINDOW_MAX));
-        self.optional_number("rate", &section.rate, &(1..=u32::MAX));
+        self.octets("window-octets", &section.window_octets, &(65_536..=(1 << 30)));
         self.number("weight", &section.weight, &(1..=1000));
         self.number("priority", &section.priority, &(0..=1000));
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));

@@ -59,6 +59,7 @@ impl<'c> Settling<'c> {
             hold_time: section.hold_time.value,
             all_servers_down: section.all_servers_down.value,
             on_server_loss: section.on_server_loss.value,
+            on_throttle: section.on_throttle.value,
             pool_method: section.pool_method.value,
             empty_range: section.empty_range.value,
             signature: section.signature.value.clone(),

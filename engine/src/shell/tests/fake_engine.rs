@@ -265,7 +265,9 @@ impl Engine for FakeEngine {
             CoreMessage::Directory(_)
             | CoreMessage::DirectoryApplied(_)
             | CoreMessage::Entries(_)
-            | CoreMessage::EntriesTaken(_) => {
+            | CoreMessage::EntriesTaken(_)
+            | CoreMessage::LeaseQuestion(_)
+            | CoreMessage::LeaseGrants(_) => {
                 unreachable!("nobody sends these here")
             }
         }

@@ -8,8 +8,8 @@ use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, S
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::settings::{
-    AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, Method, OnServerLoss, Overload, PoolMethod,
-    Settings, VserverSettings,
+    AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, Method, OnServerLoss, OnThrottle, Overload,
+    PoolMethod, Settings, VserverSettings,
 };
 use crate::core::wire::Status;
 use smppmux_flow_distributor::Scheme;
@@ -244,6 +244,7 @@ fn vserver(address: SocketAddr) -> VserverSettings {
         hold_time: Duration::from_secs(2),
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
+        on_throttle: OnThrottle::Answer,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::None,
         signature: "mx".to_owned(),

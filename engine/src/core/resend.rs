@@ -1,0 +1,220 @@
+//! Requests that are sent again after a server had them: it throttled them, or its session was lost.
+//!
+//! A throttled request was not taken, so sending it elsewhere duplicates nothing. One that was lost may have been taken:
+//! only `on-server-loss = "retry"` sends it again (at least once). Invariants: a request is sent again only while its client
+//! waits for it, a throttled one within the hold time of its arrival, a lost one at most so many times.
+
+use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::CoreOutcome;
+use super::engine::PacketEngine;
+use super::output::Remains;
+use super::pace::{Congestion, is_throttling};
+use super::sequence::{Journey, Origin, Pending};
+use super::session::Session;
+use super::session_end::may_move;
+use super::settings::{OnServerLoss, OnThrottle, ServerIndex, Settings, VserverSettings};
+use super::time::Moment;
+use super::wire::{
+    Header, MessageIdRespView, Status, Tag, Version, patch_command_length, patch_sequence_number,
+};
+use bytes::BytesMut;
+
+/// A request that one lost session after another had gets an error in the end: it may be what kills them.
+const RESENDS_MAX: u8 = 5;
+
+impl Settings {
+    /// Whether requests to a server must be kept until they are answered: some vserver in front of it sends them again.
+    pub(super) fn retains(&self, server: ServerIndex) -> bool {
+        self.vservers.iter().any(|vserver| {
+            vserver.servers.contains(&server)
+                && (vserver.on_server_loss == OnServerLoss::Retry || vserver.on_throttle == OnThrottle::Retry)
+        })
+    }
+}
+
+impl PacketEngine {
+    /// Looks at a server's answer before it is passed on; `true` when it has been dealt with here.
+    #[cold]
+    pub(super) fn watch_answer(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        server: ServerIndex,
+        pending: &Pending,
+        header: Header,
+        pdu: &[u8],
+    ) -> bool {
+        let status = header.command_status;
+        let congestion = self.congestion_state(server, pdu);
+        let throttles = is_throttling(status);
+        self.adapt_pace(
+            now,
+            server,
+            pending,
+            throttles,
+            congestion.as_ref().map(|(state, _)| Congestion::of(*state)),
+        );
+        if pending.expired {
+            return false;
+        }
+        let request = (throttles && may_move(pending, true) && self.may_go_elsewhere(now, pending))
+            .then(|| self.copy_retained(from, pending))
+            .flatten();
+        self.settle_retained(from, pending);
+        if let Some(request) = request {
+            self.counters.resent += 1;
+            self.send_again(now, pending, request, status, pending.journey());
+            return true;
+        }
+        if let Some((_, tlv)) = congestion {
+            // It is about this connection only (SMPP v5.0 section 4.8.4.18).
+            let mut copy = self.buffers.take();
+            copy.extend_from_slice(&pdu[..tlv.start]);
+            copy.extend_from_slice(&pdu[tlv.end..]);
+            patch_command_length(&mut copy);
+            self.pass_to_requester(now, server, pending, header, &copy);
+            self.buffers.give(copy);
+            return true;
+        }
+        false
+    }
+
+    /// A request of a lost session may be sent again; `false`: it has to fail.
+    pub(super) fn resend_lost(&mut self, now: Moment, pending: &Pending, remains: Option<&Remains>) -> bool {
+        let Some(pdu) = remains.and_then(|remains| remains.retained(pending.stream_end, pending.octets))
+        else {
+            return false;
+        };
+        if !may_move(pending, true) {
+            return false;
+        }
+        let journey = Journey {
+            resends: pending.resends + 1,
+            ..pending.journey()
+        };
+        if let Origin::Session { connection, .. } = pending.origin
+            && !self.may_resend_lost(connection, journey)
+        {
+            return false;
+        }
+        let mut request = self.buffers.take();
+        request.extend_from_slice(pdu);
+        self.counters.resent += 1;
+        self.send_again(now, pending, request, Status::ESME_RSYSERR, journey);
+        true
+    }
+
+    /// Another core's session had a request of ours, and it came back.
+    pub(super) fn returned_by_core(
+        &mut self,
+        now: Moment,
+        core: CoreIndex,
+        pending: &Pending,
+        pdu: BytesMut,
+        status: Status,
+    ) {
+        let throttled = is_throttling(status);
+        let journey = Journey {
+            resends: pending.resends + u8::from(!throttled),
+            ..pending.journey()
+        };
+        let may_resend = match pending.origin {
+            Origin::Session { connection, .. } if !throttled => self.may_resend_lost(connection, journey),
+            Origin::Session { .. } => self.may_go_elsewhere(now, pending),
+            _ => false,
+        };
+        if may_resend {
+            if let Some(server) = pending.remote_server() {
+                self.pause_remote(now, core, server);
+            }
+            self.counters.resent += 1;
+            self.send_again(now, pending, pdu, status, journey);
+        } else {
+            self.buffers.give(pdu);
+            self.fail_request(now, pending, status);
+        }
+    }
+
+    /// The request of a session need not be kept any more: it was answered, or nobody waits for the answer.
+    #[inline]
+    pub(super) fn settle_retained(&mut self, session: ConnectionId, pending: &Pending) {
+        let Some(state) = self.sessions.get_mut(session) else {
+            return;
+        };
+        state.output.settle_request(pending.stream_end, &mut self.buffers);
+        if let Some(server) = state.server().map(|side| side.server)
+            && self.servers[usize::from(server.0)].retains
+            && state.output.may_retain_more()
+        {
+            self.servers[usize::from(server.0)].is_choked = false;
+        }
+    }
+
+    fn send_again(
+        &mut self,
+        now: Moment,
+        pending: &Pending,
+        mut request: BytesMut,
+        status: Status,
+        journey: Journey,
+    ) {
+        match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => {
+                patch_sequence_number(&mut request, sequence_number);
+                self.retry_or_hold(now, connection, &request, journey);
+                self.buffers.give(request);
+            }
+            Origin::Core { core, reference } => {
+                let outcome = CoreOutcome::Returned { pdu: request, status };
+                self.send_core_answer(core, reference, outcome);
+            }
+            Origin::Own => self.buffers.give(request),
+        }
+    }
+
+    /// A throttled request is tried elsewhere until its hold time is over. (Another core asks its own settings.)
+    fn may_go_elsewhere(&self, now: Moment, pending: &Pending) -> bool {
+        match pending.origin {
+            Origin::Session { connection, .. } => self.vserver_of(connection).is_some_and(|vserver| {
+                vserver.on_throttle == OnThrottle::Retry && pending.arrived_at + vserver.hold_time > now
+            }),
+            Origin::Core { .. } => true,
+            Origin::Own => false,
+        }
+    }
+
+    fn may_resend_lost(&self, client: ConnectionId, journey: Journey) -> bool {
+        journey.resends <= RESENDS_MAX
+            && self
+                .vserver_of(client)
+                .is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry)
+    }
+
+    fn vserver_of(&self, client: ConnectionId) -> Option<&VserverSettings> {
+        let client = self.sessions.get(client).and_then(Session::client)?;
+        self.settings.vservers.get(usize::from(client.vserver.0))
+    }
+
+    fn copy_retained(&mut self, session: ConnectionId, pending: &Pending) -> Option<BytesMut> {
+        let session = self.sessions.get(session)?;
+        let pdu = session.output.retained(pending.stream_end, pending.octets)?;
+        let mut copy = self.buffers.take();
+        copy.extend_from_slice(pdu);
+        Some(copy)
+    }
+
+    /// The congestion_state of a v5.0 server's answer, and where its TLV stands.
+    fn congestion_state(&self, server: ServerIndex, pdu: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
+        if self.servers[usize::from(server.0)].version != Version::V50 {
+            return None;
+        }
+        let tlv = MessageIdRespView::parse(pdu)
+            .ok()?
+            .tlvs()
+            .find(Tag::CONGESTION_STATE)?;
+        Some((*tlv.value.first()?, tlv.range))
+    }
+}
