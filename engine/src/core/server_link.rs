@@ -271,7 +271,6 @@ impl PacketEngine {
         };
         self.outbox.notice(notice);
         self.connect_server(now, side.server);
-        self.unbind_clients_without_server(now, side.server);
     }
 
     /// `all-servers-down = "unbind"`: the clients of a vserver that has lost its last server are sent elsewhere.
