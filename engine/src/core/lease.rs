@@ -126,7 +126,9 @@ impl PacketEngine {
         let Some(lease) = self.leases.leases.get_mut(&key) else {
             return true;
         };
-        let has_token = lease.tokens > 0;
+        // After a pause there are tokens again: one message is let through on credit, and the next ones are asked for.
+        let has_credit = lease.tokens == 0 && lease.asked_at.is_none() && lease.closed_until <= now;
+        let has_token = lease.tokens > 0 || has_credit;
         if has_token {
             lease.tokens -= 1;
         }

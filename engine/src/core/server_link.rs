@@ -249,8 +249,8 @@ impl PacketEngine {
         self.servers[usize::from(side.server.0)]
             .sessions
             .retain(|other| *other != id);
-        if let Some(identity) = side.identity {
-            return self.identity_session_lost(now, id, identity);
+        if side.identity.is_some() {
+            return;
         }
         self.directory.changed(&DirectoryKey::Server(side.server));
         if self.drain.is_some() {

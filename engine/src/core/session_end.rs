@@ -365,9 +365,11 @@ impl PacketEngine {
             Side::Server(server) => {
                 self.settle_server(now, id, &server, window, reason);
                 self.settle_window(now, window, remains, true);
-                // After that: what has been sent again to another core has to be answered before its client is unbound.
-                if server.identity.is_none() && self.drain.is_none() {
-                    self.unbind_clients_without_server(now, server.server);
+                // After that: what is sent again or held has to be answered before its client is unbound.
+                match server.identity {
+                    Some(identity) => self.identity_session_lost(now, id, identity),
+                    None if self.drain.is_none() => self.unbind_clients_without_server(now, server.server),
+                    None => {}
                 }
             }
             Side::Gone => {}
