@@ -18,10 +18,14 @@ fn main() {
     let mut round_trip = RoundTrip::new();
     let mut sum = 0_u64;
     for _ in 0..messages {
-        sum += u64::from(if way == "deliver" {
-            round_trip.deliver()
-        } else {
-            round_trip.submit()
+        sum += u64::from(match way.as_str() {
+            "deliver" => round_trip.deliver(),
+            "submit-for-receipt" => {
+                let number = round_trip.submit_for_receipt(sum);
+                round_trip.engine().poll_receipt_log();
+                number
+            }
+            _ => round_trip.submit(),
         });
     }
     println!("{messages} messages, sum of numbers {sum}");

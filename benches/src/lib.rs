@@ -9,8 +9,9 @@ use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
     AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    Method, OnServerLoss, OnThrottle, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings,
-    Settings, VserverIndex, VserverSettings,
+    MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
+    ReceiptSettings, ReceiptStore, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex,
+    VserverSettings,
 };
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{
@@ -31,13 +32,21 @@ pub struct RoundTrip {
     submit_answer: BytesMut,
     deliver: BytesMut,
     deliver_answer: BytesMut,
+    submit_for_receipt: BytesMut,
+    settings: Arc<Settings>,
 }
 
 impl RoundTrip {
     /// Binds everything; `prefixes` address ranges are claimable and the client claims one of them.
     pub fn new() -> Self {
+        Self::with_receipts(ReceiptStore::default())
+    }
+
+    /// The same with another store of receipts.
+    pub fn with_receipts(receipts: ReceiptStore) -> Self {
         let now = Moment::START;
-        let engine = PacketEngine::new(CoreIndex(0), 1, Arc::new(settings()), 1, now);
+        let settings = Arc::new(settings().with_receipts(receipts));
+        let engine = PacketEngine::new(CoreIndex(0), 1, Arc::clone(&settings), 1, now);
         let client = ConnectionId {
             index: 0,
             generation: 0,
@@ -51,6 +60,8 @@ impl RoundTrip {
             submit_answer: answer(CommandId::SUBMIT_SM_RESP, b"5F2A9C3E01"),
             deliver: message(CommandId::DELIVER_SM, b"4477009001", b"88876500001"),
             deliver_answer: answer(CommandId::DELIVER_SM_RESP, b""),
+            submit_for_receipt: message_for_receipt(),
+            settings,
         };
         round_trip.bind_server();
         round_trip.bind_client();
@@ -66,6 +77,49 @@ impl RoundTrip {
             &self.submit,
             &mut self.submit_answer,
         )
+    }
+
+    /// A submit_sm that asks for a receipt, and its answer back with the message id that stands for `number`.
+    pub fn submit_for_receipt(&mut self, number: u64) -> u32 {
+        let mut answer = answer(CommandId::SUBMIT_SM_RESP, id_text(number).as_bytes());
+        let ends = (self.client, self.server);
+        Self::round(
+            &mut self.engine,
+            self.now,
+            ends,
+            &self.submit_for_receipt,
+            &mut answer,
+        )
+    }
+
+    /// Whether a receipt for the message of that number goes to the client, which answers it.
+    pub fn knows_receipt(&mut self, number: u64) -> bool {
+        let receipt = receipt(&id_text(number));
+        self.engine.handle_bytes(self.now, self.server, &receipt);
+        let Some(sent) = self.engine.poll_transmit() else {
+            return false;
+        };
+        let is_known = sent.connection == self.client;
+        self.deliver_answer[12..16].copy_from_slice(&sent.octets[12..16]);
+        self.engine
+            .handle_transmitted(self.now, sent.connection, sent.octets);
+        self.engine
+            .handle_bytes(self.now, self.client, &self.deliver_answer);
+        if let Some(answered) = self.engine.poll_transmit() {
+            self.engine
+                .handle_transmitted(self.now, answered.connection, answered.octets);
+        }
+        is_known
+    }
+
+    /// The engine itself.
+    pub const fn engine(&mut self) -> &mut PacketEngine {
+        &mut self.engine
+    }
+
+    /// What it is configured with.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
     }
 
     /// One deliver_sm to the client and its answer back; the sequence number that the server got.
@@ -171,6 +225,42 @@ fn message(command: CommandId, source: &[u8], destination: &[u8]) -> BytesMut {
     pdu
 }
 
+/// Ids of 16 hexadecimal digits that look like chance.
+fn id_text(number: u64) -> String {
+    format!("{:016X}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+fn message_for_receipt() -> BytesMut {
+    let mut pdu = BytesMut::new();
+    let address = |addr| Address { ton: 1, npi: 1, addr };
+    let body = Message {
+        source: address(b"4477009001"),
+        destination: address(b"88876500001"),
+        registered_delivery: 1,
+        short_message: &[b'x'; 160],
+        ..Message::default()
+    };
+    write_pdu(&mut pdu, CommandId::SUBMIT_SM, Status::ESME_ROK, 7, &body).expect("it fits");
+    pdu
+}
+
+fn receipt(id: &str) -> BytesMut {
+    let mut pdu = BytesMut::new();
+    let address = |addr| Address { ton: 1, npi: 1, addr };
+    let text = format!(
+        "id:{id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:DELIVRD err:000 text:x"
+    );
+    let body = Message {
+        source: address(b"88876500001"),
+        destination: address(b"4477009001"),
+        esm_class: 4,
+        short_message: text.as_bytes(),
+        ..Message::default()
+    };
+    write_pdu(&mut pdu, CommandId::DELIVER_SM, Status::ESME_ROK, 9, &body).expect("it fits");
+    pdu
+}
+
 fn answer(command: CommandId, message_id: &[u8]) -> BytesMut {
     let mut pdu = BytesMut::new();
     write_pdu(
@@ -239,6 +329,7 @@ fn server() -> ServerSettings {
         reconnect_max: Duration::from_secs(30),
         auth_retry: Duration::from_secs(300),
         mobile_originated_vserver: Some(VserverIndex(0)),
+        message_id_format: MessageIdFormat::Auto,
     }
 }
 
@@ -258,6 +349,8 @@ fn vserver() -> VserverSettings {
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".into(),
+        message_id: MessageIdSettings::default(),
+        receipts: ReceiptSettings::default(),
         late_answer_hold: Duration::from_secs(60),
         forward_cache: Duration::from_secs(60),
         timeout_status: Status::ESME_RSYSERR,

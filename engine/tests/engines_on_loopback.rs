@@ -5,8 +5,8 @@ use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
     AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    Method, OnServerLoss, OnThrottle, Overload, PoolMethod, ServerBind, ServerIndex, ServerSettings,
-    Settings, VserverIndex, VserverSettings,
+    MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
+    ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::{Event, IoDriver, RunningEngines, ShellSettings, run_engines};
@@ -200,6 +200,8 @@ fn vserver() -> VserverSettings {
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".to_owned(),
+        message_id: MessageIdSettings::default(),
+        receipts: ReceiptSettings::default(),
         late_answer_hold: Duration::from_secs(60),
         forward_cache: Duration::from_secs(60),
         timeout_status: Status::ESME_RSYSERR,
@@ -240,6 +242,7 @@ fn server(address: SocketAddr) -> ServerSettings {
         reconnect_max: Duration::from_secs(1),
         auth_retry: Duration::from_secs(300),
         mobile_originated_vserver: Some(VserverIndex(0)),
+        message_id_format: MessageIdFormat::Auto,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::start_ready;
 fn start() -> (Smppmux, [AnsweringSmsc; 2], Esme) {
     let servers = [AnsweringSmsc::start("a"), AnsweringSmsc::start("b")];
     let configuration = Configuration::with_engines(2)
-        .vserver("method = \"round-robin\"")
+        .vserver("method = \"round-robin\"\nreceipt-hold = \"50ms\"")
         .server("smsc-a", "0A", servers[0].address(), "")
         .server("smsc-b", "Z9", servers[1].address(), "connections-total = 1")
         .client("esme1", "address-ranges = [\".*\"]");

@@ -1,7 +1,7 @@
 //! A simulated ESME: binds, submits, asks, answers, leaves, comes back.
 
 use crate::event::{Event, Input, LinkId};
-use crate::ledger::{APPLICATION_ERROR, ESME_ERRORS};
+use crate::ledger::{APPLICATION_ERROR, ESME_ERRORS, KnownId};
 use crate::link::{End, Peer};
 use crate::pdu::{self, Pdu, command};
 use crate::ranges::DESTINATIONS;
@@ -13,7 +13,7 @@ pub(crate) struct Esme {
     pub(crate) plan: EsmePlan,
     pub(crate) link: Option<LinkId>,
     /// Ids that it was given, each with the server that must know it.
-    pub(crate) known_ids: Vec<(Vec<u8>, usize)>,
+    pub(crate) known_ids: Vec<KnownId>,
 }
 
 impl Esme {
@@ -126,9 +126,11 @@ impl World {
         let destination = *self.random.pick(&DESTINATIONS);
         let octets = self.payload_octets();
         let number = self.ledger.requests.len();
-        let pdu = pdu::message(kind, sequence, number, destination, octets);
+        let wants_receipt = !self.scenario.is_forward && self.random.chance(500);
+        let pdu = pdu::message(kind, sequence, number, destination, octets, wants_receipt);
         self.ledger
             .request_sent(index, pdu.clone(), self.now, None, must_succeed);
+        self.ledger.requests[number].wants_receipt = wants_receipt;
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
     }
@@ -140,19 +142,35 @@ impl World {
         let kind = *self
             .random
             .pick(&[command::QUERY_SM, command::CANCEL_SM, command::REPLACE_SM]);
-        let known = &self.esmes[index].known_ids;
-        let (tagged, server) = if known.is_empty() || self.random.chance(100) {
-            (b"nobody#mx-ZZ".to_vec(), None)
-        } else {
-            let (id, server) = self.random.pick(known).clone();
-            (id, Some(server))
-        };
+        let (about, is_foreign) = self.message_to_touch(index);
+        let id_text = about.as_ref().map_or(&b"nobody#mx-ZZ"[..], |known| &known.given);
         let number = self.ledger.requests.len();
-        let pdu = pdu::operation(kind, sequence, number, &tagged);
+        let pdu = pdu::operation(kind, sequence, number, id_text);
         self.ledger
-            .request_sent(index, pdu.clone(), self.now, server, false);
+            .request_sent(index, pdu.clone(), self.now, about, false);
+        self.ledger.requests[number].is_foreign = is_foreign;
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
+    }
+
+    /// A message that an operation may be about: one of its own, nobody's, or another account's, which the answer says.
+    fn message_to_touch(&mut self, index: usize) -> (Option<KnownId>, bool) {
+        // With `auth = "forward"` every identity is guarded by the server itself.
+        let is_foreign = !self.scenario.is_forward && self.random.chance(200);
+        if self.random.chance(100) {
+            return (None, false);
+        }
+        let known: Vec<&KnownId> = if is_foreign {
+            let system_id = &self.esmes[index].plan.system_id;
+            let others = self.esmes.iter().filter(|esme| esme.plan.system_id != *system_id);
+            others.flat_map(|esme| &esme.known_ids).collect()
+        } else {
+            self.esmes[index].known_ids.iter().collect()
+        };
+        if known.is_empty() {
+            return (None, false);
+        }
+        (Some((*self.random.pick(&known)).clone()), is_foreign)
     }
 
     pub(crate) fn esme_reads(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
@@ -169,7 +187,8 @@ impl World {
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Esme(index), number, pdu.status);
-                if let Some(known) = self.ledger.request_answered(number, pdu) {
+                self.note_core_trouble();
+                if let Some(known) = self.ledger.request_answered(number, pdu, self.now) {
                     self.esmes[index].known_ids.push(known);
                 }
             }
@@ -205,7 +224,10 @@ impl World {
         assert!(receives(kind), "link {id}: a message to a transmitter");
         let now = self.now;
         self.links[id].session.first_message_at.get_or_insert(now);
-        self.check_route(index, id, pdu);
+        self.note_core_trouble();
+        if !self.is_receipt_of(index, pdu) {
+            self.check_route(index, id, pdu);
+        }
         let number = self.ledger.message_reached(index, id, pdu);
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.lost_answer) {

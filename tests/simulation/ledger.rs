@@ -7,8 +7,9 @@ use crate::event::LinkId;
 use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
 use crate::scenario::TIMEOUT_STATUS;
-use smppmux_engine::core::settings::{OnServerLoss, OnThrottle, VserverSettings};
+use smppmux_engine::core::settings::{MessageIdMode, OnServerLoss, OnThrottle, VserverSettings};
 use smppmux_engine::core::time::Moment;
+use std::time::Duration;
 
 /// What SMSCs answer when they refuse; none of them is a status that smppmux makes itself, but for the throttling one.
 pub(crate) const SMSC_ERRORS: [u32; 4] = [0x14, 0x45, 0x58, 0x0400];
@@ -23,6 +24,7 @@ const ESME_RINVMSGID: u32 = 0x0C;
 const ESME_RMSGQFUL: u32 = 0x14;
 const ESME_RTHROTTLED: u32 = 0x58;
 const ESME_RX_T_APPN: u32 = 0x64;
+const ESME_RX_P_APPN: u32 = 0x65;
 
 /// A request of an ESME.
 #[derive(Debug)]
@@ -35,10 +37,38 @@ pub(crate) struct Request {
     pub(crate) reached: Option<(usize, LinkId)>,
     /// What the server answered, once or more.
     pub(crate) answers: Vec<ServerAnswer>,
+    pub(crate) wants_receipt: bool,
+    /// The message that an operation is about.
+    pub(crate) about: Option<KnownId>,
+    /// That message is another account's.
+    pub(crate) is_foreign: bool,
+    /// When the ESME had ESME_ROK, and the id that came with it.
+    pub(crate) given: Option<(Moment, KnownId)>,
     pub(crate) is_answered: bool,
     pub(crate) must_succeed: bool,
     /// The answer that an engine has consumed.
     pub(crate) heard: Option<Heard>,
+}
+
+/// An id that an ESME was given.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownId {
+    /// As the ESME knows it.
+    pub(crate) given: Vec<u8>,
+    pub(crate) server: usize,
+    /// As the server knows it.
+    pub(crate) own: Vec<u8>,
+    /// The request that it names.
+    pub(crate) request: usize,
+}
+
+/// What a receipt reports on.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceiptOf {
+    pub(crate) request: usize,
+    pub(crate) server: usize,
+    /// The server's own id.
+    pub(crate) id: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -56,6 +86,7 @@ pub(crate) struct Message {
     pub(crate) destination: &'static str,
     pub(crate) sent_at: Moment,
     pub(crate) reached: Option<(usize, LinkId)>,
+    pub(crate) receipt_of: Option<ReceiptOf>,
     pub(crate) answers: Vec<u32>,
     pub(crate) is_answered: bool,
     pub(crate) must_succeed: bool,
@@ -63,7 +94,7 @@ pub(crate) struct Message {
     pub(crate) heard: Option<Heard>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Message>,
@@ -71,14 +102,23 @@ pub(crate) struct Ledger {
     pub(crate) resends_lost: bool,
     /// `on-throttle = "retry"`: a request that a server throttled may reach another session, or the same one later.
     pub(crate) resends_throttled: bool,
+    pub(crate) message_id: MessageIdMode,
+    /// A core is gone, leaving, or has stalled: what it kept of ids may be lost or late.
+    pub(crate) had_core_trouble: bool,
 }
+
+/// An entry that was made so long ago has reached its home.
+const ENTRY_TIME: Duration = Duration::from_secs(1);
 
 impl Ledger {
     pub(crate) fn new(vserver: &VserverSettings) -> Self {
         Self {
+            requests: Vec::new(),
+            messages: Vec::new(),
             resends_lost: vserver.on_server_loss == OnServerLoss::Retry,
             resends_throttled: vserver.on_throttle == OnThrottle::Retry,
-            ..Self::default()
+            message_id: vserver.message_id.mode,
+            had_core_trouble: false,
         }
     }
 
@@ -87,14 +127,18 @@ impl Ledger {
         esme: usize,
         pdu: Pdu,
         sent_at: Moment,
-        wanted: Option<usize>,
+        about: Option<KnownId>,
         must_succeed: bool,
     ) {
         self.requests.push(Request {
             esme,
             pdu,
             sent_at,
-            wanted,
+            wanted: about.as_ref().map(|known| known.server),
+            about,
+            wants_receipt: false,
+            is_foreign: false,
+            given: None,
             reached: None,
             answers: Vec::new(),
             is_answered: false,
@@ -126,16 +170,30 @@ impl Ledger {
         if let Some(wanted) = request.wanted {
             assert_eq!(server, wanted, "request {number} names another server's message");
         }
-        let expected = match request.pdu.command {
-            command::QUERY_SM | command::CANCEL_SM | command::REPLACE_SM => without_tag(&request.pdu.body),
-            _ => request.pdu.body.clone(),
+        let is_operation = matches!(
+            request.pdu.command,
+            command::QUERY_SM | command::CANCEL_SM | command::REPLACE_SM
+        );
+        let expected = match &request.about {
+            Some(known) => with_id(&request.pdu.body, &known.given, &known.own),
+            None => request.pdu.body.clone(),
         };
+        assert!(
+            request.about.is_some() || !is_operation,
+            "request {number} names nobody's message and reached server {server}"
+        );
         assert_eq!(pdu.body, expected, "request {number} was changed on its way");
+        assert!(
+            !self.requests[number].is_foreign || !self.is_guarded(number),
+            "request {number} touched the message of another account"
+        );
         number
     }
 
     /// An ESME has its answer. `Some`: an id that it may use, and the server that knows it.
-    pub(crate) fn request_answered(&mut self, number: usize, pdu: &Pdu) -> Option<(Vec<u8>, usize)> {
+    pub(crate) fn request_answered(&mut self, number: usize, pdu: &Pdu, now: Moment) -> Option<KnownId> {
+        let may_be_invalid = self.may_be_invalid(number);
+        let message_id = self.message_id;
         let request = &mut self.requests[number];
         assert!(!request.is_answered, "request {number} has a second answer");
         request.is_answered = true;
@@ -153,8 +211,7 @@ impl Ledger {
         let is_own = matches!(
             pdu.status,
             ESME_RSYSERR | ESME_RTHROTTLED | TIMEOUT_STATUS | ESME_RINVBNDSTS
-        ) || pdu.status == ESME_RINVMSGID && request.pdu.string(0).ends_with(b"#mx-ZZ")
-            || pdu.status == ESME_RINVMSGID && request.pdu.string(1).ends_with(b"#mx-ZZ");
+        ) || pdu.status == ESME_RINVMSGID && may_be_invalid;
         assert!(
             from_server.is_some() || is_own,
             "request {number}: nobody gave the answer {:#x}",
@@ -163,22 +220,77 @@ impl Ledger {
         if pdu.status != 0 {
             return None;
         }
-        match request.pdu.command {
-            command::SUBMIT_SM | command::DATA_SM | command::QUERY_SM => {
-                let given = request.answers.iter().find(|answer| {
-                    let tag = format!("#mx-0{}", char::from(b'A' + answer.server as u8));
-                    answer.status == 0 && pdu.string(0) == [&answer.id[..], tag.as_bytes()].concat()
+        match (request.pdu.command, &request.about) {
+            (command::SUBMIT_SM | command::DATA_SM, _) => {
+                let given = pdu.string(0).to_vec();
+                let mut answers = request
+                    .answers
+                    .iter()
+                    .filter(|answer| is_id_of(answer, &given, message_id));
+                let answer = answers.next().unwrap_or_else(|| {
+                    let given = given.escape_ascii();
+                    panic!("request {number}: no server gave the id {given}, {message_id:?}")
                 });
-                let given = given.unwrap_or_else(|| {
-                    panic!(
-                        "request {number}: no server gave the id {:?}, tagged",
-                        pdu.string(0)
-                    )
-                });
-                Some((pdu.string(0).to_vec(), given.server))
+                // Of two servers that took it, a mapped id does not say which is meant.
+                if answers.any(|other| (other.server, &other.id) != (answer.server, &answer.id)) {
+                    return None;
+                }
+                let known = KnownId {
+                    given,
+                    server: answer.server,
+                    own: answer.id.clone(),
+                    request: number,
+                };
+                request.given = Some((now, known.clone()));
+                Some(known)
+            }
+            (command::QUERY_SM, Some(known)) => {
+                assert_eq!(
+                    pdu.string(0),
+                    known.given,
+                    "request {number}: the id that was asked for"
+                );
+                None
             }
             _ => None,
         }
+    }
+
+    /// smppmux may refuse this operation on its own: the id is nobody's or another account's, or what it stands for may be
+    /// lost or late.
+    fn may_be_invalid(&self, number: usize) -> bool {
+        let request = &self.requests[number];
+        match &request.about {
+            Some(known) if !request.is_foreign => {
+                self.message_id == MessageIdMode::Mapped && !self.is_settled(known.request, request.sent_at)
+            }
+            _ => true,
+        }
+    }
+
+    /// A foreign operation has to be refused: the id itself says whose it is, or an owner is stored for certain.
+    fn is_guarded(&self, number: usize) -> bool {
+        let request = &self.requests[number];
+        let about = request
+            .about
+            .as_ref()
+            .expect("a foreign operation is about a message");
+        self.message_id != MessageIdMode::Tagged
+            || self.requests[about.request].wants_receipt && self.is_settled(about.request, request.sent_at)
+    }
+
+    /// What is remembered of a request has certainly reached its home by then, and is there.
+    pub(crate) fn is_settled(&self, number: usize, by: Moment) -> bool {
+        let given_at = self.requests[number].given.as_ref().map(|(at, _)| *at);
+        !self.had_core_trouble && given_at.is_some_and(|at| at + ENTRY_TIME <= by)
+    }
+
+    /// The submitter of what a receipt reports on is known for certain.
+    pub(crate) fn is_certain(&self, receipt: &ReceiptOf, by: Moment) -> bool {
+        let given = self.requests[receipt.request].given.as_ref();
+        let is_given =
+            given.is_some_and(|(_, known)| known.server == receipt.server && known.own == receipt.id);
+        is_given && self.is_settled(receipt.request, by)
     }
 
     pub(crate) fn message_sent(
@@ -195,6 +307,7 @@ impl Ledger {
             destination,
             sent_at,
             reached: None,
+            receipt_of: None,
             answers: Vec::new(),
             is_answered: false,
             must_succeed,
@@ -215,10 +328,33 @@ impl Ledger {
             message.pdu.command, pdu.command,
             "message {number} changed its command"
         );
-        assert_eq!(
-            pdu.body, message.pdu.body,
-            "message {number} was changed on its way"
-        );
+        match &message.receipt_of {
+            None => assert_eq!(
+                pdu.body, message.pdu.body,
+                "message {number} was changed on its way"
+            ),
+            Some(receipt) => {
+                let request = &self.requests[receipt.request];
+                let plain = tagged(&receipt.id, receipt.server);
+                let given = request.given.as_ref().map(|(_, known)| known);
+                // A request that was sent again may have been taken twice; the ESME has but one of the ids.
+                let given = given.filter(|known| known.server == receipt.server && known.own == receipt.id);
+                let destination = message.destination;
+                let is_with = |id: &[u8]| pdu.body == crate::pdu::receipt(0, number, destination, id).body;
+                // Without its entry a signed id has no check value; one that the ESME never got is not known here.
+                let is_right = match given {
+                    Some(known) if is_with(&known.given) => true,
+                    None if self.message_id != MessageIdMode::Tagged => true,
+                    _ => self.message_id != MessageIdMode::Mapped && is_with(&plain),
+                };
+                assert!(
+                    is_right,
+                    "message {number}: a receipt with another id than request {}: {}",
+                    receipt.request,
+                    pdu.body.escape_ascii()
+                );
+            }
+        }
         number
     }
 
@@ -239,7 +375,8 @@ impl Ledger {
             pdu.status
         );
         // Account 0 may claim every address, so none is refused as nobody's.
-        let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS);
+        let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS)
+            || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some();
         assert!(
             message.answers.contains(&pdu.status) || is_own,
             "message {number} to {}: nobody gave the answer {:#x}",
@@ -254,11 +391,25 @@ pub(crate) const fn is_throttling(status: u32) -> bool {
     matches!(status, ESME_RMSGQFUL | ESME_RTHROTTLED)
 }
 
-/// A body with the tag of its message_id cut out.
-fn without_tag(body: &[u8]) -> Vec<u8> {
-    let Some(start) = body.iter().position(|octet| *octet == b'#') else {
-        return body.to_vec();
-    };
-    let end = start + body[start..].iter().position(|octet| *octet == 0).unwrap_or(0);
-    [&body[..start], &body[end..]].concat()
+/// An ESME may have got this id for a message that a server took.
+fn is_id_of(answer: &ServerAnswer, given: &[u8], message_id: MessageIdMode) -> bool {
+    let tagged = tagged(&answer.id, answer.server);
+    answer.status == 0
+        && match message_id {
+            MessageIdMode::Tagged => given == tagged,
+            MessageIdMode::Signed => given.starts_with(&tagged) && given.len() == tagged.len() + 4,
+            MessageIdMode::Mapped => given.len() == 12 && given.iter().all(u8::is_ascii_alphanumeric),
+        }
+}
+
+/// An id with the tag of its server.
+fn tagged(id: &[u8], server: usize) -> Vec<u8> {
+    [id, format!("#mx-0{}", char::from(b'A' + server as u8)).as_bytes()].concat()
+}
+
+/// A body with one id in place of another.
+fn with_id(body: &[u8], id: &[u8], other: &[u8]) -> Vec<u8> {
+    let at = body.windows(id.len()).position(|window| window == id);
+    let at = at.expect("the operation has the id that it is about");
+    [&body[..at], other, &body[at + id.len()..]].concat()
 }

@@ -166,7 +166,9 @@ pub(crate) fn message(
     number: usize,
     destination: &str,
     payload_octets: usize,
+    wants_receipt: bool,
 ) -> Pdu {
+    let registered_delivery = u8::from(wants_receipt);
     let payload: Vec<u8> = (0..payload_octets).map(|at| (at + number) as u8).collect();
     let pdu = Pdu::new(command, 0, sequence)
         .text(b"")
@@ -175,13 +177,39 @@ pub(crate) fn message(
         .octets(&[1, 1])
         .text(destination.as_bytes());
     if command == command::DATA_SM {
-        return with_payload(pdu.octets(&[0, 0, 0]), &payload);
+        return with_payload(pdu.octets(&[0, registered_delivery, 0]), &payload);
     }
-    let pdu = pdu.octets(&[0; 3]).text(b"").text(b"").octets(&[0; 4]);
+    let pdu = pdu
+        .octets(&[0; 3])
+        .text(b"")
+        .text(b"")
+        .octets(&[registered_delivery, 0, 0, 0]);
     match u8::try_from(payload.len()) {
         Ok(octets) if octets < 255 => pdu.octets(&[octets]).octets(&payload),
         _ => with_payload(pdu.octets(&[0]), &payload),
     }
+}
+
+/// A delivery receipt for the message with this id.
+pub(crate) fn receipt(sequence: u32, number: usize, destination: &str, id: &[u8]) -> Pdu {
+    let text = [
+        b"id:",
+        id,
+        b" sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:DELIVRD err:000 text:",
+    ]
+    .concat();
+    let octets = u8::try_from(text.len()).expect("a short text");
+    Pdu::new(command::DELIVER_SM, 0, sequence)
+        .text(b"")
+        .octets(&[1, 1])
+        .text(number.to_string().as_bytes())
+        .octets(&[1, 1])
+        .text(destination.as_bytes())
+        .octets(&[4, 0, 0])
+        .text(b"")
+        .text(b"")
+        .octets(&[0, 0, 0, 0, octets])
+        .octets(&text)
 }
 
 fn with_payload(pdu: Pdu, payload: &[u8]) -> Pdu {

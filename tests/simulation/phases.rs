@@ -171,7 +171,7 @@ impl World {
                 report.client_sessions,
                 report.pools,
                 report.held_requests,
-                report.core_requests_outstanding,
+                report.core_requests_outstanding + report.receipts.held,
                 report
                     .servers
                     .iter()

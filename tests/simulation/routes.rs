@@ -2,10 +2,12 @@
 
 use crate::esme::receives;
 use crate::event::LinkId;
+use crate::host::Host;
 use crate::link::{End, Peer};
 use crate::pdu::Pdu;
 use crate::ranges::RANGES;
 use crate::world::World;
+use smppmux_engine::core::settings::ReceiptRoute;
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
 
@@ -13,6 +15,32 @@ use std::time::Duration;
 const BIND_RESP_WAITS: Duration = Duration::from_millis(50);
 
 impl World {
+    /// A receipt for this ESME's account. For another one it has to be one that took the fallback, and its submitter must not
+    /// have been known.
+    pub(crate) fn is_receipt_of(&self, index: usize, pdu: &Pdu) -> bool {
+        let number = pdu.message().expect("every message is numbered");
+        let message = &self.ledger.messages[number];
+        let Some(receipt) = &message.receipt_of else {
+            return false;
+        };
+        if self.scenario.settings.vservers[0].receipts.route == ReceiptRoute::Address {
+            return false;
+        }
+        let submitter = &self.esmes[self.ledger.requests[receipt.request].esme].plan;
+        let is_theirs = submitter.system_id == self.esmes[index].plan.system_id;
+        assert!(
+            is_theirs || !self.ledger.is_certain(receipt, message.sent_at),
+            "message {number}: the receipt of {} went to ESME {index}, of another account",
+            submitter.system_id
+        );
+        is_theirs
+    }
+
+    pub(crate) fn note_core_trouble(&mut self) {
+        let is_trouble = |host: &Host| host.is_gone || host.is_draining || host.has_stalled;
+        self.ledger.had_core_trouble |= self.hosts.iter().any(is_trouble);
+    }
+
     /// The message is for this session's range, and no more specific range had a session that could take it.
     pub(crate) fn check_route(&self, index: usize, id: LinkId, pdu: &Pdu) {
         let number = pdu.message().expect("every message is numbered");

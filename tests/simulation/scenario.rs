@@ -6,6 +6,7 @@ use crate::ranges::{INSIDE_8887, RANGES};
 use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::rate::RateLimit;
+use smppmux_engine::core::receipts::CheckKey;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::*;
 use smppmux_engine::core::wire::Status;
@@ -131,6 +132,29 @@ fn vserver(
         pool_method: *random.pick(&[PoolMethod::RoundRobin, PoolMethod::LeastOutstanding]),
         empty_range: EmptyRange::Allowed,
         signature: "mx".into(),
+        message_id: MessageIdSettings {
+            mode: if is_forward {
+                MessageIdMode::Tagged
+            } else {
+                *random.pick(&[
+                    MessageIdMode::Tagged,
+                    MessageIdMode::Tagged,
+                    MessageIdMode::Signed,
+                    MessageIdMode::Mapped,
+                ])
+            },
+            key: CheckKey::new(&Secret::new("a key")),
+        },
+        receipts: ReceiptSettings {
+            route: *random.pick(&[
+                ReceiptRoute::Submitter,
+                ReceiptRoute::Submitter,
+                ReceiptRoute::Submitter,
+                ReceiptRoute::Address,
+            ]),
+            hold: *random.pick(&[Duration::from_millis(200), Duration::from_secs(2)]),
+            unknown: *random.pick(&[UnknownReceipt::Address, UnknownReceipt::Refuse]),
+        },
         late_answer_hold: LATE_ANSWER_HOLD,
         forward_cache: FORWARD_CACHE,
         timeout_status: Status(TIMEOUT_STATUS),
@@ -176,6 +200,7 @@ fn server(random: &mut Random, index: usize, response_timeout: Duration) -> Serv
         reconnect_max: RECONNECT_MAX,
         auth_retry: AUTH_RETRY,
         mobile_originated_vserver: Some(VserverIndex(0)),
+        message_id_format: MessageIdFormat::Auto,
     }
 }
 

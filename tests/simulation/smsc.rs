@@ -1,7 +1,7 @@
 //! A simulated SMSC: accepts binds, answers submits well or badly, sends messages, goes down and comes back.
 
 use crate::event::{Event, LinkId};
-use crate::ledger::{SMSC_ERRORS, SMSC_NACK, ServerAnswer};
+use crate::ledger::{ReceiptOf, SMSC_ERRORS, SMSC_NACK, ServerAnswer};
 use crate::link::Peer;
 use crate::pdu::{self, Pdu, command};
 use crate::ranges::DESTINATIONS;
@@ -16,6 +16,8 @@ pub(crate) struct Smsc {
     pub(crate) down_until: Moment,
     ids_given: u32,
     requests: u64,
+    /// Messages that it took and has yet to report on: the request and its id.
+    unreported: Vec<(usize, Vec<u8>)>,
 }
 
 /// Statuses of a refused bind; the last two slow the engine's retries.
@@ -49,6 +51,9 @@ impl World {
             let sequence = self.any_sequence();
             self.peer_writes(id, &Pdu::new(command::ENQUIRE_LINK, 0, sequence));
         } else if crate::esme::receives(kind) {
+            if self.random.chance(500) {
+                self.smsc_reports(index, id);
+            }
             for _ in 0..self.random.between(0, 3) {
                 let destination = *self.random.pick(&DESTINATIONS);
                 self.smsc_sends(id, destination, false);
@@ -77,9 +82,41 @@ impl World {
         };
         let octets = self.payload_octets();
         let number = self.ledger.messages.len();
-        let pdu = pdu::message(kind, sequence, number, destination, octets);
+        let pdu = pdu::message(kind, sequence, number, destination, octets, false);
         self.ledger
             .message_sent(id, pdu.clone(), destination, self.now, must_succeed);
+        self.links[id].session.outstanding.insert(sequence, number);
+        self.peer_writes(id, &pdu);
+    }
+
+    /// Sends the receipt of one of its messages; now and then it will send it again.
+    fn smsc_reports(&mut self, index: usize, id: LinkId) {
+        let unreported = self.smscs[index].unreported.len();
+        if unreported == 0 {
+            return;
+        }
+        let place = self.random.below(unreported);
+        let (request, message_id) = if self.random.chance(800) {
+            self.smscs[index].unreported.swap_remove(place)
+        } else {
+            self.smscs[index].unreported[place].clone()
+        };
+        self.smsc_sends_receipt(index, id, request, &message_id);
+    }
+
+    fn smsc_sends_receipt(&mut self, index: usize, id: LinkId, request: usize, message_id: &[u8]) {
+        let wished = self.any_sequence();
+        let sequence = self.links[id].session.free_sequence(wished);
+        let number = self.ledger.messages.len();
+        let destination = *self.random.pick(&DESTINATIONS);
+        let pdu = pdu::receipt(sequence, number, destination, message_id);
+        self.ledger
+            .message_sent(id, pdu.clone(), destination, self.now, false);
+        self.ledger.messages[number].receipt_of = Some(ReceiptOf {
+            request,
+            server: index,
+            id: message_id.to_vec(),
+        });
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
     }
@@ -145,6 +182,7 @@ impl World {
             );
         }
         self.check_rate(index);
+        self.note_core_trouble();
         let number = self.ledger.request_reached(index, id, pdu);
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.stray_answer) {
@@ -158,6 +196,18 @@ impl World {
         let wait = self.answer_delay();
         if self.random.chance(faults.repeated_answer) {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
+        }
+        let is_receiving = self.links[id]
+            .session
+            .bound
+            .is_some_and(|(kind, _)| crate::esme::receives(kind));
+        if answer.status == 0 && self.ledger.requests[number].wants_receipt {
+            let message_id = answer.string(0).to_vec();
+            // The receipt before the answer.
+            if is_receiving && self.random.chance(150) {
+                self.smsc_sends_receipt(index, id, number, &message_id);
+            }
+            self.smscs[index].unreported.push((number, message_id));
         }
         self.reply_after(wait, id, answer);
     }
@@ -201,7 +251,8 @@ impl World {
                 command::QUERY_SM => pdu.string(0).to_vec(),
                 _ => {
                     self.smscs[index].ids_given += 1;
-                    format!("{index}x{:X}", self.smscs[index].ids_given).into_bytes()
+                    // All servers give the same ids.
+                    format!("{:X}", self.smscs[index].ids_given).into_bytes()
                 }
             };
             (pdu::response(pdu.command, 0, pdu.sequence, &id), id)

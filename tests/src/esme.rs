@@ -152,6 +152,13 @@ impl Esme {
         answer
     }
 
+    /// Sends a submit_sm that asks for a receipt.
+    pub fn submit_for_receipt(&mut self, destination: &str, text: &str) -> u32 {
+        let number = self.next_sequence_number();
+        self.send(&pdu::submit_sm_with_receipt(number, "1000", destination, text));
+        number
+    }
+
     /// Waits for a deliver_sm and answers it.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::BytesMut;
 use smppmux_engine::core::wire::{
     Address, Bind, Body, Cancel, CommandId, Header, Message, MessageIdRespView, MessageIdResponse,
-    MessageView, NoBody, Query, QueryResponse, Replace, Status, Version, write_pdu,
+    MessageView, NoBody, Query, QueryResponse, Receipt, Replace, Status, Version, write_pdu,
 };
 
 /// One whole PDU. Printed as what it is and its octets, of which a failed test shows no more than fit a screen.
@@ -88,6 +88,23 @@ impl Pdu {
         String::from_utf8_lossy(self.message().short_message()).into_owned()
     }
 
+    /// The message id of a delivery receipt: its text's and its TLV's, which must agree where both are there.
+    ///
+    /// # Panics
+    ///
+    /// When it has none, or two.
+    pub fn receipted_id(&self) -> String {
+        let message = self.message();
+        let receipt = Receipt::of_message(&message)
+            .or_else(|| Receipt::of_unmarked_message(&message))
+            .expect("a receipt");
+        let ids = [receipt.text_id(), receipt.tlv_id()];
+        let mut ids = ids.into_iter().flatten();
+        let id = ids.next().expect("an id");
+        assert!(ids.all(|other| other == id), "two ids: {receipt:?}");
+        String::from_utf8_lossy(id).into_owned()
+    }
+
     /// The destination of a submit_sm or deliver_sm.
     pub fn destination(&self) -> String {
         String::from_utf8_lossy(self.message().destination().addr).into_owned()
@@ -122,6 +139,39 @@ pub fn bind(
 /// submit_sm.
 pub fn submit_sm(sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
     message(CommandId::SUBMIT_SM, sequence_number, source, destination, text)
+}
+
+/// submit_sm that asks for a delivery receipt.
+pub fn submit_sm_with_receipt(sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
+    let body = Message {
+        source: address(source),
+        destination: address(destination),
+        registered_delivery: 1,
+        short_message: text.as_bytes(),
+        ..Message::default()
+    };
+    written(CommandId::SUBMIT_SM, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// A delivery receipt in the usual layout, marked by its esm_class, from `source` to `destination`.
+pub fn receipt(
+    sequence_number: u32,
+    source: &str,
+    destination: &str,
+    message_id: &str,
+    state: &str,
+) -> Vec<u8> {
+    let text = format!(
+        "id:{message_id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:{state} err:000 text:hi"
+    );
+    let body = Message {
+        source: address(source),
+        destination: address(destination),
+        esm_class: 4,
+        short_message: text.as_bytes(),
+        ..Message::default()
+    };
+    written(CommandId::DELIVER_SM, Status::ESME_ROK, sequence_number, &body)
 }
 
 /// deliver_sm.

@@ -2,8 +2,8 @@
 
 use super::value::{choices, text_values};
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
-    ServerBind,
+    AllServersDown, Auth, EmptyRange, HashKey, MessageIdFormat, MessageIdMode, Method, OnServerLoss,
+    OnThrottle, Overload, PoolMethod, ReceiptRoute, ServerBind, UnknownReceipt,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::IoDriver;
@@ -62,42 +62,11 @@ choices!(Scheme:
 
 choices!(RssHash: "ahash" => Self::Ahash, "toeplitz" => Self::Toeplitz);
 
-/// Where receipts go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipts {
-    /// To the account that submitted the message.
-    Submitter,
-    /// To whoever serves the address, like any MO.
-    Address,
-}
+choices!(ReceiptRoute: "submitter" => Self::Submitter, "address" => Self::Address);
 
-choices!(Receipts: "submitter" => Self::Submitter, "address" => Self::Address);
+choices!(UnknownReceipt: "address" => Self::Address, "refuse" => Self::Refuse);
 
-/// What the ids look like that clients get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageId {
-    /// `<id>#<signature>-<uid>`.
-    Tagged,
-    /// The same with a check value that only smppmux can make.
-    Signed,
-    /// An id of smppmux's own, with a stored mapping.
-    Mapped,
-}
-
-choices!(MessageId: "tagged" => Self::Tagged, "signed" => Self::Signed, "mapped" => Self::Mapped);
-
-/// How a server writes its message ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageIdFormat {
-    /// Found out from what it sends.
-    Auto,
-    /// Compared octet for octet only.
-    Opaque,
-    /// A decimal number.
-    Decimal,
-    /// A hexadecimal number.
-    Hex,
-}
+choices!(MessageIdMode: "tagged" => Self::Tagged, "signed" => Self::Signed, "mapped" => Self::Mapped);
 
 choices!(MessageIdFormat:
     "auto" => Self::Auto,

@@ -2,10 +2,12 @@
 
 use super::Configuration;
 use super::addresses::HostPort;
+use super::choices::Store;
 use super::client::ClientSection;
 use super::key::Key;
 use super::section::Item;
 use super::server::ServerSection;
+use super::storage::ReceiptsSection;
 use super::texts::{CpuList, Octets, Uid};
 use super::vserver::VserverSection;
 use smppmux_engine::core::range::AddressRange;
@@ -153,6 +155,11 @@ impl Configuration {
                 .map(|(number, address)| server_by_flag(number, address))
                 .collect(),
             clients: clients.into_iter().map(client_by_flag).collect(),
+            // Nobody named a folder, and none shall appear where somebody only tries something out.
+            receipts: Item::by_flags(ReceiptsSection {
+                store: Key::by_default(Store::Memory),
+                ..ReceiptsSection::default()
+            }),
             ..Self::default()
         }
     }

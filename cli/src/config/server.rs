@@ -1,7 +1,7 @@
 //! `[[server]]`: one SMSC.
 
 use super::addresses::HostPort;
-use super::choices::{InterfaceVersion, MessageIdFormat};
+use super::choices::InterfaceVersion;
 use super::key::Key;
 use super::section::Section;
 use super::texts::{Octets, Uid};
@@ -9,7 +9,7 @@ use super::value::Value;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use smppmux_engine::core::secret::Secret;
-use smppmux_engine::core::settings::ServerBind;
+use smppmux_engine::core::settings::{MessageIdFormat, ServerBind};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `[queue]` and `[receipts]`: sections whose features come with later versions. Their keys are
+//! `[receipts]`; and `[queue]`, whose feature comes with a later version: its keys are
 //! read and checked, so that a file written for a later version is known to be good, and a warning says that
 //! they have no effect yet.
 
@@ -48,11 +48,13 @@ impl Default for QueueSection {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReceiptsSection {
+    /// Folder of the durable store. Default: `"smppmux.receipts"`.
+    pub path: Key<String>,
     /// Entries at most. Default: 1000000.
     pub max_count: Key<u64>,
     /// How long an entry is kept. Default: `"3d"`.
     pub max_age: Key<Duration>,
-    /// Where they are kept. Default: `"durable"`.
+    /// Where they are kept. Default: `"durable"`; `"memory"` when flags make up the configuration.
     pub store: Key<Store>,
 }
 
@@ -63,6 +65,7 @@ impl Section for ReceiptsSection {
 impl Default for ReceiptsSection {
     fn default() -> Self {
         Self {
+            path: Key::by_default("smppmux.receipts".into()),
             max_count: Key::by_default(1_000_000),
             max_age: Key::by_default(THREE_DAYS),
             store: Key::by_default(Store::Durable),

@@ -1,13 +1,13 @@
 //! `[[vserver]]`: a listening virtual server.
 
 use super::addresses::Network;
-use super::choices::{MessageId, Receipts};
 use super::key::Key;
 use super::section::Section;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, EmptyRange, HashKey, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
+    AllServersDown, Auth, EmptyRange, HashKey, MessageIdMode, Method, OnServerLoss, OnThrottle, Overload,
+    PoolMethod, ReceiptRoute, UnknownReceipt,
 };
 use smppmux_engine::core::wire::Status;
 use std::net::SocketAddr;
@@ -40,9 +40,11 @@ pub struct VserverSection {
     /// What happens to a request that a server throttled. Default: `"answer"`.
     pub on_throttle: Key<OnThrottle>,
     /// Where delivery receipts go. Default: `"submitter"`.
-    pub receipts: Key<Receipts>,
+    pub receipts: Key<ReceiptRoute>,
     /// How long a receipt waits for the answer to its submit. Default: `"10s"`.
     pub receipt_hold: Key<Duration>,
+    /// What happens to a receipt whose submitter is not known. Default: `"address"`.
+    pub receipt_unknown: Key<UnknownReceipt>,
     /// How a session is chosen inside a pool. Default: `"round-robin"`.
     pub pool_method: Key<PoolMethod>,
     /// What a bind with an empty address_range gets. Default: `"allowed"`.
@@ -50,7 +52,7 @@ pub struct VserverSection {
     /// The signature in tagged message ids. Default: `"mx"`.
     pub signature: Key<String>,
     /// What the message ids look like that clients get. Default: `"tagged"`.
-    pub message_id: Key<MessageId>,
+    pub message_id: Key<MessageIdMode>,
     /// The key of `message-id = "signed"`. Default: none.
     pub message_id_key: Key<Option<Secret>>,
     /// How long an unanswered request keeps its slot after its timeout. Default: `"60s"`.
@@ -91,12 +93,13 @@ impl Default for VserverSection {
             all_servers_down: Key::by_default(AllServersDown::Answer),
             on_server_loss: Key::by_default(OnServerLoss::Fail),
             on_throttle: Key::by_default(OnThrottle::Answer),
-            receipts: Key::by_default(Receipts::Submitter),
+            receipts: Key::by_default(ReceiptRoute::Submitter),
             receipt_hold: seconds(10),
+            receipt_unknown: Key::by_default(UnknownReceipt::Address),
             pool_method: Key::by_default(PoolMethod::RoundRobin),
             empty_range: Key::by_default(EmptyRange::Allowed),
             signature: Key::by_default("mx".into()),
-            message_id: Key::by_default(MessageId::Tagged),
+            message_id: Key::by_default(MessageIdMode::Tagged),
             message_id_key: Key::unset(),
             late_answer_hold: seconds(60),
             forward_cache: seconds(60),

@@ -7,6 +7,7 @@ mod answering;
 mod control;
 mod notice_log;
 mod readiness;
+mod receipts;
 
 use crate::admin::open_doors;
 use crate::arguments::ServeArguments;
@@ -20,6 +21,7 @@ use control::ControlCore;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use smppmux_engine::shell::{RunningEngines, StartError, run_engines};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -32,7 +34,7 @@ use tracing::{info, warn};
 /// way.
 pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (log_format, log_level) = (arguments.log_format, arguments.log_level);
-    let (effective, warnings) = configure(arguments)?;
+    let (mut effective, warnings, receipts_folder) = configure(arguments)?;
     logging::start(log_format, log_level);
     for warning in warnings {
         warn!("{warning}");
@@ -41,17 +43,25 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])
         .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("signals cannot be received: {error}")))?;
     let doors = open_doors(&effective.process.admin)?;
+    let receipt_log = receipts::open(&mut effective, receipts_folder.as_deref())?;
     let engines = run_engines(effective.process.shell.clone(), Arc::clone(&effective.settings))
         .map_err(|error| start_failure(&error))?;
     announce(&effective, &engines);
     if let Some(cpu) = effective.process.control_cpu {
         pin_to(cpu);
     }
-    ControlCore::new(effective.settings, engines, signals, doors).run()
+    let outcome = ControlCore::new(effective.settings, engines, signals, doors).run();
+    if let Some(log) = receipt_log {
+        log.finish();
+    }
+    outcome
 }
 
+/// What to run, what to warn of, and where receipts are kept.
+type Configured = (Effective, Vec<String>, Option<PathBuf>);
+
 /// The configuration by file or flags, and its warnings.
-fn configure(arguments: ServeArguments) -> Result<(Effective, Vec<String>), Failure> {
+fn configure(arguments: ServeArguments) -> Result<Configured, Failure> {
     let (source, mut configuration, problems) = match &arguments.config {
         Some(path) => {
             let source = config::read_source(path)?;
@@ -73,7 +83,8 @@ fn configure(arguments: ServeArguments) -> Result<(Effective, Vec<String>), Fail
         .iter()
         .map(|warning| source.describe_briefly(warning))
         .collect();
-    Ok((effective, warnings))
+    let receipts_folder = receipts::folder(&configuration, arguments.config.as_deref());
+    Ok((effective, warnings, receipts_folder))
 }
 
 fn announce(effective: &Effective, engines: &RunningEngines) {
@@ -106,6 +117,7 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         | StartError::AddressTaken { .. }
         | StartError::CannotListen { .. }
         | StartError::IoUringUnavailable(_)
+        | StartError::ReceiptLog(_)
         | StartError::System(_) => exit::UNAVAILABLE,
     };
     Failure::new(code, format!("smppmux: {error}"))

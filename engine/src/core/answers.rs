@@ -5,15 +5,12 @@
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
-use super::relay::Relay;
 use super::sequence::{Origin, Pending};
 use super::session::Session;
-use super::settings::ServerIndex;
+use super::settings::{MessageIdMode, ServerIndex};
 use super::tag::append_response_with_tagged_id;
 use super::time::Moment;
-use super::wire::{
-    CommandId, Header, MessageIdRespView, MessageIdResponse, Status, write_header_only, write_response,
-};
+use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_only, write_response};
 
 impl PacketEngine {
     /// A server's answer to a request that we sent it.
@@ -26,6 +23,9 @@ impl PacketEngine {
         figures.answers += 1;
         let is_error = !header.command_status.is_ok();
         figures.errors += u64::from(is_error);
+        if pending.has_note && !is_error {
+            self.remember_submit(now, server, from, &pending, &header, pdu);
+        }
         let is_watched = self.servers[usize::from(server.0)].is_watched | is_error;
         if is_watched && self.watch_answer(now, from, server, &pending, header, pdu) {
             // It was no answer for the requester, or has been passed on in another form.
@@ -77,7 +77,7 @@ impl PacketEngine {
                 self.server_request_answered(now, connection);
             }
             Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
-            Origin::Own => {}
+            Origin::Gathered(_) | Origin::Own => {}
         }
     }
 
@@ -108,6 +108,7 @@ impl PacketEngine {
             Origin::Core { core, reference } => {
                 self.send_core_answer(core, reference, CoreOutcome::Failed(status));
             }
+            Origin::Gathered(gather) => self.part_answered(now, gather, status),
             Origin::Own => {}
         }
     }
@@ -176,39 +177,25 @@ impl PacketEngine {
             return;
         };
         let version = session.version;
-        let octets_max = version.message_id_characters_max();
         let Some(client) = session.client() else { return };
-        let signature = self.settings.vservers[usize::from(client.vserver.0)]
-            .signature
-            .as_bytes();
-        let uid = self.settings.servers[usize::from(server.0)].uid;
-        let output = session.output.open(&mut self.buffers);
-        let is_tagged = header.command_status.is_ok() && carries_id(header.command_id) && {
-            append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max).is_ok()
-        };
-        if !is_tagged && !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
-            // An error answer to submit_sm has no body (v3.4 section 4.4.2), whatever a server puts there.
-            self.send_header(
-                to,
-                CommandId::SUBMIT_SM_RESP,
-                header.command_status,
-                sequence_number,
-            );
-            return self.client_request_answered(now, to);
-        }
-        if !is_tagged && !version.has_tlvs() {
-            // A v3.3 client gets the id as it is (its tag does not fit) and no TLVs.
-            let tail = MessageIdRespView::parse(pdu).map_or(0..0, |view| view.tail_range());
-            let tail = if carries_id(header.command_id) && header.command_id != CommandId::QUERY_SM_RESP {
-                tail
-            } else {
-                0..0
+        let vserver = &self.settings.vservers[usize::from(client.vserver.0)];
+        let carries_id = header.command_status.is_ok() && carries_id(header.command_id);
+        let is_tagged =
+            carries_id && version.has_tlvs() && vserver.message_id.mode == MessageIdMode::Tagged && {
+                let signature = vserver.signature.as_bytes();
+                let uid = self.settings.servers[usize::from(server.0)].uid;
+                let octets_max = version.message_id_characters_max();
+                let output = session.output.open(&mut self.buffers);
+                append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max)
+                    .is_ok()
             };
-            Relay::without(pdu, tail).append_to(session.output.open(&mut self.buffers), sequence_number);
-        }
-        if is_tagged || !version.has_tlvs() {
+        if is_tagged {
             super::relay::list_writable(&mut self.outbox, to, session);
-        } else {
+        } else if !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
+            // An error answer to submit_sm has no body (v3.4 section 4.4.2), whatever a server puts there.
+            let (command, status) = (CommandId::SUBMIT_SM_RESP, header.command_status);
+            self.send_header(to, command, status, sequence_number);
+        } else if !carries_id || !self.answer_with_formed_id(now, server, to, sequence_number, &header, pdu) {
             self.send_copy(to, pdu, sequence_number);
         }
         self.client_request_answered(now, to);
@@ -231,6 +218,7 @@ impl PacketEngine {
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
             }
             Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+            Origin::Gathered(gather) => self.part_answered(now, gather, header.command_status),
             Origin::Own => {}
         }
     }

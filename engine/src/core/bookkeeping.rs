@@ -207,6 +207,7 @@ impl PacketEngine {
         let mut report = Report {
             core: self.core.0,
             counters: self.counters,
+            receipts: self.receipts.report(),
             ..Report::default()
         };
         let mut bound_sessions = vec![0_u64; self.servers.len()];

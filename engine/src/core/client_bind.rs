@@ -139,12 +139,20 @@ impl PacketEngine {
         }
         // A session of an identity gets its messages from its own server sessions, not from pools.
         if receives && grant.identity.is_none() {
-            for range in grant.ranges {
+            let claims = grant
+                .ranges
+                .into_iter()
+                .map(|range| (view.addr_ton(), view.addr_npi(), range, None));
+            let receipts = grant
+                .client
+                .map(|account| (0, 0, AddressRange::empty(), Some(account)));
+            for (addr_ton, addr_npi, range, account) in claims.chain(receipts) {
                 let key = Arc::new(PoolKey {
                     vserver,
-                    addr_ton: view.addr_ton(),
-                    addr_npi: view.addr_npi(),
+                    addr_ton,
+                    addr_npi,
                     range,
+                    account,
                 });
                 let pool = self.pools.join(&key, id);
                 version = self.directory.changed(&DirectoryKey::Pool(key));

@@ -5,16 +5,15 @@
 use super::balance::BalanceKey;
 use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
+use super::receipts::read_note;
 use super::relay::Relay;
 use super::sequence::{Journey, Origin, Pending};
 use super::server::Server;
 use super::session::SessionState;
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
-use super::tag::untag;
 use super::time::Moment;
 use super::wire::{
-    Acceptance, CancelBroadcastView, CancelView, CommandId, DataView, Fault, Header, MessageView,
-    QueryBroadcastView, QueryView, ReplaceView, Status, SubmitMultiView, Version, validate,
+    Acceptance, CommandId, DataView, Fault, Header, MessageView, Status, SubmitMultiView, Version, validate,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +30,27 @@ pub(super) struct CheckedRequest<'a> {
     server: Option<ServerIndex>,
     /// Where its TLVs stand, for peers that know none.
     tlvs: Range<usize>,
+    /// It asks for a delivery receipt.
+    wants_receipt: bool,
+}
+
+/// Bits of registered_delivery that ask for a receipt of the message centre, or for word from its way (SMPP v5.0
+/// section 4.7.21).
+const RECEIPT_WANTED: u8 = 0b0001_0011;
+
+impl<'a> CheckedRequest<'a> {
+    /// A request for this server, or for whichever serves its client, as it is.
+    pub(super) const fn to_server(pdu: &'a [u8], server: Option<ServerIndex>) -> Self {
+        CheckedRequest {
+            pdu,
+            tag: 0..0,
+            source: &[],
+            destination: &[],
+            server,
+            tlvs: 0..0,
+            wants_receipt: false,
+        }
+    }
 }
 
 /// Why a request goes nowhere.
@@ -106,6 +126,31 @@ impl PacketEngine {
         };
         let account = session.client().and_then(|client| client.client);
         !session.is_slow && account.is_none_or(|account| self.may_send_by_rate(now, account))
+    }
+
+    /// Counts a request that first has to be asked about. `false`: it was answered already.
+    pub(super) fn count_request(&mut self, now: Moment, from: ConnectionId, header: Header) -> bool {
+        let Some(session) = self.sessions.get_mut(from) else {
+            return false;
+        };
+        session.faults = 0;
+        let Some(client) = session.client_mut() else {
+            return false;
+        };
+        self.counters.client_requests += 1;
+        client.unanswered += 1;
+        let is_over_window = client.unanswered > client.window;
+        let is_curbed = session.is_curbed;
+        if self.drain.is_some() {
+            self.answer_client(now, from, header, Status::ESME_RSYSERR);
+            return false;
+        }
+        let is_over_window = is_over_window || is_curbed && !self.curbed_client_may_send(now, from);
+        if is_over_window {
+            self.counters.throttled += 1;
+            self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+        }
+        !is_over_window
     }
 
     /// Tries once more to send a request that was held or whose session was lost; `true` when it left.
@@ -190,12 +235,21 @@ impl PacketEngine {
                 if !self.send_journey(now, to, relay, origin, header.command_id, journey) {
                     return Err(NoWay::NoRoom);
                 }
+                if request.wants_receipt
+                    && let Some(note) = self.submit_note(from, request.destination)
+                {
+                    self.note_submit(to, note);
+                }
                 self.count_server_request(now, server, to);
                 Ok(())
             }
             Way::Core(server, core) => {
                 let pending = Pending::on_journey(origin, header.command_id, now, journey);
-                let sent = self.send_core_request_to_server(now, core, server, request, pending);
+                let note = request
+                    .wants_receipt
+                    .then(|| self.submit_note(from, request.destination));
+                let sent =
+                    self.send_core_request_to_server(now, core, server, request, pending, note.flatten());
                 if sent { Ok(()) } else { Err(NoWay::NoRoom) }
             }
             Way::NoRoom => Err(NoWay::NoRoom),
@@ -204,7 +258,7 @@ impl PacketEngine {
     }
 
     #[inline]
-    fn choose_way(
+    pub(super) fn choose_way(
         &mut self,
         now: Moment,
         from: ConnectionId,
@@ -353,6 +407,7 @@ pub(super) fn check<'a>(
             destination,
             server: None,
             tlvs: view.tlvs().range(),
+            wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
         });
     }
     check_rare(settings, vserver, version, command, pdu)
@@ -366,51 +421,42 @@ fn check_rare<'a>(
     pdu: &'a [u8],
 ) -> Result<CheckedRequest<'a>, Refusal> {
     validate(pdu, &Acceptance::of(version))?;
-    let plain = CheckedRequest {
-        pdu,
-        tag: 0..0,
-        source: &[],
-        destination: &[],
-        server: None,
-        tlvs: 0..0,
-    };
-    let message_id = match command {
+    let plain = CheckedRequest::to_server(pdu, None);
+    match command {
         CommandId::DATA_SM => {
             let view = DataView::parse(pdu)?;
-            return Ok(CheckedRequest {
+            Ok(CheckedRequest {
                 source: view.source().addr,
                 destination: view.destination().addr,
+                wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 ..plain
-            });
+            })
         }
         CommandId::SUBMIT_MULTI => {
-            return Ok(CheckedRequest {
-                tlvs: SubmitMultiView::parse(pdu)?.tlvs().range(),
+            let view = SubmitMultiView::parse(pdu)?;
+            Ok(CheckedRequest {
+                tlvs: view.tlvs().range(),
+                wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 ..plain
-            });
+            })
         }
-        CommandId::QUERY_SM => QueryView::parse(pdu)?.message_id_range(),
-        CommandId::CANCEL_SM => CancelView::parse(pdu)?.message_id_range(),
-        CommandId::REPLACE_SM => ReplaceView::parse(pdu)?.message_id_range(),
-        CommandId::QUERY_BROADCAST_SM => QueryBroadcastView::parse(pdu)?.message_id_range(),
-        CommandId::CANCEL_BROADCAST_SM => CancelBroadcastView::parse(pdu)?.message_id_range(),
-        _ => return Ok(plain),
-    };
-    let unknown = Refusal::Status(Status::ESME_RINVMSGID);
-    let vserver = &settings.vservers[usize::from(vserver.0)];
-    let Some((own_id, uid)) = untag(&pdu[message_id.clone()], vserver.signature.as_bytes()) else {
-        return Err(unknown);
-    };
-    let has_uid = |server: &&ServerIndex| settings.servers[usize::from(server.0)].uid == uid;
-    let Some(server) = vserver.servers.iter().find(has_uid) else {
-        return Err(unknown);
-    };
-    let tag = message_id.start + own_id.len()..message_id.end;
-    Ok(CheckedRequest {
-        tag,
-        server: Some(*server),
-        ..plain
-    })
+        CommandId::QUERY_SM
+        | CommandId::CANCEL_SM
+        | CommandId::REPLACE_SM
+        | CommandId::QUERY_BROADCAST_SM
+        | CommandId::CANCEL_BROADCAST_SM => {
+            // `operations` has taken its id apart.
+            let Some((note, server)) = read_note(settings, vserver, pdu) else {
+                return Err(Refusal::Status(Status::ESME_RINVMSGID));
+            };
+            Ok(CheckedRequest {
+                tag: note,
+                server: Some(server),
+                ..plain
+            })
+        }
+        _ => Ok(plain),
+    }
 }
 
 /// Where the TLVs of a checked request stand, for a server that knows none.

@@ -9,7 +9,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::relay::Relay;
-use super::sequence::{Journey, Origin, Pending, Via, Window};
+use super::sequence::{Journey, Note, Origin, Pending, SubmitNote, Via, Window};
 use super::server_requests::CheckedMessage;
 use super::settings::{ServerIndex, Settings};
 use super::time::Moment;
@@ -72,6 +72,7 @@ impl PacketEngine {
         server: ServerIndex,
         request: &CheckedRequest<'_>,
         pending: Pending,
+        receipt: Option<SubmitNote>,
     ) -> bool {
         let pending = Pending {
             via: Via::Server(server),
@@ -86,6 +87,7 @@ impl PacketEngine {
                 target: CoreTarget::Server(server),
                 pdu,
                 leave_out,
+                receipt,
             }
         });
         if sent {
@@ -109,26 +111,23 @@ impl PacketEngine {
             via: Via::Pool,
             ..Pending::new(origin, message.command, now)
         };
-        let settings = message
-            .receipt_of
-            .map(|server| (server, Arc::clone(&self.settings)));
-        self.send_core_request(now, core, pending, |reference, buffers| {
+        let sent = self.send_core_request(now, core, pending, |reference, buffers| {
             let mut pdu = buffers.take();
-            match &settings {
-                Some((server, settings)) => {
-                    settings
-                        .tag_of(*server)
-                        .append_receipt(&mut pdu, message.pdu, Version::V34);
-                }
-                None => pdu.extend_from_slice(message.pdu),
-            }
+            pdu.extend_from_slice(message.pdu);
             CoreRequest {
                 reference,
                 target: CoreTarget::Pool(handle),
                 pdu,
                 leave_out: 0..0,
+                receipt: None,
             }
-        })
+        });
+        if sent && let Some(account) = message.account {
+            self.links[core.as_usize()]
+                .window
+                .note_last(Note::Account(account));
+        }
+        sent
     }
 
     /// Another core's request: exactly one answer leaves, now or when the far peer has answered.
@@ -139,6 +138,7 @@ impl PacketEngine {
             target,
             pdu,
             leave_out,
+            receipt,
         } = request;
         if let CoreTarget::Home(question) = target {
             return self.question_asked(now, from, reference, question, pdu);
@@ -150,7 +150,9 @@ impl PacketEngine {
         let sent = self.drain.is_none()
             && match target {
                 CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, &pdu, origin),
-                CoreTarget::Server(server) => self.submit_for_core(now, server, &pdu, leave_out, origin),
+                CoreTarget::Server(server) => {
+                    self.submit_for_core(now, server, &pdu, leave_out, receipt, origin)
+                }
                 CoreTarget::Home(_) => false,
             };
         if sent {
@@ -177,11 +179,11 @@ impl PacketEngine {
     }
 
     fn settle_core_request(&mut self, now: Moment, from: CoreIndex, answer: CoreAnswer) {
-        let entry = self
-            .links
-            .get_mut(from.as_usize())
-            .and_then(|link| link.window.take(answer.reference));
-        let Some(pending) = entry else {
+        let entry = self.links.get_mut(from.as_usize()).and_then(|link| {
+            let pending = link.window.take(answer.reference)?;
+            Some((pending, link.window.note_of(answer.reference, &pending)))
+        });
+        let Some((pending, note)) = entry else {
             self.counters.core_answers_stale += 1;
             return;
         };
@@ -195,7 +197,7 @@ impl PacketEngine {
                 self.core_answered(now, &pending, &pdu);
                 self.buffers.give(pdu);
             }
-            CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, pdu),
+            CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, note, pdu),
             CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, &pending, verdict, pdu),
             CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
             CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, &pending, pdu, status),
@@ -380,6 +382,7 @@ impl PacketEngine {
         server: ServerIndex,
         pdu: &[u8],
         leave_out: Range<u32>,
+        receipt: Option<SubmitNote>,
         origin: Origin,
     ) -> bool {
         let Some(header) = Header::read(pdu) else {
@@ -410,6 +413,9 @@ impl PacketEngine {
             false,
         );
         if sent {
+            if let Some(note) = receipt {
+                self.note_submit(to, note);
+            }
             self.count_server_request(now, server, to);
         }
         sent
@@ -417,13 +423,14 @@ impl PacketEngine {
 
     #[inline]
     fn core_answered(&mut self, now: Moment, pending: &Pending, pdu: &[u8]) {
-        let (
-            Origin::Session {
-                connection,
-                sequence_number,
-            },
-            Some(header),
-        ) = (pending.origin, Header::read(pdu))
+        let Some(header) = Header::read(pdu) else { return };
+        if let Origin::Gathered(gather) = pending.origin {
+            return self.part_answered(now, gather, header.command_status);
+        }
+        let Origin::Session {
+            connection,
+            sequence_number,
+        } = pending.origin
         else {
             return;
         };
@@ -440,7 +447,17 @@ impl PacketEngine {
     }
 
     /// The other core could not even write it: once more from the start, without that core.
-    fn try_elsewhere(&mut self, now: Moment, not_at: CoreIndex, pending: &Pending, mut pdu: BytesMut) {
+    fn try_elsewhere(
+        &mut self,
+        now: Moment,
+        not_at: CoreIndex,
+        pending: &Pending,
+        note: Note,
+        mut pdu: BytesMut,
+    ) {
+        if let Origin::Gathered(gather) = pending.origin {
+            self.part_answered(now, gather, Status::ESME_RTHROTTLED);
+        }
         let Origin::Session {
             connection,
             sequence_number,
@@ -453,7 +470,7 @@ impl PacketEngine {
             self.pause_remote(now, not_at, server);
             self.retry_or_hold(now, connection, &pdu, pending.journey());
         } else {
-            self.redeliver(now, connection, pending, Some(not_at), &pdu);
+            self.redeliver(now, connection, pending, note, Some(not_at), &pdu);
         }
         self.buffers.give(pdu);
     }
@@ -473,6 +490,7 @@ impl PacketEngine {
         now: Moment,
         server_session: ConnectionId,
         pending: &Pending,
+        note: Note,
         not_at: Option<CoreIndex>,
         pdu: &[u8],
     ) {
@@ -491,6 +509,11 @@ impl PacketEngine {
                 if sent { Ok(()) } else { Err(Status::ESME_RX_T_APPN) }
             }
             (Ok(message), None, Some(vserver)) => {
+                let account = match note {
+                    Note::Account(account) => Some(account),
+                    Note::Submit(_) | Note::None => None,
+                };
+                let message = CheckedMessage { account, ..message };
                 self.deliver(now, vserver, &message, pending.origin, not_at, true)
             }
             _ => Err(Status::ESME_RX_T_APPN),
@@ -506,7 +529,7 @@ impl PacketEngine {
 fn patience(settings: &Settings, pending: &Pending) -> Duration {
     match pending.via {
         Via::Server(server) => settings.servers[usize::from(server.0)].response_timeout + MARGIN,
-        Via::Home => settings.response_timeout_max() + MARGIN * 2,
+        Via::Home => settings.response_timeout_max().max(settings.receipt_hold_max()) + MARGIN * 2,
         Via::Session | Via::Pool => settings.client_response_timeout_max() + MARGIN,
     }
 }

@@ -6,6 +6,8 @@
 use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
 use super::entry_lanes::KeyedEntry;
 use super::lease::{LeaseGrants, LeaseQuestion};
+use super::receipts::{FoundReceipt, MappedEntry, OwnerQuestion, ReceiptEntry, ReceiptQuestion};
+use super::sequence::SubmitNote;
 use super::settings::ServerIndex;
 use super::wire::Status;
 use bytes::BytesMut;
@@ -60,6 +62,8 @@ pub struct CoreRequest {
     pub pdu: BytesMut,
     /// Octets of the PDU to leave out when it is sent: the tag of its message_id. Empty for none.
     pub leave_out: Range<u32>,
+    /// The account that waits for a submit's receipt: whoever reads the answer makes the entry.
+    pub receipt: Option<SubmitNote>,
 }
 
 /// Who shall get a request at the other core.
@@ -75,15 +79,40 @@ pub enum CoreTarget {
 
 /// What the home core of a key is asked about the PDU that travels along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HomeQuestion {}
+pub enum HomeQuestion {
+    /// Which account waits for this receipt? One that came before its submit's answer waits at the home for a while.
+    Receipt(ReceiptQuestion),
+    /// May this account use this message id?
+    Owner(OwnerQuestion),
+}
 
 /// What the home core of a key says about a PDU, which it sends back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HomeVerdict {}
+pub enum HomeVerdict {
+    /// Whose receipt it is; `None`: nobody's that is known.
+    Receipt(Option<FoundReceipt>, ReceiptQuestion),
+    /// Whether the account may use the id. The PDU comes back with the server's own id in place of a mapped one.
+    Owner(bool),
+}
 
 /// Something that the home core of a key shall know; nobody waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapEntry {}
+pub enum MapEntry {
+    /// An account waits for the receipt of a message.
+    Receipt {
+        /// Seconds since 1970.
+        made_at_seconds: u64,
+        /// Which message, which account.
+        entry: ReceiptEntry,
+    },
+    /// A client got a mapped id.
+    Mapped {
+        /// Seconds since 1970.
+        made_at_seconds: u64,
+        /// What it stands for.
+        entry: MappedEntry,
+    },
+}
 
 /// Entries for the core that gets them. At most one batch is under way from one core to another.
 #[derive(Debug)]

@@ -38,6 +38,7 @@ impl PacketEngine {
             settled: false,
             reported: false,
         });
+        self.give_up_held_receipts(now, None);
         // Those who are not bound have nothing to lose.
         for id in self.sessions_where(|state| matches!(state, SessionState::Connecting | SessionState::Open))
         {

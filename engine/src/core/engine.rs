@@ -21,6 +21,7 @@ use super::output::Buffers;
 use super::pacing::Pacing;
 use super::pool::Pools;
 use super::random::Random;
+use super::receipts::Receipts;
 use super::report::{Counters, Report};
 use super::server::Server;
 use super::session::Sessions;
@@ -72,6 +73,8 @@ pub struct PacketEngine {
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
     pub(super) buffers: Buffers,
+    /// Which account waits for which receipt, and what mapped ids stand for.
+    pub(super) receipts: Receipts,
     pub(super) counters: Counters,
     pub(super) random: Random,
 }
@@ -164,6 +167,7 @@ impl PacketEngine {
             timers: Timers::default(),
             outbox: Outbox::default(),
             buffers: Buffers::default(),
+            receipts: Receipts::new(core, cores, &settings),
             counters: Counters::default(),
             random: Random::new(seed ^ u64::from(core.0)),
             settings,

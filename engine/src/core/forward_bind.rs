@@ -99,6 +99,13 @@ impl Identities {
         self.places.get_mut(identity as usize)?.as_mut()
     }
 
+    pub(super) fn system_id(&self, id: u32) -> Option<&[u8]> {
+        self.places
+            .get(id as usize)?
+            .as_ref()
+            .map(|identity| &*identity.system_id)
+    }
+
     fn find_or_make(&mut self, vserver: VserverIndex, system_id: &[u8], bind: BindKind) -> u32 {
         let is_it = |identity: &Identity| {
             identity.vserver == vserver && identity.bind == bind && *identity.system_id == *system_id

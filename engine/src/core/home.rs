@@ -13,13 +13,18 @@ use super::core_message::{
 };
 use super::engine::PacketEngine;
 use super::entry_lanes::KeyedEntry;
-use super::sequence::{Pending, Via};
+use super::sequence::{Origin, Pending, Via};
 use super::time::Moment;
+use super::wire::Status;
 use bytes::BytesMut;
 
 /// Where a key's home lies among `cores`: the first that is one, from the place that the hash names on, and round.
 #[inline]
-fn home_among(key_hash: u64, cores: u16, is_home: impl Fn(CoreIndex) -> bool) -> Option<CoreIndex> {
+pub(super) fn home_among(
+    key_hash: u64,
+    cores: u16,
+    is_home: impl Fn(CoreIndex) -> bool,
+) -> Option<CoreIndex> {
     // The high half of the product: every core gets an equal share of the hashes, without a division.
     let first = ((u128::from(key_hash) * u128::from(cores)) >> 64) as u16;
     (first..cores)
@@ -48,7 +53,6 @@ impl PacketEngine {
     ///
     /// Else exactly one of these follows: [`Self::verdict_came`], [`Self::question_refused`] (the mailbox or the home had no
     /// room), a new question to the next home (this one is leaving), or the failure of the request (time-out, core gone).
-    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
     pub(super) fn ask_home(
         &mut self,
         now: Moment,
@@ -69,6 +73,7 @@ impl PacketEngine {
                 target: CoreTarget::Home(question),
                 pdu: copy,
                 leave_out: 0..0,
+                receipt: None,
             }
         })
     }
@@ -152,46 +157,90 @@ impl PacketEngine {
     /// Answers a question of another core with [`CoreOutcome::Verdict`], or forwards its PDU with the other core as origin.
     fn answer_question(
         &mut self,
-        _now: Moment,
-        _from: CoreIndex,
-        _reference: u32,
+        now: Moment,
+        from: CoreIndex,
+        reference: u32,
         question: HomeQuestion,
-        _pdu: BytesMut,
+        pdu: BytesMut,
     ) {
-        match question {}
+        match question {
+            HomeQuestion::Receipt(question) => {
+                let origin = Origin::Core {
+                    core: from,
+                    reference,
+                };
+                self.receipt_asked_here(now, question, origin, pdu);
+            }
+            HomeQuestion::Owner(question) => self.owner_asked(now, from, reference, question, pdu),
+        }
     }
 
     /// The home's verdict about a PDU that we sent there; the PDU has come back.
     pub(super) fn verdict_came(
         &mut self,
-        _now: Moment,
+        now: Moment,
         _from: CoreIndex,
-        _pending: &Pending,
+        pending: &Pending,
         verdict: HomeVerdict,
-        _pdu: BytesMut,
+        pdu: BytesMut,
     ) {
-        match verdict {}
+        match verdict {
+            HomeVerdict::Receipt(found, question) => {
+                self.receipt_resolved(now, question, found, pending.origin, pdu);
+            }
+            HomeVerdict::Owner(may_use) => self.owner_told(now, pending, may_use, pdu),
+        }
     }
 
     /// The home has changed: asks the new one, or answers here where that is this core.
-    fn ask_again(&mut self, _now: Moment, _pending: &Pending, question: HomeQuestion, _pdu: BytesMut) {
-        match question {}
+    fn ask_again(&mut self, now: Moment, pending: &Pending, question: HomeQuestion, pdu: BytesMut) {
+        let home = self.home_of(match question {
+            HomeQuestion::Receipt(question) => question.home,
+            HomeQuestion::Owner(question) => question.home,
+        });
+        if home != self.core {
+            if self.ask_home(now, home, question, *pending, &pdu) {
+                self.buffers.give(pdu);
+            } else {
+                self.question_refused(now, pending, question, pdu);
+            }
+            return;
+        }
+        match question {
+            HomeQuestion::Receipt(question) => self.receipt_asked_here(now, question, pending.origin, pdu),
+            HomeQuestion::Owner(question) => self.owner_asked_here(now, pending, question, pdu),
+        }
     }
 
     /// The home's mailbox had no room for a question: what the asker does instead.
     pub(super) fn question_refused(
         &mut self,
-        _now: Moment,
-        _pending: &Pending,
+        now: Moment,
+        pending: &Pending,
         question: HomeQuestion,
-        _pdu: BytesMut,
+        pdu: BytesMut,
     ) {
-        match question {}
+        let status = match question {
+            // The server may send its receipt again.
+            HomeQuestion::Receipt(_) => Status::ESME_RX_T_APPN,
+            HomeQuestion::Owner(_) => Status::ESME_RTHROTTLED,
+        };
+        self.fail_request(now, pending, status);
+        self.buffers.give(pdu);
     }
 
     /// An entry has come to its home.
-    fn apply_entry(&mut self, _now: Moment, _key_hash: u64, entry: MapEntry) {
-        match entry {}
+    fn apply_entry(&mut self, now: Moment, key_hash: u64, entry: MapEntry) {
+        match entry {
+            MapEntry::Receipt {
+                made_at_seconds,
+                entry,
+            } => self.keep_receipt(now, key_hash, made_at_seconds, &entry),
+            MapEntry::Mapped {
+                made_at_seconds,
+                entry,
+            } => self.keep_mapped(made_at_seconds, &entry),
+        }
     }
 }
 

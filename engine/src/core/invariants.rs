@@ -7,6 +7,7 @@ impl PacketEngine {
     /// Panics where the engine's books contradict each other.
     pub fn check_invariants(&self) {
         self.pools.check_invariants();
+        self.receipts.held.check_invariants();
         self.entries.check_invariants();
         self.check_servers();
         let mut held = vec![0_usize; self.vservers.len()];

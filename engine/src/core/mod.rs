@@ -14,6 +14,7 @@ pub mod lease;
 pub mod range;
 pub mod rate;
 pub mod receipt_tag;
+pub mod receipts;
 pub mod report;
 pub mod secret;
 
@@ -42,7 +43,6 @@ mod pacing;
 mod pool;
 mod random;
 mod read;
-mod receipts;
 mod relay;
 mod resend;
 mod retention;

@@ -8,7 +8,7 @@
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::PoolHandle;
 use super::range::{PoolKey, RangeIndex};
-use super::settings::VserverIndex;
+use super::settings::{ClientIndex, VserverIndex};
 use super::wire::Address;
 use ahash::RandomState;
 use std::collections::HashMap;
@@ -53,6 +53,8 @@ pub(super) struct Pools {
     places: Vec<Place>,
     free: Vec<u32>,
     by_key: HashMap<Arc<PoolKey>, PoolIndex, RandomState>,
+    /// The pools of accounts, for receipts.
+    by_account: HashMap<(VserverIndex, ClientIndex), PoolIndex, RandomState>,
     /// One index for each vserver.
     ranges: Vec<RangeIndex<PoolIndex>>,
 }
@@ -69,6 +71,7 @@ impl Pools {
             places: Vec::new(),
             free: Vec::new(),
             by_key: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
+            by_account: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
             ranges: (0..vservers).map(|_| RangeIndex::new(seed)).collect(),
         }
     }
@@ -108,6 +111,11 @@ impl Pools {
         self.ranges
             .get(usize::from(vserver.0))?
             .best(destination.ton, destination.npi, destination.addr)
+    }
+
+    /// The receiving sessions of an account.
+    pub(super) fn of_account(&self, vserver: VserverIndex, account: ClientIndex) -> Option<PoolIndex> {
+        self.by_account.get(&(vserver, account)).copied()
     }
 
     /// Makes a local session a member; the pool comes into being when it is the first.
@@ -259,7 +267,9 @@ impl Pools {
             remotes: Vec::new(),
         });
         self.by_key.insert(Arc::clone(key), PoolIndex(index));
-        if let Some(ranges) = self.ranges.get_mut(usize::from(key.vserver.0)) {
+        if let Some(account) = key.account {
+            self.by_account.insert((key.vserver, account), PoolIndex(index));
+        } else if let Some(ranges) = self.ranges.get_mut(usize::from(key.vserver.0)) {
             ranges.insert(key.addr_ton, key.addr_npi, &key.range, PoolIndex(index));
         }
         PoolIndex(index)
@@ -279,7 +289,9 @@ impl Pools {
         place.generation = place.generation.wrapping_add(1);
         self.free.push(index.0);
         self.by_key.remove(&pool.key);
-        if let Some(ranges) = self.ranges.get_mut(usize::from(pool.key.vserver.0)) {
+        if let Some(account) = pool.key.account {
+            self.by_account.remove(&(pool.key.vserver, account));
+        } else if let Some(ranges) = self.ranges.get_mut(usize::from(pool.key.vserver.0)) {
             ranges.remove(pool.key.addr_ton, pool.key.addr_npi, &pool.key.range);
         }
     }

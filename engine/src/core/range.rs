@@ -21,7 +21,7 @@ pub use address_range::{AddressRange, RANGE_OCTETS_MAX, RangeError, RangeKind};
 pub use allowed::AllowedIndex;
 pub use index::RangeIndex;
 
-use super::settings::VserverIndex;
+use super::settings::{ClientIndex, VserverIndex};
 
 /// What names a pool: the sessions of one vserver that claim the same addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,4 +34,6 @@ pub struct PoolKey {
     pub addr_npi: u8,
     /// address_range of the bind.
     pub range: AddressRange,
+    /// Not the addresses: all receiving sessions of this account, for its receipts. The other fields are empty then.
+    pub account: Option<ClientIndex>,
 }

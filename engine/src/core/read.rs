@@ -96,7 +96,7 @@ impl PacketEngine {
             | CommandId::CANCEL_SM
             | CommandId::REPLACE_SM
             | CommandId::QUERY_BROADCAST_SM
-            | CommandId::CANCEL_BROADCAST_SM => self.client_request(now, from, header, pdu),
+            | CommandId::CANCEL_BROADCAST_SM => self.message_operation(now, from, header, pdu),
             CommandId::BIND_RECEIVER | CommandId::BIND_TRANSMITTER | CommandId::BIND_TRANSCEIVER => {
                 self.client_bind(now, from, header, pdu);
             }

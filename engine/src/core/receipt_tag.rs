@@ -1,78 +1,56 @@
-//! Delivery receipts with their message id tagged.
+//! Delivery receipts with the message id that their client knows.
 //!
-//! Owns the one step that a receipt needs more than another deliver_sm: the id that it reports on is tagged wherever it
-//! stands. Invariants: apart from the ids, the lengths that count them and the sequence number, a copy equals its original,
-//! but for a receipted_message_id TLV that is added where the text cannot take the longer id. Must never judge whether the
-//! tag is the right one, nor allocate, but for the growth of the caller's buffer.
+//! Owns the one step that a receipt needs more than another deliver_sm: the id that it reports on is replaced wherever it
+//! stands. Invariants: apart from the ids and the lengths that count them a copy equals its original, but for a
+//! receipted_message_id TLV that is added where the text cannot take the longer id. Must never judge which id is the right
+//! one, nor allocate, but for the growth of the caller's buffer.
 
-use super::tag::{MESSAGE_ID_OCTETS_MAX, TagError, TaggedCopy, append_header, tagged_octets, write_tag};
-use super::wire::{
-    CommandId, DataView, HEADER_OCTETS, Header, MessageView, Receipt, RewriteLimits, patch_sequence_number,
-};
+use super::receipts::ClientId;
+use super::wire::{CommandId, DataView, Header, MessageView, Receipt, RewriteLimits};
 use bytes::BytesMut;
 
-/// Appends a copy of a receipt (deliver_sm or data_sm) with a new sequence number and its message id tagged: in the
+/// Appends a copy of a receipt (deliver_sm or data_sm) with its message id as `form` writes it: in the
 /// receipted_message_id TLV, and in the text of short_message or message_payload. Where the two differ, the TLV names the
-/// message. Where the longer text would not fit, it stays as it was and the TLV carries the tag, and is added if need be.
-/// A PDU that is no receipt, or whose layout is unknown, is copied as it is but for the sequence number.
+/// message. Where the longer text would not fit, it stays as it was and the TLV carries the id, and is added if need be.
+/// A deliver_sm that only looks like a receipt is read as one: the caller knows better.
 ///
 /// `limits` says what the receiver takes (254 octets of short_message in v3.4, 255 in v5.0, no TLVs in v3.3).
 ///
-/// # Errors
-///
-/// Nothing was appended: [`TagError::TooLong`] when the tagged id exceeds `id_octets_max` octets without its NUL (never
-/// more than 64), or when the receiver takes it neither in the text nor in a TLV; [`TagError::NoSuchField`] when `pdu` is
-/// shorter than a header.
-pub fn append_receipt_with_tagged_id(
+/// `false`: nothing was appended, for it names no message, its layout is unknown, `form` has no id for it, or the id fits
+/// neither into the text nor into a TLV.
+pub(super) fn append_receipt_with_id(
     out: &mut BytesMut,
     pdu: &[u8],
-    new_sequence_number: u32,
-    signature: &[u8],
-    uid: [u8; 2],
-    id_octets_max: usize,
     limits: RewriteLimits,
-) -> Result<TaggedCopy, TagError> {
-    let Some(receipt) = read_receipt(pdu) else {
-        return append_unchanged(out, pdu, new_sequence_number);
+    form: impl FnOnce(&[u8]) -> Option<ClientId>,
+) -> bool {
+    let receipt = read_receipt(pdu);
+    let id = receipt
+        .as_ref()
+        .and_then(Receipt::message_id)
+        .filter(|id| !id.is_empty());
+    let (Some(receipt), Some(formed)) = (&receipt, id.and_then(form)) else {
+        return false;
     };
-    let Some(id) = receipt.message_id().filter(|id| !id.is_empty()) else {
-        return append_unchanged(out, pdu, new_sequence_number);
-    };
-    let octets = tagged_octets(id.len(), signature);
-    let mut buffer = [0; MESSAGE_ID_OCTETS_MAX];
-    let Some(tagged) = buffer.get_mut(..octets).filter(|_| octets <= id_octets_max) else {
-        return Err(TagError::TooLong { octets });
-    };
-    let (id_place, tag_place) = tagged.split_at_mut(id.len());
-    id_place.copy_from_slice(id);
-    write_tag(tag_place, signature, uid);
     let start = out.len();
-    let rewritten = receipt.write_with_id(tagged, limits, out);
-    if !rewritten.in_text && !rewritten.in_tlv {
+    let rewritten = receipt.write_with_id(formed.as_slice(), limits, out);
+    let is_rewritten = rewritten.in_text || rewritten.in_tlv;
+    if !is_rewritten {
         out.truncate(start);
-        return Err(TagError::TooLong { octets });
     }
-    patch_sequence_number(&mut out[start..], new_sequence_number);
-    Ok(TaggedCopy::Tagged)
+    is_rewritten
 }
 
-fn read_receipt(pdu: &[u8]) -> Option<Receipt<'_>> {
+/// Reads a receipt, marked as one or not.
+pub(super) fn read_receipt(pdu: &[u8]) -> Option<Receipt<'_>> {
     match Header::read(pdu)?.command_id {
-        CommandId::DELIVER_SM => Receipt::of_message(&MessageView::parse(pdu).ok()?),
+        CommandId::DELIVER_SM => {
+            let message = MessageView::parse(pdu).ok()?;
+            Receipt::of_message(&message).or_else(|| Receipt::of_unmarked_message(&message))
+        }
         CommandId::DATA_SM => Receipt::of_data(&DataView::parse(pdu).ok()?),
         _ => None,
     }
-}
-
-fn append_unchanged(
-    out: &mut BytesMut,
-    pdu: &[u8],
-    new_sequence_number: u32,
-) -> Result<TaggedCopy, TagError> {
-    let body = pdu.get(HEADER_OCTETS..).ok_or(TagError::NoSuchField)?;
-    append_header(out, pdu, pdu.len(), new_sequence_number);
-    out.extend_from_slice(body);
-    Ok(TaggedCopy::Unchanged)
 }
 
 #[cfg(test)]
@@ -196,8 +174,8 @@ mod tests {
         })
     }
 
-    fn append(out: &mut BytesMut, pdu: &[u8], id_octets_max: usize) -> Result<TaggedCopy, TagError> {
-        append_receipt_with_tagged_id(out, pdu, 0x0102_0304, b"mx", *b"0A", id_octets_max, LIMITS)
+    fn append(out: &mut BytesMut, pdu: &[u8], limits: RewriteLimits) -> bool {
+        append_receipt_with_id(out, pdu, limits, |id| ClientId::of(&[id, b"#mx-0A"].concat()))
     }
 
     proptest! {
@@ -207,22 +185,25 @@ mod tests {
         #[test]
         fn copies_equal_receipts_written_with_the_tag(parts in any_parts(), earlier in vec(any::<u8>(), 0..5)) {
             let mut out = BytesMut::from(&earlier[..]);
-            let copied = append(&mut out, &parts.build(7), MESSAGE_ID_OCTETS_MAX);
-            let has_id = parts.tlv_id.is_some() || parts.text_id.is_some();
-            prop_assert_eq!(copied, Ok(if has_id { TaggedCopy::Tagged } else { TaggedCopy::Unchanged }));
+            let has_copy = append(&mut out, &parts.build(7), LIMITS);
+            prop_assert_eq!(has_copy, parts.tlv_id.is_some() || parts.text_id.is_some());
             prop_assert_eq!(&out[..earlier.len()], &earlier[..]);
-            prop_assert_eq!(&out[earlier.len()..], &parts.tagged().build(0x0102_0304)[..]);
+            if has_copy {
+                prop_assert_eq!(&out[earlier.len()..], &parts.tagged().build(7)[..]);
+            }
         }
 
-        /// Goal: other messages pass untouched but for their sequence number, and no octets make the copy panic.
+        /// Goal: what is neither marked nor laid out as a receipt has no copy, and no octets make the copy panic.
         #[test]
-        fn what_is_no_receipt_passes_untouched(parts in any_parts(), cut in 0_usize..400, flip in any::<(usize, u8)>()) {
+        fn what_is_no_receipt_has_no_copy(parts in any_parts(), cut in 0_usize..400, flip in any::<(usize, u8)>()) {
             let mut parts = parts;
             parts.esm_class = EsmClass::DELIVERY_RECEIPT | 0x08;
+            let looks_like_one = !parts.is_data_sm
+                && (parts.tlv_id.is_some()
+                    || (parts.text_id.is_some() && parts.text_before_id.is_empty() && parts.text_behind_id.contains("stat:")));
             let mut out = BytesMut::new();
-            let pdu = parts.build(7);
-            prop_assert_eq!(append(&mut out, &pdu, MESSAGE_ID_OCTETS_MAX), Ok(TaggedCopy::Unchanged));
-            prop_assert_eq!(&out[..], &parts.build(0x0102_0304)[..]);
+            prop_assert_eq!(append(&mut out, &parts.build(7), LIMITS), looks_like_one);
+            prop_assert_eq!(out.is_empty(), !looks_like_one);
 
             parts.esm_class = EsmClass::DELIVERY_RECEIPT;
             let mut broken = parts.build(7);
@@ -230,15 +211,15 @@ mod tests {
             broken[at] = flip.1;
             broken.truncate(cut);
             out.clear();
-            if append(&mut out, &broken, 12).is_err() {
+            if !append(&mut out, &broken, LIMITS) {
                 prop_assert!(out.is_empty());
             }
         }
     }
 
-    /// Goal: a tag that the receiver cannot take is an error that appends nothing, and the caller's limit counts.
+    /// Goal: an id that the receiver cannot take appends nothing.
     #[test]
-    fn a_tag_that_does_not_fit_is_an_error() {
+    fn an_id_that_does_not_fit_appends_nothing() {
         let parts = Parts {
             is_data_sm: false,
             esm_class: EsmClass::DELIVERY_RECEIPT,
@@ -249,22 +230,16 @@ mod tests {
             tlv_id: None,
             other_tlvs: Vec::new(),
         };
-        let pdu = parts.build(7);
         let mut out = BytesMut::new();
-        assert_eq!(append(&mut out, &pdu, 8), Err(TagError::TooLong { octets: 9 }));
         let no_tlv = RewriteLimits {
             may_add_tlv: false,
             ..LIMITS
         };
-        let copied = append_receipt_with_tagged_id(&mut out, &pdu, 1, b"mx", *b"0A", 64, no_tlv);
-        assert_eq!(copied, Err(TagError::TooLong { octets: 9 }));
+        assert!(!append(&mut out, &parts.build(7), no_tlv));
         let mut long = parts;
         long.text_id = Some("1".repeat(59));
         long.text_behind_id.clear();
-        assert_eq!(
-            append(&mut out, &long.build(7), 100),
-            Err(TagError::TooLong { octets: 65 })
-        );
+        assert!(!append(&mut out, &long.build(7), LIMITS));
         assert!(out.is_empty());
     }
 }

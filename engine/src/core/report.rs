@@ -24,6 +24,33 @@ pub struct Report {
     pub entries_waiting: u64,
     /// One row for each configured server, in configured order.
     pub servers: Vec<ServerReport>,
+    /// What is remembered of message ids.
+    pub receipts: ReceiptReport,
+}
+
+/// Receipts and mapped ids whose home is one engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiptReport {
+    /// Messages whose receipt an account waits for.
+    pub entries: u64,
+    /// Entries that left before their age because the table was full.
+    pub entries_evicted: u64,
+    /// Ids that clients got instead of tagged ones.
+    pub mapped_ids: u64,
+    /// Mapped ids that left before their age because the table was full.
+    pub mapped_ids_evicted: u64,
+    /// Octets of memory that both take.
+    pub octets: u64,
+    /// Receipts that wait for the answer of their submit.
+    pub held: u64,
+    /// Receipts whose submitter was found.
+    pub matched: u64,
+    /// Receipts of ids that nobody is known for.
+    pub unknown: u64,
+    /// Records written to the log.
+    pub log_records: u64,
+    /// Records that found no room on their way to the log: a restart does not know them.
+    pub log_records_lost: u64,
 }
 
 impl Report {

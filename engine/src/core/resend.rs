@@ -171,7 +171,8 @@ impl PacketEngine {
                 let outcome = CoreOutcome::Returned { pdu: request, status };
                 self.send_core_answer(core, reference, outcome);
             }
-            Origin::Own => self.buffers.give(request),
+            // A part of several belongs to its server.
+            Origin::Gathered(_) | Origin::Own => self.buffers.give(request),
         }
     }
 
@@ -182,7 +183,7 @@ impl PacketEngine {
                 vserver.on_throttle == OnThrottle::Retry && pending.arrived_at + vserver.hold_time > now
             }),
             Origin::Core { .. } => true,
-            Origin::Own => false,
+            Origin::Gathered(_) | Origin::Own => false,
         }
     }
 

@@ -6,9 +6,10 @@
 //! It must never hand out a number that is still in flight, however long ago it was sent (PITFALLS 1, 6).
 
 use super::contract::{ConnectionId, CoreIndex};
-use super::settings::ServerIndex;
+use super::receipts::GatherId;
+use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 use super::time::Moment;
-use super::wire::CommandId;
+use super::wire::{CommandId, Version};
 
 /// The highest sequence number that may be generated (SMPP v5.0 section 3.2.1.4).
 pub(super) const SEQUENCE_NUMBER_MAX: u32 = 0x7FFF_FFFF;
@@ -34,6 +35,8 @@ pub(super) enum Origin {
         /// Its entry.
         reference: u32,
     },
+    /// It is one part of a request that went to several servers.
+    Gathered(GatherId),
     /// We sent it for ourselves.
     Own,
 }
@@ -70,6 +73,31 @@ impl Journey {
     }
 }
 
+/// What few requests have beside their entry. It lies beside the slots, and takes memory only where it is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Note {
+    /// Nothing.
+    #[default]
+    None,
+    /// A submit that asked for a receipt.
+    Submit(SubmitNote),
+    /// A message that only this account may get.
+    Account(ClientIndex),
+}
+
+/// Who waits for the receipt of a submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitNote {
+    /// The account.
+    pub(super) account: ClientIndex,
+    /// Hash of the destination; 0 for several.
+    pub(super) destination: u16,
+    /// Where the client is bound, and how much it understands: what its ids look like.
+    pub(super) vserver: VserverIndex,
+    /// See `vserver`.
+    pub(super) version: Version,
+}
+
 /// One request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -93,6 +121,8 @@ pub(super) struct Pending {
     pub(super) resends: u8,
     /// By what way it left.
     pub(super) via: Via,
+    /// The window has a note on it.
+    pub(super) has_note: bool,
 }
 
 impl Pending {
@@ -110,6 +140,7 @@ impl Pending {
             rerouted: false,
             resends: 0,
             via: Via::Session,
+            has_note: false,
         }
     }
 
@@ -167,6 +198,8 @@ const FREE: Slot = Slot {
 #[derive(Debug)]
 pub(super) struct Window {
     slots: Vec<Slot>,
+    /// As long as `slots` from the first note on; empty until then.
+    notes: Vec<Note>,
     /// The number to try next.
     next_number: u32,
     limit: u32,
@@ -185,6 +218,7 @@ impl Window {
         };
         Self {
             slots: Vec::new(),
+            notes: Vec::new(),
             next_number,
             limit,
             counted: 0,
@@ -244,6 +278,28 @@ impl Window {
                 }
                 return Some(number);
             }
+        }
+    }
+
+    /// Puts a note on the request that was reserved last.
+    pub(super) fn note_last(&mut self, note: Note) {
+        let number = predecessor(self.next_number);
+        let Some(pending) = self.get_mut(number) else {
+            return;
+        };
+        pending.has_note = true;
+        if self.notes.is_empty() {
+            self.notes = vec![Note::None; self.slots.len()];
+        }
+        let mask = self.slots.len() - 1;
+        self.notes[number as usize & mask] = note;
+    }
+
+    /// The note on a request, also right after it was taken.
+    pub(super) fn note_of(&self, number: u32, pending: &Pending) -> Note {
+        match self.notes.len().checked_sub(1) {
+            Some(mask) if pending.has_note => self.notes[number as usize & mask],
+            _ => Note::None,
         }
     }
 
@@ -332,6 +388,7 @@ impl Window {
     pub(super) fn shrink(&mut self) {
         if self.is_empty() {
             self.slots = Vec::new();
+            self.notes = Vec::new();
         }
     }
 
@@ -358,8 +415,17 @@ impl Window {
         let capacity = (self.slots.len() * 2).max(FIRST_CAPACITY);
         let old = std::mem::replace(&mut self.slots, vec![FREE; capacity]);
         // Numbers that differed in their low bits still do with one bit more, so each finds a place of its own.
-        for slot in old.into_iter().filter(|slot| slot.number != 0) {
-            self.slots[slot.number as usize & (capacity - 1)] = slot;
+        let has_notes = !self.notes.is_empty();
+        let old_notes = std::mem::take(&mut self.notes);
+        if has_notes {
+            self.notes = vec![Note::None; capacity];
+        }
+        for (place, slot) in old.into_iter().enumerate().filter(|(_, slot)| slot.number != 0) {
+            let new_place = slot.number as usize & (capacity - 1);
+            self.slots[new_place] = slot;
+            if has_notes {
+                self.notes[new_place] = old_notes[place];
+            }
         }
     }
 }
@@ -371,6 +437,17 @@ const fn successor(number: u32) -> u32 {
         number + 1
     }
 }
+
+const fn predecessor(number: u32) -> u32 {
+    if number <= 1 {
+        SEQUENCE_NUMBER_MAX
+    } else {
+        number - 1
+    }
+}
+
+/// A slot fills one cache line: the way of a plain message touches no more.
+const _: () = assert!(size_of::<Slot>() == 64);
 
 #[cfg(test)]
 mod tests {
@@ -431,6 +508,35 @@ mod tests {
         assert_eq!(window.outstanding(), 2);
         assert!(window.take(own).is_some());
         window.check_invariants();
+    }
+
+    /// Goal: a note stays with its request while the ring grows, and a place that is used again has none.
+    #[test]
+    fn notes_stay_with_their_requests() {
+        let mut window = Window::new(1_000, SEQUENCE_NUMBER_MAX - 50);
+        let note = |tag: u32| {
+            if tag.is_multiple_of(3) {
+                Note::Account(ClientIndex(tag))
+            } else {
+                Note::None
+            }
+        };
+        let reserve = |window: &mut Window, tag| {
+            let number = window.reserve(pending(tag)).unwrap();
+            if note(tag) != Note::None {
+                window.note_last(note(tag));
+            }
+            number
+        };
+        let mut numbers: Vec<_> = (0..200).map(|tag| (reserve(&mut window, tag), tag)).collect();
+        for round in 0..5 {
+            for (number, tag) in std::mem::take(&mut numbers) {
+                let taken = window.take(number).unwrap();
+                assert_eq!(window.note_of(number, &taken), note(tag));
+                let tag = tag + 1 + round;
+                numbers.push((reserve(&mut window, tag), tag));
+            }
+        }
     }
 
     proptest! {

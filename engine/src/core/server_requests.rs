@@ -9,7 +9,7 @@ use super::pool::{PoolIndex, PoolTurn};
 use super::relay::Relay;
 use super::sequence::Origin;
 use super::session::{Session, SessionState};
-use super::settings::{PoolMethod, ServerIndex, VserverIndex};
+use super::settings::{ClientIndex, PoolMethod, VserverIndex};
 use super::time::Moment;
 use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
 use std::ops::Range;
@@ -22,46 +22,45 @@ pub(super) struct CheckedMessage<'a> {
     pub(super) destination: Address<'a>,
     /// Where its TLVs stand, for clients that know none.
     pub(super) tlvs: Range<usize>,
-    /// It is a delivery receipt of this server, whose id is not tagged yet.
-    pub(super) receipt_of: Option<ServerIndex>,
+    /// Its esm_class says that it is a delivery receipt.
+    pub(super) is_marked_receipt: bool,
+    /// It is worth looking whether it is one: marked, or with TLVs, or with a text that begins like a receipt's
+    /// (PITFALLS 11: some servers do not mark them).
+    pub(super) may_be_receipt: bool,
+    /// Only this account may get it, whatever its destination.
+    pub(super) account: Option<ClientIndex>,
 }
 
 impl<'a> CheckedMessage<'a> {
     /// Checks a deliver_sm or data_sm: one bounded walk.
     #[inline]
     pub(super) fn check(command: CommandId, pdu: &'a [u8]) -> Result<Self, Fault> {
-        Self::check_from_server(command, pdu, None)
-    }
-
-    /// The same for a message that comes from a server just now: a receipt's id is still to be tagged.
-    #[inline]
-    fn check_from_server(
-        command: CommandId,
-        pdu: &'a [u8],
-        server: Option<ServerIndex>,
-    ) -> Result<Self, Fault> {
         if command == CommandId::DELIVER_SM {
             let view = MessageView::parse(pdu)?;
             view.check_destination()?;
-            let (destination, tlvs) = (view.destination(), view.tlvs().range());
-            let receipt_of = server.filter(|_| is_receipt(view.esm_class()));
+            let (tlvs, is_marked_receipt) = (view.tlvs().range(), is_receipt(view.esm_class()));
             Ok(Self {
                 pdu,
                 command,
-                destination,
+                destination: view.destination(),
+                may_be_receipt: is_marked_receipt
+                    || !tlvs.is_empty()
+                    || begins_like_receipt(view.short_message()),
                 tlvs,
-                receipt_of,
+                is_marked_receipt,
+                account: None,
             })
         } else {
             let view = DataView::parse(pdu)?;
             view.check_destination()?;
-            let receipt_of = server.filter(|_| is_receipt(view.esm_class()));
             Ok(Self {
                 pdu,
                 command,
                 destination: view.destination(),
                 tlvs: 0..0,
-                receipt_of,
+                is_marked_receipt: is_receipt(view.esm_class()),
+                may_be_receipt: is_receipt(view.esm_class()),
+                account: None,
             })
         }
     }
@@ -84,7 +83,7 @@ impl PacketEngine {
         if !may_send {
             return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
         }
-        let message = match CheckedMessage::check_from_server(header.command_id, pdu, Some(server)) {
+        let message = match CheckedMessage::check(header.command_id, pdu) {
             Ok(message) => message,
             Err(fault) => return self.refuse_fault(now, from, &header, &fault),
         };
@@ -102,6 +101,12 @@ impl PacketEngine {
             connection: from,
             sequence_number: header.sequence_number,
         };
+        if message.may_be_receipt
+            && let Some(vserver) = vserver
+            && self.receipt_from_server(now, server, vserver, identity, &message, origin)
+        {
+            return;
+        }
         let refusal = match (identity, vserver) {
             (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin, false) => Ok(()),
             (None, Some(vserver)) => self.deliver(now, vserver, &message, origin, None, false),
@@ -123,6 +128,10 @@ impl PacketEngine {
         not_at: Option<CoreIndex>,
         rerouted: bool,
     ) -> Result<(), Status> {
+        if let Some(account) = message.account {
+            let pool = self.pool_of_account(vserver, account)?;
+            return self.deliver_to_pool(now, pool, message, origin, not_at, rerouted);
+        }
         let Some(pool) = self.pools.best(vserver, message.destination) else {
             let claimable = self.settings.may_be_claimed(vserver, message.destination.addr);
             return Err(if claimable {
@@ -131,6 +140,19 @@ impl PacketEngine {
                 Status::ESME_RINVDSTADR
             });
         };
+        self.deliver_to_pool(now, pool, message, origin, not_at, rerouted)
+    }
+
+    /// Sends a message to a session of a pool, here or on another core.
+    pub(super) fn deliver_to_pool(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        not_at: Option<CoreIndex>,
+        rerouted: bool,
+    ) -> Result<(), Status> {
         let (mut here_is_usable, mut refused) = (true, not_at);
         for _ in 0..PLACES_MAX {
             let links = &self.links;
@@ -189,11 +211,11 @@ impl PacketEngine {
             Version::V33 if !message.tlvs.is_empty() => Relay::without(message.pdu, message.tlvs.clone()),
             _ => Relay::whole(message.pdu),
         };
-        let sent = match message.receipt_of {
-            Some(server) => self.send_receipt(now, to, server, message, origin, rerouted),
-            None => self.send_request(now, to, relay, origin, message.command, rerouted),
-        };
+        let sent = self.send_request(now, to, relay, origin, message.command, rerouted);
         if sent {
+            if let Some(account) = message.account {
+                self.note_account(to, account);
+            }
             self.room_taken_at_client(to);
         }
         sent
@@ -217,7 +239,12 @@ impl PacketEngine {
         };
         let count = pool.local.len();
         let turns = (0..count).map(|step| (pool.cursor + step) % count);
-        let place = match settings.vservers[usize::from(pool.key.vserver.0)].pool_method {
+        let method = match pool.key.account {
+            // Receipts go where the window is freest.
+            Some(_) => PoolMethod::LeastOutstanding,
+            None => settings.vservers[usize::from(pool.key.vserver.0)].pool_method,
+        };
+        let place = match method {
             PoolMethod::RoundRobin => turns
                 .into_iter()
                 .find(|place| has_room(pool.local[*place]).is_some()),
@@ -260,4 +287,10 @@ impl PacketEngine {
 #[inline]
 const fn is_receipt(esm_class: u8) -> bool {
     matches!(esm_class & 0x3C, 0x04 | 0x20)
+}
+
+/// The text of a receipt starts with its id.
+#[inline]
+const fn begins_like_receipt(text: &[u8]) -> bool {
+    matches!(text, [b'i' | b'I', b'd' | b'D', b':', ..])
 }

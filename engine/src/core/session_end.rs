@@ -8,7 +8,7 @@ use super::core_message::CoreOutcome;
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::output::{Output, Remains};
-use super::sequence::{Origin, Pending, Window};
+use super::sequence::{Note, Origin, Pending, Window};
 use super::session::{ClientSide, Session, SessionState, Side};
 use super::time::Moment;
 use super::timer::TimerKey;
@@ -261,6 +261,8 @@ impl PacketEngine {
             return;
         }
         self.answer_held(now, id);
+        self.end_gathers_of(now, id);
+        self.forget_held_receipts(now, id);
         self.fail_requests_of(now, |requester| requester == id);
     }
 
@@ -268,7 +270,9 @@ impl PacketEngine {
     pub(super) fn answer_all_that_is_due(&mut self, now: Moment) {
         for id in self.sessions.ids() {
             self.answer_held(now, id);
+            self.end_gathers_of(now, id);
         }
+        self.give_up_held_receipts(now, None);
         self.fail_requests_of(now, |_| true);
     }
 
@@ -363,6 +367,7 @@ impl PacketEngine {
                 self.settle_window(now, window, remains, false);
             }
             Side::Server(server) => {
+                self.forget_held_receipts(now, id);
                 self.settle_server(now, id, &server, window, reason);
                 self.settle_window(now, window, remains, true);
                 // After that: what is sent again or held has to be answered before its client is unbound.
@@ -391,15 +396,20 @@ impl PacketEngine {
 
     /// Requests that were under way towards a session that is gone.
     fn settle_window(&mut self, now: Moment, window: &Window, remains: Option<&Remains>, is_server: bool) {
-        let mut requests: Vec<Pending> = window.iter().map(|(_, pending)| *pending).collect();
-        requests.sort_unstable_by_key(|pending| pending.stream_end);
-        for pending in requests
+        let mut requests: Vec<(Pending, Note)> = window
             .iter()
-            .filter(|pending| !pending.expired && pending.origin != Origin::Own)
+            .map(|(number, pending)| (*pending, window.note_of(number, pending)))
+            .collect();
+        requests.sort_unstable_by_key(|(pending, _)| pending.stream_end);
+        for (pending, note) in requests
+            .iter()
+            .filter(|(pending, _)| !pending.expired && pending.origin != Origin::Own)
         {
             let unwritten = remains.and_then(|remains| remains.unwritten(pending.stream_end, pending.octets));
             match unwritten {
-                Some(pdu) if may_move(pending, is_server) => self.move_request(now, pending, pdu, is_server),
+                Some(pdu) if may_move(pending, is_server) => {
+                    self.move_request(now, pending, *note, pdu, is_server);
+                }
                 _ if is_server && self.resend_lost(now, pending, remains) => {}
                 _ => {
                     let status = if is_server {
@@ -413,7 +423,7 @@ impl PacketEngine {
         }
     }
 
-    fn move_request(&mut self, now: Moment, pending: &Pending, pdu: &[u8], is_server: bool) {
+    fn move_request(&mut self, now: Moment, pending: &Pending, note: Note, pdu: &[u8], is_server: bool) {
         let mut copy = self.buffers.take();
         copy.extend_from_slice(pdu);
         match pending.origin {
@@ -428,10 +438,11 @@ impl PacketEngine {
                 if is_server {
                     self.retry_or_hold(now, connection, &copy, pending.journey());
                 } else {
-                    self.redeliver(now, connection, pending, None, &copy);
+                    self.redeliver(now, connection, pending, note, None, &copy);
                 }
             }
-            Origin::Own => {}
+            // Only what may move comes here, and a part of several may not.
+            Origin::Gathered(_) | Origin::Own => {}
         }
         self.buffers.give(copy);
     }

@@ -13,6 +13,11 @@ use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use super::receipts::{
+    MessageIdFormat, MessageIdMode, MessageIdSettings, ReceiptRoute, ReceiptSettings, ReceiptStore,
+    UnknownReceipt,
+};
+
 /// Which vserver of [`Settings::vservers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VserverIndex(pub u16);
@@ -36,6 +41,8 @@ pub struct Settings {
     pub servers: Vec<ServerSettings>,
     /// The accounts that ESMEs bind with.
     pub clients: Vec<ClientSettings>,
+    /// What is remembered of message ids; kept in memory unless [`Settings::with_receipts`] says otherwise.
+    pub receipts: ReceiptStore,
     lookups: Lookups,
 }
 
@@ -47,6 +54,7 @@ struct Lookups {
     /// For each vserver, what some account may claim there.
     claimable: Vec<AllowedIndex>,
     late_answer_hold_max: Duration,
+    receipt_hold_max: Duration,
     client_response_timeout_max: Duration,
     response_timeout_max: Duration,
     /// The same on all cores.
@@ -86,6 +94,11 @@ impl Settings {
                 )
             })
             .collect();
+        let receipt_hold_max = vservers
+            .iter()
+            .map(|vserver| vserver.receipts.hold)
+            .max()
+            .unwrap_or_default();
         let late_answer_hold_max = vservers
             .iter()
             .map(|vserver| vserver.late_answer_hold)
@@ -107,15 +120,23 @@ impl Settings {
             vservers,
             servers,
             clients,
+            receipts: ReceiptStore::default(),
             lookups: Lookups {
                 accounts,
                 claimable,
                 late_answer_hold_max,
+                receipt_hold_max,
                 client_response_timeout_max,
                 response_timeout_max,
                 key_hasher: RandomState::with_seeds(seed, 0x6B65_7900, 0x6861_7368, 0x686F_6D65),
             },
         }
+    }
+
+    /// The same with another store of receipts and mapped ids.
+    #[must_use]
+    pub fn with_receipts(self, receipts: ReceiptStore) -> Self {
+        Self { receipts, ..self }
     }
 
     /// The account with this system_id.
@@ -164,6 +185,11 @@ impl Settings {
     /// The longest time that any peer may take to answer.
     pub(super) const fn response_timeout_max(&self) -> Duration {
         self.lookups.response_timeout_max
+    }
+
+    /// The longest time that any vserver lets a receipt wait for its submit's answer.
+    pub(super) const fn receipt_hold_max(&self) -> Duration {
+        self.lookups.receipt_hold_max
     }
 
     /// The longest time that any vserver waits for a late answer.
@@ -222,6 +248,10 @@ pub struct VserverSettings {
     pub empty_range: EmptyRange,
     /// The signature in tagged message ids (`<id>#<signature>-<uid>`).
     pub signature: String,
+    /// The ids that clients get.
+    pub message_id: MessageIdSettings,
+    /// Where delivery receipts go.
+    pub receipts: ReceiptSettings,
     /// How long an unanswered request keeps its slot after its timeout, so that a late answer is recognised.
     pub late_answer_hold: Duration,
     /// How long the keyed hash of a forwarded bind's password is kept (`auth = "forward"`).
@@ -298,6 +328,8 @@ pub struct ServerSettings {
     pub auth_retry: Duration,
     /// The vserver whose clients get this server's deliver_sm; `None` when no vserver lists the server.
     pub mobile_originated_vserver: Option<VserverIndex>,
+    /// How it writes message ids.
+    pub message_id_format: MessageIdFormat,
 }
 
 /// How many sessions to keep towards a server.
@@ -463,11 +495,11 @@ pub enum EmptyRange {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A server with sensible values, for tests to vary.
-    pub(in crate::core) fn server_settings() -> ServerSettings {
+    pub(crate) fn server_settings() -> ServerSettings {
         ServerSettings {
             name: "smsc".into(),
             uid: *b"0A",
@@ -497,11 +529,12 @@ pub(super) mod tests {
             reconnect_max: Duration::from_secs(30),
             auth_retry: Duration::from_secs(300),
             mobile_originated_vserver: Some(VserverIndex(0)),
+            message_id_format: MessageIdFormat::Auto,
         }
     }
 
     /// A vserver with the documented defaults and server 0.
-    pub(in crate::core) fn vserver_settings() -> VserverSettings {
+    pub(crate) fn vserver_settings() -> VserverSettings {
         VserverSettings {
             name: "sms".into(),
             listen: Vec::new(),
@@ -517,6 +550,8 @@ pub(super) mod tests {
             pool_method: PoolMethod::RoundRobin,
             empty_range: EmptyRange::Allowed,
             signature: "mx".into(),
+            message_id: MessageIdSettings::default(),
+            receipts: ReceiptSettings::default(),
             late_answer_hold: Duration::from_secs(60),
             forward_cache: Duration::from_secs(60),
             timeout_status: Status::ESME_RSYSERR,
@@ -524,6 +559,35 @@ pub(super) mod tests {
             enquire_link_interval: Duration::from_secs(25),
             enquire_link_misses: 2,
             response_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Limits that no test runs into.
+    pub(crate) fn engine_settings() -> EngineSettings {
+        EngineSettings {
+            max_pdu_octets: 81_920,
+            first_sequence_number: 1,
+            drain_timeout: Duration::from_secs(30),
+            core_requests_max: 1_000,
+            sessions_max: 1_000,
+            output_octets_max: 1 << 20,
+            strict_lengths: false,
+        }
+    }
+
+    /// An account that may do everything but receive MO.
+    pub(crate) fn client_settings(system_id: &str) -> ClientSettings {
+        ClientSettings {
+            system_id: system_id.into(),
+            password: Secret::new("secret"),
+            vservers: Vec::new(),
+            binds: BindKinds::ALL,
+            address_ranges: Vec::new(),
+            allow: Vec::new(),
+            max_binds: None,
+            window: 100,
+            servers: Vec::new(),
+            rate: None,
         }
     }
 }

@@ -118,13 +118,35 @@ pub fn append_response_with_tagged_id(
 }
 
 /// Responses whose only mandatory field is the message_id.
-fn is_an_id_alone(pdu: &[u8]) -> bool {
+pub(super) fn is_an_id_alone(pdu: &[u8]) -> bool {
     Header::read(pdu).is_some_and(|header| {
         matches!(
             header.command_id,
             CommandId::SUBMIT_SM_RESP | CommandId::DATA_SM_RESP | CommandId::BROADCAST_SM_RESP
         )
     })
+}
+
+/// Appends a copy of a response whose body starts with a message_id, with a new sequence number, another id, and `tail`
+/// behind the id's NUL. A PDU that is shorter than its header is left out.
+pub(super) fn append_response_with_id(
+    out: &mut BytesMut,
+    pdu: &[u8],
+    new_sequence_number: u32,
+    id: &[u8],
+    tail: &[u8],
+) {
+    if pdu.len() >= HEADER_OCTETS {
+        append_header(
+            out,
+            pdu,
+            HEADER_OCTETS + id.len() + 1 + tail.len(),
+            new_sequence_number,
+        );
+        out.extend_from_slice(id);
+        out.extend_from_slice(&[0]);
+        out.extend_from_slice(tail);
+    }
 }
 
 /// Appends a copy of a request (query_sm, cancel_sm, replace_sm), with a new sequence number and its message_id, which

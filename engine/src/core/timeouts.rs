@@ -51,6 +51,7 @@ impl PacketEngine {
                     }
                 }
                 TimerKey::Identities => self.expire_identities(now),
+                TimerKey::Receipts => self.expire_held_receipts(now),
                 TimerKey::Drain => self.drain_timer(now),
             }
         }

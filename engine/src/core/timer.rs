@@ -26,6 +26,8 @@ pub(super) enum TimerKey {
     Core(CoreIndex),
     /// Identities that nobody uses any more (`auth = "forward"`).
     Identities,
+    /// Receipts that wait for the answer of their submit.
+    Receipts,
     /// The end of a drain.
     Drain,
 }

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::event::{Event, EventSender};
 use super::io_driver::ChosenDriver;
 use super::message::ShellMessage;
+use super::receipt_log::ReceiptLog;
 use super::resolve::Resolver;
 use super::settings::ShellSettings;
 use super::start_error::StartError;
@@ -103,6 +104,7 @@ impl CoreStart {
             steering: self.steering,
             resolver: self.resolver.client(waker),
             events: self.events,
+            receipt_log: self.shell_settings.receipt_log.as_ref().map(ReceiptLog::lane),
         });
         CoreParts {
             clock: self.clock,

@@ -35,6 +35,12 @@ pub(crate) trait Engine: 'static {
     fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)>;
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_notice(&mut self) -> Option<Notice>;
+    /// Records for the log of receipts; engines of tests have none.
+    fn poll_receipt_log(&mut self) -> Option<BytesMut> {
+        None
+    }
+    /// A buffer of records has come back.
+    fn handle_log_buffer(&mut self, _buffer: BytesMut) {}
     fn next_timeout(&self) -> Moment;
     fn report(&self) -> Report;
 }
@@ -103,6 +109,14 @@ impl Engine for PacketEngine {
 
     fn poll_notice(&mut self) -> Option<Notice> {
         self.poll_notice()
+    }
+
+    fn poll_receipt_log(&mut self) -> Option<BytesMut> {
+        self.poll_receipt_log()
+    }
+
+    fn handle_log_buffer(&mut self, buffer: BytesMut) {
+        self.handle_log_buffer(buffer);
     }
 
     fn next_timeout(&self) -> Moment {

@@ -23,6 +23,7 @@ mod io_driver;
 mod io_uring_probe;
 mod link;
 mod message;
+mod receipt_log;
 mod report;
 mod resolve;
 mod ring_driver;
@@ -39,6 +40,7 @@ mod turn_loop;
 
 pub use event::{Event, EventWaker};
 pub use io_driver::IoDriver;
+pub use receipt_log::{LoadReport, LogFigures, LogLane, LogLimits, ReceiptLog, ReceiptLogError};
 pub use report::{CoreReport, ShellReport};
 pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
 pub use settings::ShellSettings;

@@ -1,6 +1,7 @@
 //! What the shell is told: which CPUs, how much room, how connections are spread. The rest is the core's `Settings`.
 
 use super::io_driver::IoDriver;
+use super::receipt_log::ReceiptLog;
 use smppmux_flow_distributor as flow_distributor;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct ShellSettings {
     /// How new connections are spread over the engines (`--distribution`, `--rss-hash`, `--rss-key`, `--rss-bits`).
     /// Its `cores` must be the number of `cpus`.
     pub distribution: flow_distributor::Settings,
+    /// Where receipts and mapped ids are kept over a restart, opened; `None`: nowhere.
+    pub receipt_log: Option<ReceiptLog>,
 }
 
 impl ShellSettings {
@@ -47,6 +50,7 @@ impl ShellSettings {
             turn_budget_octets: 256 * 1024,
             core_requests_max: 1024,
             distribution,
+            receipt_log: None,
         }
     }
 }

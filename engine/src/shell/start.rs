@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use tracing::info;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
 const SHELL_REQUESTS_MAX: usize = 64;
@@ -45,9 +46,28 @@ pub fn run_engines(
     let seed = RandomState::new();
     let cores = core_count(&shell_settings)?;
     let for_shell = Arc::clone(&settings);
+    let log = shell_settings.receipt_log.clone();
+    if let Some(log) = &log {
+        log.start(&settings).map_err(StartError::ReceiptLog)?;
+    }
     let make_engine = move |core: CoreIndex| {
-        let settings = Arc::clone(&settings);
-        PacketEngine::new(core, cores, settings, seed.hash_one(core), clock.now())
+        let for_engine = Arc::clone(&settings);
+        let mut engine = PacketEngine::new(core, cores, for_engine, seed.hash_one(core), clock.now());
+        if let Some(log) = &log {
+            let started_at = std::time::Instant::now();
+            let report = log.load(&settings, |record| engine.handle_loaded(record));
+            if core.0 == 0 && report.records + report.skipped > 0 {
+                let seconds = started_at.elapsed().as_secs_f32();
+                info!(
+                    records = report.records,
+                    skipped = report.skipped,
+                    torn_files = report.torn_files,
+                    seconds,
+                    "receipts of earlier runs are loaded"
+                );
+            }
+        }
+        engine
     };
     start(io_driver::choose, shell_settings, &for_shell, clock, make_engine)
 }

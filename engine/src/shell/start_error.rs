@@ -1,5 +1,6 @@
 //! Why the engines could not be started, in words for an operator.
 
+use super::receipt_log::ReceiptLogError;
 use smppmux_flow_distributor as flow_distributor;
 use std::error::Error;
 use std::fmt;
@@ -47,6 +48,8 @@ pub enum StartError {
     Distribution(flow_distributor::SettingsError),
     /// The operating system refused something else that an engine needs.
     System(io::Error),
+    /// The log of receipts cannot be written.
+    ReceiptLog(ReceiptLogError),
 }
 
 /// Why io_uring cannot be used.
@@ -138,6 +141,7 @@ impl fmt::Display for StartError {
             Self::IoUringUnavailable(obstacle) => write!(formatter, "io_uring is not available: {obstacle}"),
             Self::Distribution(error) => write!(formatter, "distribution: {error}"),
             Self::System(error) => write!(formatter, "cannot start the engines: {error}"),
+            Self::ReceiptLog(error) => write!(formatter, "the log of receipts: {error}"),
         }
     }
 }
@@ -177,6 +181,7 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::CannotListen { error, .. } | Self::System(error) => Some(error),
+            Self::ReceiptLog(error) => Some(error),
             Self::Distribution(error) => Some(error),
             _ => None,
         }

@@ -68,6 +68,7 @@ impl Settling<'_> {
                 turn_budget_octets: size(engine.turn_budget.value),
                 core_requests_max: engine.c2c_capacity.value as usize,
                 distribution,
+                receipt_log: None,
             },
             control_cpu: engine.control_core.value,
             admin: self.admin_settings(),

@@ -9,6 +9,7 @@ mod engine;
 mod limits;
 mod names;
 mod no_effect;
+mod receipts;
 mod relations;
 mod servers;
 mod vservers;
@@ -84,13 +85,16 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
     let vservers = settling.vservers(&names);
     let servers = settling.servers(&names, &vservers);
     let clients = settling.clients(&names, &vservers);
+    let receipts = settling.receipts();
     settling.check_relations(&vservers, &servers);
     settling.warn_of_no_effect();
     let Settling {
         problems, warnings, ..
     } = settling;
     let effective = problems.is_empty().then(|| Effective {
-        settings: Arc::new(Settings::new(engine, vservers, servers, clients, random_seed())),
+        settings: Arc::new(
+            Settings::new(engine, vservers, servers, clients, random_seed()).with_receipts(receipts),
+        ),
         process,
     });
     Settled {

@@ -2,7 +2,6 @@
 //! happen.
 
 use super::Settling;
-use crate::config::choices::{MessageId, MessageIdFormat, Receipts};
 use crate::config::client::ClientSection;
 use crate::config::key::{Key, Origin};
 use crate::config::section::{Item, Section};
@@ -18,7 +17,6 @@ impl Settling<'_> {
             &configuration.queue,
             "MO that nobody can take is answered ESME_RX_T_APPN",
         );
-        self.warn_of_section(&configuration.receipts, "receipts are routed by address");
         if let Some(route) = &configuration.first_route {
             self.warn(
                 route,
@@ -52,17 +50,6 @@ impl Settling<'_> {
     }
 
     fn warn_of_vserver_keys(&mut self, section: &VserverSection) {
-        if section.receipts.value == Receipts::Submitter && section.receipts.is_set() {
-            self.no_effect(&section.receipts, "receipts", "receipts are routed by address");
-        }
-        self.no_effect_if_set(
-            &section.receipt_hold,
-            "receipt-hold",
-            "receipts are routed at once",
-        );
-        if section.message_id.value != MessageId::Tagged {
-            self.no_effect(&section.message_id, "message-id", "ids are tagged");
-        }
         self.no_effect_if_set(
             &section.concat_timeout,
             "concat-timeout",
@@ -81,13 +68,6 @@ impl Settling<'_> {
             "outbind-listen",
             "outbinds are not accepted",
         );
-        if section.message_id_format.value != MessageIdFormat::Auto {
-            self.no_effect(
-                &section.message_id_format,
-                "message-id-format",
-                "ids are compared octet for octet",
-            );
-        }
         if section.tls.value.0 {
             self.no_effect(&section.tls, "tls", "this connection is NOT encrypted");
         }

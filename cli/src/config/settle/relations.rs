@@ -2,10 +2,11 @@
 
 use super::limits::shown;
 use super::{Settling, blame};
-use crate::config::choices::MessageId;
 use crate::config::key::Origin;
 use crate::config::vserver::VserverSection;
-use smppmux_engine::core::settings::{Auth, Connections, ServerBind, ServerSettings, VserverSettings};
+use smppmux_engine::core::settings::{
+    Auth, Connections, MessageIdMode, ServerBind, ServerSettings, VserverSettings,
+};
 
 impl Settling<'_> {
     /// Checks every relation between limits.
@@ -48,7 +49,7 @@ impl Settling<'_> {
     }
 
     fn check_message_id(&mut self, section: &VserverSection) {
-        let is_signed = section.message_id.value == MessageId::Signed;
+        let is_signed = section.message_id.value == MessageIdMode::Signed;
         if is_signed && section.message_id_key.value.is_none() {
             self.problem(
                 section.message_id.origin(),

@@ -71,6 +71,7 @@ impl<'c> Settling<'c> {
             reconnect_max: section.reconnect_max.value,
             auth_retry: section.auth_retry.value,
             mobile_originated_vserver: self.mobile_originated_vserver(index, names, vservers, item),
+            message_id_format: section.message_id_format.value,
         }
     }
 

@@ -6,7 +6,8 @@ use super::names::Names;
 use crate::config::key::Origin;
 use crate::config::section::Item;
 use crate::config::vserver::VserverSection;
-use smppmux_engine::core::settings::VserverSettings;
+use smppmux_engine::core::receipts::CheckKey;
+use smppmux_engine::core::settings::{MessageIdSettings, ReceiptSettings, VserverSettings};
 
 /// Characters of a signature at most: a tagged id must leave room for the id.
 const SIGNATURE_CHARACTERS_MAX: usize = 16;
@@ -63,6 +64,20 @@ impl<'c> Settling<'c> {
             pool_method: section.pool_method.value,
             empty_range: section.empty_range.value,
             signature: section.signature.value.clone(),
+            message_id: MessageIdSettings {
+                mode: section.message_id.value,
+                key: section
+                    .message_id_key
+                    .value
+                    .as_ref()
+                    .map(CheckKey::new)
+                    .unwrap_or_default(),
+            },
+            receipts: ReceiptSettings {
+                route: section.receipts.value,
+                hold: section.receipt_hold.value,
+                unknown: section.receipt_unknown.value,
+            },
             late_answer_hold: section.late_answer_hold.value,
             forward_cache: section.forward_cache.value,
             timeout_status: section.timeout_status.value,

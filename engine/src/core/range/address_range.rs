@@ -96,6 +96,11 @@ impl AddressRange {
         })
     }
 
+    /// The empty range, which a bind has that claims nothing in particular.
+    pub fn empty() -> Self {
+        Self::from_parts(String::new(), Shape::Empty)
+    }
+
     fn from_literal(before: &str, literal: &[u8], behind: &str, shape: fn(Literal) -> Shape) -> Self {
         let escaped = escape(literal);
         let literal = if escaped.as_bytes() == literal {

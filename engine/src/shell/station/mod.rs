@@ -21,6 +21,7 @@ use super::engine::Engine;
 use super::event::EventSender;
 use super::link::{LinkId, LinkTable, Phase};
 use super::message::ShellMessage;
+use super::receipt_log::LogLane;
 use super::report::ShellReport;
 use super::resolve::ResolverClient;
 use super::steering::Steering;
@@ -53,6 +54,7 @@ pub(crate) struct Station<E> {
     steering: Steering,
     resolver: ResolverClient,
     events: EventSender,
+    receipt_log: Option<LogLane>,
     report: ShellReport,
     lifecycle: Lifecycle,
 }
@@ -66,6 +68,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) steering: Steering,
     pub(crate) resolver: ResolverClient,
     pub(crate) events: EventSender,
+    pub(crate) receipt_log: Option<LogLane>,
 }
 
 /// What the control core has ordered last.
@@ -93,6 +96,7 @@ impl<E: Engine> Station<E> {
             steering: parts.steering,
             resolver: parts.resolver,
             events: parts.events,
+            receipt_log: parts.receipt_log,
             report: ShellReport::default(),
             lifecycle: Lifecycle::Running,
         }

@@ -50,6 +50,15 @@ impl<E: Engine> Station<E> {
             any = true;
             self.act(now, driver, action);
         }
+        while let Some(records) = self.engine.poll_receipt_log() {
+            let emptied = match &self.receipt_log {
+                Some(log) => log.send(records),
+                None => Some(records),
+            };
+            if let Some(buffer) = emptied {
+                self.engine.handle_log_buffer(buffer);
+            }
+        }
         while let Some(notice) = self.engine.poll_notice() {
             let core = self.core;
             self.tell(Event::Notice { core, notice });

@@ -180,6 +180,7 @@ impl FakeEngine {
             target: CoreTarget::Server(ServerIndex(0)),
             pdu: BytesMut::from(payload),
             leave_out: 0..0,
+            receipt: None,
         };
         self.core_messages.push_back((to, CoreMessage::Request(request)));
     }

@@ -8,8 +8,8 @@ use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, S
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::settings::{
-    AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, Method, OnServerLoss, OnThrottle, Overload,
-    PoolMethod, Settings, VserverSettings,
+    AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, MessageIdSettings, Method, OnServerLoss,
+    OnThrottle, Overload, PoolMethod, ReceiptSettings, Settings, VserverSettings,
 };
 use crate::core::wire::Status;
 use smppmux_flow_distributor::Scheme;
@@ -248,6 +248,8 @@ fn vserver(address: SocketAddr) -> VserverSettings {
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::None,
         signature: "mx".to_owned(),
+        message_id: MessageIdSettings::default(),
+        receipts: ReceiptSettings::default(),
         late_answer_hold: Duration::from_secs(60),
         forward_cache: Duration::from_secs(60),
         timeout_status: Status::ESME_RSYSERR,

@@ -43,22 +43,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
 
 /// Scripts that smppmux does not claim to pass yet.
 const UNCLAIMED: &[(u8, &str)] = &[
-    (7, "on the same session"),
-    (7, "on another session"),
-    (7, "without an answer"),
-    (8, "every notation"),
-    (8, "an exact match comes first"),
-    (9, "64 characters"),
-    (9, "8 characters for a v3.3 ESME"),
-    (11, "known layouts"),
-    (12, "only the submitter, and all its sessions"),
     (12, "a backlog drains by itself"),
     (14, "interleaved, over two sessions"),
     (14, "the SMSC goes away between segments"),
     (14, "towards ESMEs"),
     (15, "every way"),
     (16, "as each SMSC is configured"),
-    (23, "the receipt of a late answer"),
     (27, "ESME_RTHROTTLED"),
     (27, "ESME_RMSGQFUL"),
     (27, "the receipt of a second try"),

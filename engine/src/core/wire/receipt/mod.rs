@@ -74,6 +74,31 @@ impl<'a> Receipt<'a> {
         Some(Self::read(data.pdu(), kind, data.esm_class(), 0..0, data.tlvs()))
     }
 
+    /// Reads a deliver_sm that its esm_class does not mark as a receipt, as some message centres leave it: `None` where
+    /// neither a receipted_message_id nor the layout of the text (an id first, and a state) says that it is one.
+    pub fn of_unmarked_message(message: &MessageView<'a>) -> Option<Self> {
+        let names_message = || message.tlvs().find(Tag::RECEIPTED_MESSAGE_ID).is_some();
+        let begins_with_id = || {
+            let user_data = message.user_data();
+            user_data
+                .first_chunk()
+                .is_some_and(|start: &[u8; 3]| start.eq_ignore_ascii_case(b"id:"))
+        };
+        if receipt_kind(message.esm_class()).is_some() || !(names_message() || begins_with_id()) {
+            return None;
+        }
+        let (kind, short_message) = (ReceiptKind::Delivery, message.short_message_range());
+        let receipt = Self::read(
+            message.pdu(),
+            kind,
+            message.esm_class(),
+            short_message,
+            message.tlvs(),
+        );
+        let has_layout = receipt.text.stat.is_some() && receipt.text.id.is_some();
+        (receipt.tlv_id_range.is_some() || has_layout).then_some(receipt)
+    }
+
     /// The id of the message that is reported on, as the server wrote it: the TLV's, else the text's.
     pub fn message_id(&self) -> Option<&'a [u8]> {
         self.tlv_id().or_else(|| self.text_id())

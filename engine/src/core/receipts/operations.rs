@@ -1,0 +1,294 @@
+//! query_sm, cancel_sm, replace_sm and their kin: which server has the message, and may this account touch it?
+//!
+//! All clients may share one account at the SMSC, so smppmux guards them from each other. A client's id is taken apart at
+//! once; what goes on is the PDU with the server's own id and, behind it, a note of ours that names the server: a TLV that is cut off
+//! before anything is sent. Invariants: no PDU without that note reaches a server by an id; an id that is forged, unknown,
+//! or that a stored owner says is another account's is refused (ESME_RINVMSGID), whoever else may answer.
+
+use super::message_id::{ReadId, read_id};
+use super::reading::Spelling;
+use crate::core::client_requests::CheckedRequest;
+use crate::core::contract::{ConnectionId, CoreIndex};
+use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
+use crate::core::engine::PacketEngine;
+use crate::core::sequence::{Origin, Pending};
+use crate::core::session::{Session, SessionState};
+use crate::core::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use crate::core::time::Moment;
+use crate::core::wire::{
+    Acceptance, CancelBroadcastView, CancelView, CommandId, Fault, Header, QueryBroadcastView, QueryView,
+    ReplaceView, Status, patch_command_length, validate,
+};
+use bytes::{BufMut, BytesMut};
+use std::ops::Range;
+
+/// Our note behind a PDU whose id has been taken apart: a TLV of the vendors' range with the server's uid. A client that
+/// sends one like it gains nothing: only what stands last counts, and we append ours to every such PDU.
+const NOTE_TAG: u16 = 0x3FFF;
+const NOTE_OCTETS: usize = 6;
+
+/// What the home of a message id is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerQuestion {
+    /// Who wants to use the id; `None`: a client that is no configured account.
+    account: Option<ClientIndex>,
+    /// The id's place in the receipt table, or in that of mapped ids.
+    key: u64,
+    id: AskedId,
+    pub(in crate::core) home: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskedId {
+    /// The PDU has the server's own id already.
+    Named(Spelling),
+    /// The PDU has a mapped id.
+    Mapped,
+}
+
+impl PacketEngine {
+    /// A client's operation on a message.
+    pub(in crate::core) fn message_operation(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        let Some(session) = self.sessions.get(from) else {
+            return;
+        };
+        let (state, version) = (session.state, session.version);
+        let Some(client) = session.client() else { return };
+        if state == SessionState::Binding && client.accepted {
+            self.release_bind(now, from);
+            return self.message_operation(now, from, header, pdu);
+        }
+        let (vserver, account) = (client.vserver, client.client);
+        if !matches!(state, SessionState::Bound(kind) if kind.transmits()) {
+            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+        }
+        let id = match validate(pdu, &Acceptance::of(version)).and_then(|()| id_range(header.command_id, pdu))
+        {
+            Ok(id) => id,
+            Err(fault) => return self.refuse_fault(now, from, &header, &fault),
+        };
+        if CheckedRequest::is_cancel_all(header.command_id, &pdu[id.clone()]) {
+            return self.cancel_all(now, from, header, pdu);
+        }
+        let settings = &self.settings.vservers[usize::from(vserver.0)];
+        match read_id(settings, &client.system_id, &pdu[id.clone()]) {
+            Some(ReadId::Named { id: own, uid }) => {
+                let Some(server) = server_with(&self.settings, vserver, uid) else {
+                    return self.refuse(now, from, &header, Status::ESME_RINVMSGID);
+                };
+                let settings = &self.settings.servers[usize::from(server.0)];
+                let place = self
+                    .settings
+                    .receipts
+                    .keys
+                    .of_id(uid, own, settings.message_id_format);
+                let question = OwnerQuestion {
+                    account,
+                    key: place.key,
+                    id: AskedId::Named(place.spelling),
+                    home: place.home,
+                };
+                let mut resolved = self.buffers.take();
+                write_resolved(&mut resolved, pdu, id.clone(), own, uid);
+                self.operation_resolved(now, from, header, question, resolved);
+            }
+            Some(ReadId::Mapped) if self.settings.receipts.is_kept => {
+                let key = self.settings.receipts.keys.of_client_id(&pdu[id]);
+                let question = OwnerQuestion {
+                    account,
+                    key,
+                    id: AskedId::Mapped,
+                    home: key,
+                };
+                let mut copy = self.buffers.take();
+                copy.extend_from_slice(pdu);
+                self.operation_resolved(now, from, header, question, copy);
+            }
+            _ => self.refuse(now, from, &header, Status::ESME_RINVMSGID),
+        }
+    }
+
+    /// The server of an operation is known, or its home core knows it: asks whose the message is, and goes on.
+    fn operation_resolved(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        question: OwnerQuestion,
+        mut pdu: BytesMut,
+    ) {
+        let home = self.home_of(question.home);
+        if home == self.core || !self.settings.receipts.is_kept {
+            if self.may_use_id(now, question, &mut pdu) {
+                self.client_request(now, from, header, &pdu);
+            } else {
+                self.refuse(now, from, &header, Status::ESME_RINVMSGID);
+            }
+        } else if self.count_request(now, from, header) {
+            let origin = Origin::Session {
+                connection: from,
+                sequence_number: header.sequence_number,
+            };
+            let pending = Pending::new(origin, header.command_id, now);
+            if !self.ask_home(now, home, HomeQuestion::Owner(question), pending, &pdu) {
+                self.counters.throttled += 1;
+                self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+            }
+        }
+        self.buffers.give(pdu);
+    }
+
+    /// The home's answer: no other account's, as far as is known. A mapped id is replaced by what it stands for.
+    fn may_use_id(&mut self, now: Moment, question: OwnerQuestion, pdu: &mut BytesMut) -> bool {
+        if !self.settings.receipts.is_kept {
+            return true;
+        }
+        let seconds = self.seconds(now);
+        match question.id {
+            AskedId::Named(spelling) => {
+                let owner = self.receipts.table.owner(seconds, question.key, spelling);
+                owner.is_none_or(|owner| Some(owner) == question.account)
+            }
+            AskedId::Mapped => {
+                let entry = self.receipts.mapped.find(seconds, question.key);
+                let Some(entry) = entry.filter(|entry| entry.account == question.account) else {
+                    return false;
+                };
+                let Some(id) = Header::read(pdu).and_then(|header| id_range(header.command_id, pdu).ok())
+                else {
+                    return false;
+                };
+                let uid = self.settings.servers[usize::from(entry.server.0)].uid;
+                let mut resolved = self.buffers.take();
+                write_resolved(&mut resolved, pdu, id, entry.id(), uid);
+                self.buffers.give(std::mem::replace(pdu, resolved));
+                true
+            }
+        }
+    }
+
+    /// Another core asks whose a message is.
+    pub(in crate::core) fn owner_asked(
+        &mut self,
+        now: Moment,
+        from: CoreIndex,
+        reference: u32,
+        question: OwnerQuestion,
+        mut pdu: BytesMut,
+    ) {
+        let may_use = self.may_use_id(now, question, &mut pdu);
+        self.send_core_answer(
+            from,
+            reference,
+            CoreOutcome::Verdict(HomeVerdict::Owner(may_use), pdu),
+        );
+    }
+
+    /// The home of an id has moved here while it was asked.
+    pub(in crate::core) fn owner_asked_here(
+        &mut self,
+        now: Moment,
+        pending: &Pending,
+        question: OwnerQuestion,
+        mut pdu: BytesMut,
+    ) {
+        let may_use = self.may_use_id(now, question, &mut pdu);
+        self.owner_told(now, pending, may_use, pdu);
+    }
+
+    /// The home core has spoken about a counted operation.
+    pub(in crate::core) fn owner_told(
+        &mut self,
+        now: Moment,
+        pending: &Pending,
+        may_use: bool,
+        mut pdu: BytesMut,
+    ) {
+        let Origin::Session {
+            connection,
+            sequence_number,
+        } = pending.origin
+        else {
+            return self.buffers.give(pdu);
+        };
+        crate::core::wire::patch_sequence_number(&mut pdu, sequence_number);
+        if may_use {
+            self.retry_or_hold(now, connection, &pdu, pending.journey());
+        } else {
+            self.fail_request(now, pending, Status::ESME_RINVMSGID);
+        }
+        self.buffers.give(pdu);
+    }
+
+    /// A cancel_sm without an id: for every server, if the account may use the source address that it names.
+    fn cancel_all(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let Some(client) = self.sessions.get(from).and_then(Session::client) else {
+            return;
+        };
+        let Ok(view) = CancelView::parse(pdu) else { return };
+        let source = view.source().addr;
+        // An identity's own server judges for itself.
+        let may_use = client.identity.is_some()
+            || client.client.is_some_and(|index| {
+                let ranges = &self.settings.clients[index.0 as usize].address_ranges;
+                !source.is_empty() && ranges.iter().any(|range| range.matches(source))
+            });
+        if !may_use {
+            return self.refuse(now, from, &header, Status::ESME_RCANCELFAIL);
+        }
+        if self.count_request(now, from, header) {
+            self.send_to_all_servers(now, from, header, pdu);
+        }
+    }
+}
+
+/// Where the message_id of an operation stands.
+fn id_range(command: CommandId, pdu: &[u8]) -> Result<Range<usize>, Fault> {
+    Ok(match command {
+        CommandId::QUERY_SM => QueryView::parse(pdu)?.message_id_range(),
+        CommandId::CANCEL_SM => CancelView::parse(pdu)?.message_id_range(),
+        CommandId::REPLACE_SM => ReplaceView::parse(pdu)?.message_id_range(),
+        CommandId::QUERY_BROADCAST_SM => QueryBroadcastView::parse(pdu)?.message_id_range(),
+        CommandId::CANCEL_BROADCAST_SM => CancelBroadcastView::parse(pdu)?.message_id_range(),
+        _ => return Err(Fault::unknown_command()),
+    })
+}
+
+fn server_with(settings: &Settings, vserver: VserverIndex, uid: [u8; 2]) -> Option<ServerIndex> {
+    let servers = &settings.vservers[usize::from(vserver.0)].servers;
+    servers
+        .iter()
+        .copied()
+        .find(|server| settings.servers[usize::from(server.0)].uid == uid)
+}
+
+/// Writes `pdu` with another id at `id` and our note behind it.
+fn write_resolved(out: &mut BytesMut, pdu: &[u8], id: Range<usize>, own_id: &[u8], uid: [u8; 2]) {
+    out.put_slice(&pdu[..id.start]);
+    out.put_slice(own_id);
+    out.put_slice(&pdu[id.end..]);
+    out.put_u16(NOTE_TAG);
+    out.put_u16(2);
+    out.put_slice(&uid);
+    patch_command_length(out);
+}
+
+/// Reads our note: where it stands, and which server of the vserver it names.
+pub(in crate::core) fn read_note(
+    settings: &Settings,
+    vserver: VserverIndex,
+    pdu: &[u8],
+) -> Option<(Range<usize>, ServerIndex)> {
+    let (rest, note) = pdu.split_last_chunk::<NOTE_OCTETS>()?;
+    let [a, b, 0, 2, first, second] = *note else {
+        return None;
+    };
+    let server = server_with(settings, vserver, [first, second])?;
+    (u16::from_be_bytes([a, b]) == NOTE_TAG).then_some((rest.len()..pdu.len(), server))
+}

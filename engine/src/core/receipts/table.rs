@@ -1,0 +1,412 @@
+//! Which account waits for the receipt of which message.
+//!
+//! Owns the entries (server, id) → account of one core: in the order in which they were made, so that the oldest leave
+//! first, and an index by a hash of server and id. Invariants: at most `entries_max` entries, none older than `age_max`;
+//! an entry takes 20 octets and its place in the index a little over 6, at most 32 in all once there are some thousands.
+//! An entry is never taken out by a receipt: a server may repeat a final one. Must never allocate for a single entry, nor
+//! move the whole when it grows.
+
+use super::index::Index;
+use super::message_id::IdForm;
+use super::reading::{READINGS_MAX, Spelling};
+use super::ring::Ring;
+use crate::core::settings::ClientIndex;
+use std::time::Duration;
+
+/// One entry, as it is made, sent to its home core, and kept in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptEntry {
+    /// Hash of the server's uid and the id's canonical form.
+    pub(crate) key: u64,
+    /// How the id is spelled beyond that.
+    pub(in crate::core) spelling: Spelling,
+    /// Who submitted.
+    pub(crate) account: ClientIndex,
+    /// Hash of the submit's destination; 0 where it had several.
+    pub(in crate::core) destination: u16,
+    /// How the client got the id.
+    pub(in crate::core) form: IdForm,
+}
+
+/// What a receipt says of the message that it reports on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) struct ReceiptQuery {
+    /// Hashes of the server's uid and each reading of the id; the first is the id as it stands.
+    pub(in crate::core) keys: [Option<u64>; READINGS_MAX],
+    pub(in crate::core) spelling: Spelling,
+    /// Hash of the receipt's source address.
+    pub(in crate::core) source: u16,
+    /// Only an entry whose destination is the source counts: nothing but its text says that it is a receipt.
+    pub(in crate::core) needs_source: bool,
+}
+
+/// The entry that a receipt belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundReceipt {
+    /// Who submitted.
+    pub(in crate::core) account: ClientIndex,
+    pub(in crate::core) form: IdForm,
+    /// Which reading of the receipt's id it was found by, and how the id was spelled in the submit's answer.
+    pub(in crate::core) reading: u8,
+    pub(in crate::core) spelling: Spelling,
+}
+
+/// 20 octets: the key in halves, so that nothing is lost to alignment.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    key: [u32; 2],
+    account: u32,
+    /// Spelling in the lower 24 bits, form above.
+    spelling_and_form: u32,
+    /// In units of the table, modulo 65536.
+    made_at: u16,
+    destination: u16,
+}
+
+const _: () = assert!(size_of::<Slot>() == 20);
+
+/// The greatest age in units: a quarter of what a slot can tell apart.
+const AGE_UNITS_MAX: u64 = 1 << 14;
+
+/// The entries of one core.
+#[derive(Debug)]
+pub struct ReceiptTable {
+    ring: Ring<Slot>,
+    index: Index,
+    entries_max: usize,
+    unit_seconds: u64,
+    age_units_max: u16,
+    /// The newest time that it was told, in units.
+    now_units: u64,
+    evicted: u64,
+}
+
+impl ReceiptTable {
+    /// A table of at most `entries_max` entries, each for `age_max` at most.
+    pub fn new(entries_max: u64, age_max: Duration) -> Self {
+        let entries_max = usize::try_from(entries_max)
+            .unwrap_or(usize::MAX)
+            .clamp(1, Ring::<Slot>::ENTRIES_MAX);
+        let unit_seconds = age_max.as_secs().div_ceil(AGE_UNITS_MAX).max(1);
+        let age_units_max = age_max.as_secs().div_ceil(unit_seconds).clamp(1, AGE_UNITS_MAX);
+        Self {
+            ring: Ring::default(),
+            index: Index::new(entries_max),
+            entries_max,
+            unit_seconds,
+            age_units_max: u16::try_from(age_units_max).unwrap_or(u16::MAX),
+            now_units: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Entries that it holds.
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// It holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries that had to leave before their age because the table was full.
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Octets of memory that it takes, everything included.
+    pub fn octets(&self) -> usize {
+        size_of::<Self>() + self.ring.octets() + self.index.octets()
+    }
+
+    /// Adds an entry that was made at `made_at_seconds`; when the table is full, the oldest leaves.
+    pub fn insert(&mut self, made_at_seconds: u64, entry: &ReceiptEntry) {
+        self.expire(made_at_seconds);
+        if self.ring.len() == self.entries_max {
+            self.drop_oldest();
+            self.evicted += 1;
+        }
+        let slot = Slot {
+            key: [(entry.key >> 32) as u32, entry.key as u32],
+            account: entry.account.0,
+            spelling_and_form: entry.spelling.bits() | u32::from(entry.form.code()) << Spelling::BITS,
+            made_at: (made_at_seconds / self.unit_seconds) as u16,
+            destination: entry.destination,
+        };
+        let position = self.ring.push(slot);
+        self.index.insert(entry.key, position);
+    }
+
+    /// The entry that a receipt belongs to: the newest whose id is the same octet for octet; else the newest that has
+    /// another reading of it and whose destination is the receipt's source.
+    pub(in crate::core) fn find(&mut self, now_seconds: u64, query: &ReceiptQuery) -> Option<FoundReceipt> {
+        self.expire(now_seconds);
+        let mut best: Option<((bool, bool, u32), FoundReceipt)> = None;
+        for (reading, key) in (0_u8..)
+            .zip(query.keys)
+            .filter_map(|(reading, key)| Some((reading, key?)))
+        {
+            for position in self.index.candidates(key) {
+                let Some(slot) = self.ring.get(position).filter(|slot| slot.key() == key) else {
+                    continue;
+                };
+                let is_exact = reading == 0 && slot.spelling() == query.spelling;
+                let is_from_destination = slot.destination != 0 && slot.destination == query.source;
+                if !is_from_destination && (!is_exact || query.needs_source) {
+                    continue;
+                }
+                let age = self.age_of(slot);
+                let rank = (is_exact, is_from_destination, u32::from(u16::MAX - age));
+                if best.as_ref().is_none_or(|(best, _)| rank > *best) {
+                    best = Some((rank, slot.found(reading)));
+                }
+            }
+        }
+        best.map(|(_, found)| found)
+    }
+
+    /// The account that submitted the message with exactly this id; the newest if there are several.
+    pub(in crate::core) fn owner(
+        &mut self,
+        now_seconds: u64,
+        key: u64,
+        spelling: Spelling,
+    ) -> Option<ClientIndex> {
+        let query = ReceiptQuery {
+            keys: [Some(key), None, None],
+            spelling,
+            source: 0,
+            needs_source: false,
+        };
+        self.find(now_seconds, &query).map(|found| found.account)
+    }
+
+    /// Lets entries leave whose age is over. Time that goes back counts as no time.
+    pub fn expire(&mut self, now_seconds: u64) {
+        let now = (now_seconds / self.unit_seconds).max(self.now_units);
+        let passed = now - self.now_units;
+        self.now_units = now;
+        // After so long a silence the slots' own ages would be ambiguous; but then all of them are over.
+        let is_silence = passed > AGE_UNITS_MAX * 2;
+        while let Some((_, slot)) = self.ring.front() {
+            if !is_silence && self.age_of(slot) <= self.age_units_max {
+                break;
+            }
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((position, slot)) = self.ring.front() {
+            let was_there = self.index.remove(slot.key(), position);
+            debug_assert!(was_there, "every entry has its place in the index");
+            self.ring.drop_front();
+        }
+    }
+
+    /// In units. An entry that was loaded from another run may be a little newer than now.
+    fn age_of(&self, slot: &Slot) -> u16 {
+        let age = (self.now_units as u16).wrapping_sub(slot.made_at);
+        if age > u16::MAX - 1024 { 0 } else { age }
+    }
+
+    /// Panics where the entries and their index contradict each other.
+    #[cfg(test)]
+    fn check_invariants(&self) {
+        assert!(self.ring.len() <= self.entries_max);
+        for slot in self.ring.iter() {
+            assert!(self.age_of(slot) <= self.age_units_max);
+            assert!(self.index.candidates(slot.key()).any(|position| {
+                self.ring
+                    .get(position)
+                    .is_some_and(|other| other.key() == slot.key())
+            }));
+        }
+    }
+}
+
+impl Slot {
+    fn key(&self) -> u64 {
+        u64::from(self.key[0]) << 32 | u64::from(self.key[1])
+    }
+
+    const fn spelling(&self) -> Spelling {
+        Spelling::from_bits(self.spelling_and_form)
+    }
+
+    fn found(&self, reading: u8) -> FoundReceipt {
+        FoundReceipt {
+            account: ClientIndex(self.account),
+            form: IdForm::from_code((self.spelling_and_form >> Spelling::BITS) as u8),
+            reading,
+            spelling: self.spelling(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn entry(key: u64, account: u32, destination: u16, spelling: u32) -> ReceiptEntry {
+        ReceiptEntry {
+            key,
+            spelling: Spelling::from_bits(spelling),
+            account: ClientIndex(account),
+            destination,
+            form: IdForm::Tagged,
+        }
+    }
+
+    fn query(keys: &[u64], spelling: u32, source: u16) -> ReceiptQuery {
+        let mut all = [None; READINGS_MAX];
+        for (place, key) in all.iter_mut().zip(keys) {
+            *place = Some(*key);
+        }
+        ReceiptQuery {
+            keys: all,
+            spelling: Spelling::from_bits(spelling),
+            source,
+            needs_source: false,
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert {
+            key: u64,
+            destination: u16,
+            spelling: u32,
+        },
+        Find {
+            keys: Vec<u64>,
+            source: u16,
+            spelling: u32,
+            needs_source: bool,
+        },
+        Wait(u64),
+    }
+
+    /// Few keys, so that they repeat, spread over the index.
+    fn key() -> impl Strategy<Value = u64> {
+        (0_u64..30).prop_map(|key| key.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (key(), 0_u16..4, 0_u32..3).prop_map(|(key, destination, spelling)| Step::Insert { key, destination, spelling }),
+            4 => (vec(key(), 1..=3), 1_u16..4, 0_u32..3, any::<bool>())
+                .prop_map(|(keys, source, spelling, needs_source)| Step::Find { keys, source, spelling, needs_source }),
+            1 => prop_oneof![0_u64..40, Just(10_000_000)].prop_map(Step::Wait),
+        ]
+    }
+
+    /// The same as a plain list: (made at, entry), oldest first.
+    struct Model {
+        entries: Vec<(u64, ReceiptEntry)>,
+        entries_max: usize,
+        age_max: u64,
+    }
+
+    impl Model {
+        fn expire(&mut self, now: u64) {
+            self.entries.retain(|(made_at, _)| now - made_at <= self.age_max);
+        }
+
+        fn find(&self, query: &ReceiptQuery) -> Option<(bool, ClientIndex)> {
+            let newest = |wanted: &dyn Fn(&ReceiptEntry) -> bool| {
+                let found = self.entries.iter().filter(|(_, entry)| wanted(entry));
+                found
+                    .max_by_key(|(made_at, _)| *made_at)
+                    .map(|(made_at, _)| *made_at)
+            };
+            let is_exact =
+                |entry: &ReceiptEntry| Some(entry.key) == query.keys[0] && entry.spelling == query.spelling;
+            let is_from = |entry: &ReceiptEntry| entry.destination != 0 && entry.destination == query.source;
+            let is_reading = |entry: &ReceiptEntry| query.keys.contains(&Some(entry.key));
+            let exact_from = |entry: &ReceiptEntry| is_exact(entry) && is_from(entry);
+            let exact = |entry: &ReceiptEntry| is_exact(entry) && !query.needs_source;
+            let reading = |entry: &ReceiptEntry| is_reading(entry) && is_from(entry);
+            for (wanted, certain) in [
+                (&exact_from as &dyn Fn(&ReceiptEntry) -> bool, true),
+                (&exact, true),
+                (&reading, false),
+            ] {
+                if let Some(made_at) = newest(wanted) {
+                    let chosen = self
+                        .entries
+                        .iter()
+                        .find(|(at, entry)| *at == made_at && wanted(entry));
+                    return chosen.map(|(_, entry)| (certain, entry.account));
+                }
+            }
+            None
+        }
+    }
+
+    proptest! {
+        /// Goal: the table is a list bounded by count and age, whose receipts go to the exact id first, and to another
+        /// reading only where the source is the destination. Method: against a plain list, every second an event.
+        #[test]
+        fn it_is_a_bounded_list(entries_max in 1_usize..40, age_max in 1_u64..60, steps in vec(step(), 1..200)) {
+            let mut table = ReceiptTable::new(entries_max as u64, Duration::from_secs(age_max));
+            let mut model = Model { entries: Vec::new(), entries_max, age_max };
+            let mut now = 1_700_000_000;
+            for (account, step) in (0_u32..).zip(steps) {
+                now += 1;
+                match step {
+                    Step::Insert { key, destination, spelling } => {
+                        let new = entry(key, account, destination, spelling);
+                        table.insert(now, &new);
+                        model.expire(now);
+                        if model.entries.len() == model.entries_max {
+                            model.entries.remove(0);
+                        }
+                        model.entries.push((now, new));
+                    }
+                    Step::Find { keys, source, spelling, needs_source } => {
+                        let query = ReceiptQuery { needs_source, ..query(&keys, spelling, source) };
+                        model.expire(now);
+                        let found = table.find(now, &query).map(|found| found.account);
+                        prop_assert_eq!(found, model.find(&query).map(|(_, account)| account));
+                    }
+                    Step::Wait(seconds) => now += seconds,
+                }
+                table.expire(now);
+                model.expire(now);
+                prop_assert_eq!(table.len(), model.entries.len());
+                table.check_invariants();
+            }
+        }
+    }
+
+    /// Goal: an entry takes at most 32 octets of memory, everything included, wherever the growth of the lists has come to.
+    /// Method: half a million entries (the bench has the ten million), measured at many sizes; and a full table stays as
+    /// large as it is.
+    #[test]
+    fn an_entry_takes_at_most_32_octets() {
+        let count = 500_000_u64;
+        let mut table = ReceiptTable::new(count, Duration::from_secs(3 * 24 * 3600));
+        let hash = |number: u64| {
+            number
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .rotate_left(17)
+                .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+        };
+        for number in 0..count * 3 {
+            table.insert(1_700_000_000 + number / 10_000, &entry(hash(number), 7, 9, 1));
+            if number >= 100_000 && number % 10_007 == 0 {
+                let each = table.octets() as f64 / table.len() as f64;
+                assert!(
+                    each <= 32.0,
+                    "{each} octets an entry with {} entries",
+                    table.len()
+                );
+            }
+        }
+        assert_eq!((table.len() as u64, table.evicted()), (count, count * 2));
+    }
+}
