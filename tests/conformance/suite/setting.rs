@@ -32,6 +32,8 @@ pub(crate) enum Setting {
     SteppedClock,
     /// SMSC A gets 8-bit references of segments, B 16-bit ones.
     ReferenceWidths,
+    /// Hops are counted.
+    HopGuard,
 }
 
 /// An account of every setting.
@@ -49,6 +51,9 @@ pub(crate) struct Account {
 /// A name of 24 octets and a password of 20: more than the specification has room for.
 pub(crate) const LONG_SYSTEM_ID: &str = "an-account-of-24-octets-";
 pub(crate) const LONG_PASSWORD: &str = "a-password-of-20-oct";
+
+/// The TLV in which gateways count hops.
+pub(crate) const HOPS_TLV: u16 = 0x1501;
 
 pub(crate) const ACCOUNTS: [Account; 6] = [
     Account {
@@ -91,7 +96,7 @@ pub(crate) const ACCOUNTS: [Account; 6] = [
 
 impl Setting {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Standard,
         Self::Impatient,
         Self::QuickLinks,
@@ -103,6 +108,7 @@ impl Setting {
         Self::SplitBinds,
         Self::SteppedClock,
         Self::ReferenceWidths,
+        Self::HopGuard,
     ];
 
     /// As the command line has it.
@@ -119,6 +125,7 @@ impl Setting {
             Self::SplitBinds => "split-binds",
             Self::SteppedClock => "stepped-clock",
             Self::ReferenceWidths => "reference-widths",
+            Self::HopGuard => "hop-guard",
         }
     }
 
@@ -128,7 +135,7 @@ impl Setting {
             Self::Standard => {
                 "messages to the SMSCs in turn; a window of 50 on each session; an answer may take 10 s; enquire_link \
                  after 10 s of silence, two misses close; a lost SMSC is tried again after 100 ms, doubling to 1 s, \
-                 one that refused the password after 2 s; MO that nobody can take is queued"
+                 one that refused the password after 2 s; a receipt without its answer waits 3 s; MO that nobody can take is queued"
             }
             Self::Impatient => {
                 "standard, but an answer may take 1 s only, and is recognised as late for 3 s more"
@@ -151,6 +158,9 @@ impl Setting {
             }
             Self::ReferenceWidths => {
                 "standard, but segments go to SMSC A with 8-bit references in their UDH, to B with 16-bit ones"
+            }
+            Self::HopGuard => {
+                "standard, but a message may pass four gateways at most, counted in the TLV 0x1501"
             }
         }
     }
@@ -197,7 +207,7 @@ impl Setting {
     const fn vserver(self) -> &'static str {
         match self {
             Self::Impatient | Self::SteppedClock => {
-                "method = \"round-robin\"\nhold-time = \"400ms\"\nresponse-timeout = \"1s\"\nlate-answer-hold = \"3s\"\n\
+                "method = \"round-robin\"\nhold-time = \"400ms\"\nresponse-timeout = \"1s\"\nlate-answer-hold = \"3s\"\nreceipt-hold = \"2s\"\n\
                  enquire-link-interval = \"10s\""
             }
             Self::QuickLinks => {
@@ -209,7 +219,7 @@ impl Setting {
             Self::UnbindWhileDown => {
                 "method = \"round-robin\"\nall-servers-down = \"unbind\"\nenquire-link-interval = \"10s\""
             }
-            _ => "method = \"round-robin\"\nenquire-link-interval = \"10s\"",
+            _ => "method = \"round-robin\"\nreceipt-hold = \"3s\"\nenquire-link-interval = \"10s\"",
         }
     }
 

@@ -127,6 +127,8 @@ faults! {
     34 "a day forward, two days back": InFront Pdu never_ok => "gives a request up too early";
     35 "answers": InFront Pdu two_answers => "answers twice";
     35 "news of binds": InFront Pdu other_round => "delivers another message";
+    36 "off by default": Behind Pdu one_hop_more => "counts hops though nobody asked";
+    36 "a loop ends": Behind Pdu without_hops => "forgets the hops";
     0 "from ESMEs": InFront Pdu always_ok => "says ESME_ROK to everything";
     0 "from an SMSC": Behind Pdu always_ok => "says ESME_ROK to everything";
     0 "from an SMSC to a transmitter": Behind Pdu always_ok => "says ESME_ROK to everything";

@@ -428,6 +428,30 @@ pub(super) fn unbound_too_early(memory: &mut Memory, way: Way, pdu: &Pdu) -> Vec
     }
 }
 
+/// Counts a hop where a message says how many it has had.
+pub(super) fn one_hop_more(_memory: &mut Memory, way: Way, pdu: &Pdu) -> Vec<u8> {
+    let mut octets = pdu.octets().to_vec();
+    let length = octets.len();
+    if is_towards_peer(way, pdu, CommandId::SUBMIT_SM) && octets[..length - 1].ends_with(&HOPS_HEAD) {
+        octets[length - 1] += 1;
+    }
+    octets
+}
+
+/// Cuts off how many hops a message has had.
+pub(super) fn without_hops(_memory: &mut Memory, way: Way, pdu: &Pdu) -> Vec<u8> {
+    let mut octets = pdu.octets().to_vec();
+    let at = octets.windows(4).position(|window| window == HOPS_HEAD);
+    if let (true, Some(at)) = (is_towards_peer(way, pdu, CommandId::SUBMIT_SM), at) {
+        octets.drain(at..at + 5);
+        patch_command_length(&mut octets);
+    }
+    octets
+}
+
+/// Tag and length of the TLV in which hops are counted.
+const HOPS_HEAD: [u8; 4] = [0x15, 0x01, 0, 1];
+
 /// Cuts passwords to eight octets.
 pub(super) fn short_passwords(_memory: &mut Memory, way: Way, pdu: &Pdu) -> Vec<u8> {
     let octets = pdu.octets().to_vec();

@@ -6,6 +6,7 @@ mod ending;
 mod environment;
 mod ids;
 mod links;
+mod loops;
 mod overload;
 mod ranges;
 mod receipts;
@@ -17,13 +18,14 @@ mod throttling;
 use crate::malformed;
 use crate::scenario::{Part, Scenario};
 
-const GROUPS: [&[Scenario]; 14] = [
+const GROUPS: [&[Scenario]; 15] = [
     answers::SCENARIOS,
     byte_stream::SCENARIOS,
     ending::SCENARIOS,
     environment::SCENARIOS,
     ids::SCENARIOS,
     links::SCENARIOS,
+    loops::SCENARIOS,
     overload::SCENARIOS,
     ranges::SCENARIOS,
     receipts::SCENARIOS,
@@ -49,9 +51,8 @@ const UNCLAIMED: &[(u8, &str)] = &[
     (14, "towards ESMEs"),
     (15, "every way"),
     (16, "as each SMSC is configured"),
-    (27, "ESME_RTHROTTLED"),
-    (27, "ESME_RMSGQFUL"),
     (27, "the receipt of a second try"),
+    (36, "a loop ends"),
 ];
 
 /// Whether smppmux is held to it.
