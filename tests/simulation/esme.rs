@@ -178,7 +178,9 @@ impl World {
             command::ENQUIRE_LINK | command::UNBIND => self.reply_to_common(id, pdu),
             command::DELIVER_SM | command::DATA_SM => self.esme_gets_message(index, id, pdu),
             response if response == command::UNBIND | command::RESPONSE => self.unbind_answered(id, pdu),
-            response if response == command::ENQUIRE_LINK | command::RESPONSE => {}
+            response if response == command::ENQUIRE_LINK | command::RESPONSE => {
+                self.enquiry_answered(id, pdu);
+            }
             response if response == self.esmes[index].plan.kind | command::RESPONSE => {
                 self.esme_bind_answered(index, id, pdu);
             }

@@ -5,6 +5,7 @@ use crate::event::LinkId;
 use crate::ledger::is_throttling;
 use crate::link::{End, Peer};
 use crate::pdu::{Pdu, command};
+use crate::scenario::DRAIN_TIMEOUT;
 use crate::world::World;
 use smppmux_engine::core::time::Moment;
 use std::collections::VecDeque;
@@ -80,8 +81,9 @@ impl World {
                 (message.heard, message.reached, message.sent_at, "message")
             }
         };
-        let (Some(heard), Some((_, link))) = (heard, reached) else {
-            return;
+        let Some((_, link)) = reached else { return };
+        let Some(heard) = heard else {
+            return self.check_drain_waited(requester, number, link, sent_at);
         };
         let may_go_elsewhere = matches!(requester, Peer::Esme(_))
             && self.ledger.resends_throttled
@@ -98,6 +100,24 @@ impl World {
             status == heard.status || !is_calm || !in_time || !is_open,
             "{what} {number} got {status:#x}, though the answer {:#x} had come in time",
             heard.status
+        );
+    }
+
+    /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may.
+    fn check_drain_waited(&self, requester: Peer, number: usize, reached: LinkId, sent_at: Moment) {
+        let link = &self.links[reached];
+        let Some(began) = self.hosts[link.engine].drain_began else {
+            return;
+        };
+        let patience =
+            (began + DRAIN_TIMEOUT).min(sent_at + self.scenario.response_timeout.min(LEAVING_TIME));
+        let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;
+        // Where cores stall, or octets wait long with a kernel, the engine's own times say otherwise.
+        let is_swift =
+            self.hosts.iter().all(|host| !host.has_stalled) && !link.was_slow && !link.session.was_deaf;
+        assert!(
+            self.now >= patience || !is_open || !is_swift,
+            "{requester:?} got an answer to {number} before its peer's, from a drain that began at {began:?}"
         );
     }
 }

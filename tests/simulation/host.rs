@@ -24,6 +24,8 @@ pub(crate) struct Host {
     pub(crate) links: BTreeMap<ConnectionId, LinkId>,
     pub(crate) is_gone: bool,
     pub(crate) is_draining: bool,
+    /// When the engine was told to.
+    pub(crate) drain_began: Option<Moment>,
     pub(crate) drained: Option<bool>,
     pub(crate) has_stalled: bool,
     stalled_until: Moment,
@@ -45,6 +47,7 @@ impl Host {
             links: BTreeMap::new(),
             is_gone: false,
             is_draining: false,
+            drain_began: None,
             drained: None,
             has_stalled: false,
             stalled_until: Moment::START,
@@ -128,7 +131,10 @@ impl World {
                 let next = self.hosts[core].engine.next_timeout();
                 assert!(next > now, "core {core}: next_timeout stays in the past");
             }
-            Input::Drain => self.hosts[core].engine.handle_command(now, Command::Drain),
+            Input::Drain => {
+                self.hosts[core].drain_began = Some(now);
+                self.hosts[core].engine.handle_command(now, Command::Drain);
+            }
             Input::TurnEnds | Input::StallEnds => {}
         }
         if !cfg!(debug_assertions) {

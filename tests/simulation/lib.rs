@@ -20,6 +20,7 @@ mod plan;
 mod random;
 mod ranges;
 mod routes;
+pub mod scale;
 mod scenario;
 mod shrink;
 mod smsc;
@@ -52,4 +53,10 @@ pub fn run(plan: &Plan, trace: &Trace) -> Result<Summary, String> {
 /// The names of all faults that can go wrong in a run, as a [`Reduction`] takes them.
 pub fn fault_names() -> &'static [&'static str] {
     weights::Faults::NAMES
+}
+
+/// The settings that a seed's run has, for whoever wants engines of many kinds. Its accounts are `esme0`, `esme1` …, all with the
+/// password `secret`; the even ones may claim every address, the odd ones what starts with 8887.
+pub fn settings_of(seed: u64) -> std::sync::Arc<smppmux_engine::core::settings::Settings> {
+    scenario::Scenario::draw(&mut random::Random::new(seed)).settings
 }

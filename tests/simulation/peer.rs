@@ -64,6 +64,9 @@ impl World {
     /// A peer has written a PDU; its books follow.
     pub(crate) fn peer_wrote(&mut self, id: LinkId, pdu: &Pdu) {
         let now = self.now;
+        if pdu.command == command::ENQUIRE_LINK {
+            self.links[id].session.enquiries.push(pdu.sequence);
+        }
         if pdu.is_response() {
             let request = self.links[id].session.in_flight.remove(&pdu.sequence);
             let Some(InFlight {
@@ -83,6 +86,15 @@ impl World {
                 session.bound = Some((request, now));
             }
         }
+    }
+
+    /// The engine has answered an enquire_link of ours.
+    pub(crate) fn enquiry_answered(&mut self, id: LinkId, pdu: &Pdu) {
+        let enquiries = &mut self.links[id].session.enquiries;
+        let place = enquiries.iter().position(|number| *number == pdu.sequence);
+        let place = place.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
+        enquiries.remove(place);
+        assert_eq!(pdu.status, 0, "link {id}: an enquire_link was refused");
     }
 
     /// Answers a request of the engine after a while.

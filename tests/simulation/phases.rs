@@ -160,6 +160,11 @@ impl World {
                 "link {id}: never answered: {:?}",
                 session.outstanding
             );
+            assert!(
+                session.enquiries.is_empty() || !link.is_open() || session.is_excused,
+                "link {id}: enquire_links never answered: {:?}",
+                session.enquiries
+            );
         }
     }
 

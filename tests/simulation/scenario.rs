@@ -88,7 +88,7 @@ impl Scenario {
     }
 }
 
-fn engine(random: &mut Random) -> EngineSettings {
+pub(crate) fn engine(random: &mut Random) -> EngineSettings {
     EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: *random.pick(&[1, 1, 0x7FFF_FFF0, 0x7FFF_FFFF, 0x8000_0000]),
@@ -100,7 +100,7 @@ fn engine(random: &mut Random) -> EngineSettings {
     }
 }
 
-fn vserver(
+pub(crate) fn vserver(
     random: &mut Random,
     servers: usize,
     is_forward: bool,
@@ -165,7 +165,7 @@ fn vserver(
     }
 }
 
-fn server(random: &mut Random, index: usize, response_timeout: Duration) -> ServerSettings {
+pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Duration) -> ServerSettings {
     let connections = if random.chance(500) {
         Connections::PerCore(random.between(1, 2) as u32)
     } else {
@@ -212,7 +212,7 @@ fn rate_limit(random: &mut Random) -> RateLimit {
 }
 
 /// Even accounts may claim everything, odd ones only what starts with 8887 (with `auth = "forward"` the servers decide).
-fn client(random: &mut Random, account: usize, is_forward: bool) -> ClientSettings {
+pub(crate) fn client(random: &mut Random, account: usize, is_forward: bool) -> ClientSettings {
     let may_claim: &[u8] = if account.is_multiple_of(2) { b".*" } else { b"8887" };
     ClientSettings {
         system_id: format!("esme{account}"),

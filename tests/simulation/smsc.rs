@@ -127,7 +127,9 @@ impl World {
             _ if pdu.is_bind() => self.smsc_gets_bind(index, id, pdu),
             _ if !pdu.is_response() => self.smsc_gets_request(index, id, pdu),
             response if response == command::UNBIND | command::RESPONSE => self.unbind_answered(id, pdu),
-            response if response == command::ENQUIRE_LINK | command::RESPONSE => {}
+            response if response == command::ENQUIRE_LINK | command::RESPONSE => {
+                self.enquiry_answered(id, pdu);
+            }
             _ => {
                 let number = self.links[id].session.outstanding.remove(&pdu.sequence);
                 let number =

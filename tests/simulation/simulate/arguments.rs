@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use smppmux_simulation::{Plan, Reduction, fault_names};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Deterministic simulation of packet engines, SMSCs, ESMEs and the network, with faults and a shadow model.
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Run seeds for a time; shrink the first run that fails.
     Soak(Soak),
+    /// Run the same load on 1, 2, 4 … engines and tell how the work grows.
+    Scale(Scale),
 }
 
 #[derive(Args, Debug)]
@@ -55,6 +58,25 @@ pub(crate) struct Soak {
     /// How long a run that fails is made smaller.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     pub(crate) shrink_for: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Scale {
+    /// Engines at most, a power of two.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) engines: usize,
+    /// Clients, each bound on one engine with a range of its own.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) clients: usize,
+    /// Servers, each with one session on one of the engines.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) servers: usize,
+    /// Messages in each direction.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) messages: usize,
+    /// Draw the figures.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -1,8 +1,10 @@
-//! `simulate`: many runs of the simulation, a soak for a given time, one run again, and the shrinking of a run that fails.
+//! `simulate`: many runs of the simulation, a soak for a given time, one run again, the shrinking of a run that
+//! fails, and one run at full size.
 //!
 //! Exit code: 0 when every promise held, 1 when one was broken, 64 for wrong arguments.
 
 mod arguments;
+mod scale;
 
 use arguments::{Arguments, Command, Replay, Runs, Soak};
 use clap::Parser as _;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Command::Run(runs) => run_seeds(&runs),
         Command::Replay(replay) => replay_one(&replay),
         Command::Soak(soak) => soak_for(&soak),
+        Command::Scale(arguments) => scale::scale(&arguments),
     };
     if held {
         ExitCode::SUCCESS
