@@ -1,10 +1,12 @@
 //! Rows 9 and 10: message ids of more than one SMSC.
 
+use std::time::{Duration, Instant};
+
 use smppmux_engine::core::wire::{CancelView, CommandId, QueryRespView, QueryView, Status, Version};
 use smppmux_tests::pdu::{Pdu, cancel_sm, query_sm};
 
 use crate::failure::{Outcome, require, require_of, wrong};
-use crate::peers::{BindAs, Client, OnRequest, id_of};
+use crate::peers::{Arrival, BindAs, Client, OnRequest, PATIENCE, id_of};
 use crate::scenario::{Part, Scenario};
 use crate::sms::{Sms, receipt, receipt_ids};
 use crate::stage::{A, B, Stage};
@@ -51,7 +53,7 @@ fn operations_reach(
 ) -> Outcome {
     let number = client.next_number();
     client.send(&query_sm(number, given, source))?;
-    let mut arrival = stage.request()?;
+    let mut arrival = operation_at_an_smsc(stage, client, given)?;
     is_operation_on(&arrival.pdu, id, (arrival.centre, centre))?;
     arrival.accept("");
     let answer = client.expect(Want::a(CommandId::QUERY_SM_RESP).ok().numbered(number))?;
@@ -65,11 +67,31 @@ fn operations_reach(
     );
     let number = client.next_number();
     client.send(&cancel_sm(number, given, source, "447700900009"))?;
-    let mut arrival = stage.request()?;
+    let mut arrival = operation_at_an_smsc(stage, client, given)?;
     is_operation_on(&arrival.pdu, id, (arrival.centre, centre))?;
     arrival.accept("");
     client.expect(Want::a(CommandId::CANCEL_SM_RESP).ok().numbered(number))?;
     Ok(())
+}
+
+/// The operation that was just sent, or the answer that the balancer gave in place of an SMSC.
+fn operation_at_an_smsc(stage: &Stage, client: &mut Client, given: &str) -> Outcome<Arrival> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(arrival) = stage.request_within(Duration::from_millis(100)) {
+            return Ok(arrival);
+        }
+        if let Some(answer) = client.next_within(Duration::from_millis(10)) {
+            return wrong(
+                &answer,
+                format!("the operation on {given} reached no SMSC; {answer:?} came"),
+            );
+        }
+        require!(
+            Instant::now() < deadline,
+            "the operation on {given} reached no SMSC"
+        );
+    }
 }
 
 fn is_operation_on(pdu: &Pdu, id: &str, (came_at, wanted_at): (usize, usize)) -> Outcome {
