@@ -6,7 +6,7 @@
 //!
 //! The difference between two counts, divided by the difference in messages, is the price of one message.
 
-use smppmux_benches::RoundTrip;
+use smppmux_benches::{RoundTrip, TwoCores};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -16,16 +16,21 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(1_000);
     let mut round_trip = RoundTrip::new();
+    round_trip.submit_for_receipt(0);
+    let mut two_cores = TwoCores::new();
     let mut sum = 0_u64;
     for _ in 0..messages {
         sum += u64::from(match way.as_str() {
-            "deliver" => round_trip.deliver(),
+            "submit" => round_trip.submit(),
             "submit-for-receipt" => {
                 let number = round_trip.submit_for_receipt(sum);
                 round_trip.engine().poll_receipt_log();
                 number
             }
-            _ => round_trip.submit(),
+            "deliver" => round_trip.deliver(),
+            "receipt" => round_trip.receipt(),
+            "deliver-across-cores" => two_cores.deliver(),
+            _ => panic!("submit, submit-for-receipt, deliver, receipt or deliver-across-cores"),
         });
     }
     println!("{messages} messages, sum of numbers {sum}");
