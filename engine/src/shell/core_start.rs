@@ -4,7 +4,7 @@ use super::accepting::Acceptor;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::event::{Event, EventSender};
-use super::io_driver::ChosenDriver;
+use super::io_driver::{ChosenDriver, IoDriver};
 use super::message::ShellMessage;
 use super::receipt_log::ReceiptLog;
 use super::resolve::Resolver;
@@ -60,7 +60,15 @@ pub(super) fn spawn<E: Engine>(
         .name(format!("engine-{}", start.core.0))
         .spawn(move || match driver {
             ChosenDriver::Glommio => glommio_driver::run_thread(start, make_engine, &started),
-            ChosenDriver::Ring(features) => ring_driver::run_thread(features, start, make_engine, &started),
+            ChosenDriver::Ring(features) => match ring_driver::open(features, &start) {
+                Ok(ring) => ring_driver::run_thread(ring, start, make_engine, &started),
+                Err(reason) if start.may_do_without_ring(&reason) => {
+                    tracing::warn!(core = start.core.0, %reason, "this engine runs on epoll instead");
+                    epoll_driver::run_thread(start, make_engine, &started);
+                }
+                // The starter waits for this word; if it has gone, nobody needs it.
+                Err(error) => drop(started.send(Err(error))),
+            },
             ChosenDriver::Epoll => epoll_driver::run_thread(start, make_engine, &started),
         })
         .map_err(|error| StartError::CannotPin {
@@ -82,6 +90,12 @@ impl CoreStart {
             cpu: self.cpu,
             reason: "the system refused".to_owned(),
         })
+    }
+
+    /// The operator left the choice to us, and the kernel has no ring left for this core (its memory is limited for all
+    /// processes together): drivers may differ between cores.
+    fn may_do_without_ring(&self, reason: &StartError) -> bool {
+        self.shell_settings.io_driver == IoDriver::Auto && matches!(reason, StartError::IoUringUnavailable(_))
     }
 
     /// To be kept until the thread ends.

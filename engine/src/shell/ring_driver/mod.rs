@@ -83,27 +83,38 @@ struct Memory {
     bell_count: Box<[u8; 8]>,
 }
 
+/// What a core's thread needs of the kernel before its engine is made.
+pub(super) struct OpenRing {
+    ring: IoUring,
+    bell: EventBell,
+    features: RingFeatures,
+}
+
+/// Pins the calling thread and opens its ring.
+///
+/// # Errors
+/// `IoUringUnavailable` where the kernel has no ring for this core, though others may have got theirs.
+pub(super) fn open(features: RingFeatures, start: &CoreStart) -> Result<OpenRing, StartError> {
+    start.pin_thread()?;
+    let depth = u32::try_from(start.shell_settings.ring_depth).unwrap_or(u32::MAX);
+    let ring = uring::build(depth, features.task_run)
+        .map_err(|error| StartError::IoUringUnavailable(IoUringObstacle::of(&error)))?;
+    let bell = EventBell::new().map_err(StartError::System)?;
+    Ok(OpenRing { ring, bell, features })
+}
+
 /// One core's life on the calling thread. `started` gets exactly one word: that it runs, or why not.
 pub(super) fn run_thread<E: Engine>(
-    features: RingFeatures,
+    open: OpenRing,
     start: CoreStart,
     make_engine: impl FnOnce(CoreIndex) -> E,
     started: &Started,
 ) {
-    let depth = u32::try_from(start.shell_settings.ring_depth).unwrap_or(u32::MAX);
-    let ring = start.pin_thread().and_then(|()| {
-        uring::build(depth, features.task_run)
-            .map_err(|error| StartError::IoUringUnavailable(IoUringObstacle::of(&error)))
-    });
-    let bell = EventBell::new().map_err(StartError::System);
-    let (mut ring, bell) = match ring.and_then(|ring| Ok((ring, bell?))) {
-        Ok(both) => both,
-        Err(error) => {
-            // The starter waits for this word; if it has gone, nobody needs it.
-            drop(started.send(Err(error)));
-            return;
-        }
-    };
+    let OpenRing {
+        mut ring,
+        bell,
+        features,
+    } = open;
     run_on(&mut ring, bell, features, start, make_engine, started);
 }
 
