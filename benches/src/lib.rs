@@ -312,6 +312,7 @@ pub fn settings() -> Settings {
         core_requests_max: 1_024,
         sessions_max: 1_000,
         output_octets_max: 1 << 20,
+        has_queue: false,
         strict_lengths: false,
     };
     let client = ClientSettings {

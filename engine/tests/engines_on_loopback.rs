@@ -179,6 +179,7 @@ fn settings(smsc: SocketAddr) -> Settings {
         core_requests_max: 1024,
         sessions_max: 1000,
         output_octets_max: 1 << 20,
+        has_queue: false,
         strict_lengths: false,
     };
     Settings::new(engine, vec![vserver()], vec![server(smsc)], vec![client()], 1)

@@ -101,7 +101,8 @@ fn any_cut_of_a_servers_stream_gives_the_same_result() {
         let smsc = Smsc::start();
         let configuration = Configuration::with_engines(1)
             .server("smsc", "0A", smsc.address(), "")
-            .client("esme1", "address-ranges = [\".*\"]");
+            .client("esme1", "address-ranges = [\".*\"]")
+            .queue("store = \"off\"");
         let smppmux = Smppmux::start(crate::PROGRAM, &configuration);
         let mut server = smsc.accept();
         let bind = server.expect(CommandId::BIND_TRANSCEIVER);

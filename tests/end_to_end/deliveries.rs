@@ -1,4 +1,4 @@
-//! MO that nobody takes.
+//! MO that nobody takes, without a queue.
 
 use smppmux_engine::core::wire::{CommandId, Status};
 use smppmux_tests::configuration::Configuration;
@@ -16,7 +16,8 @@ fn start() -> (Smppmux, Peer) {
     let smsc = Smsc::start();
     let configuration = Configuration::with_engines(2)
         .server("smsc", "0A", smsc.address(), "connections-total = 1")
-        .client("esme1", "address-ranges = [\"888\"]");
+        .client("esme1", "address-ranges = [\"888\"]")
+        .queue("store = \"off\"");
     let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
     let (server, _) = smsc.accept_bound();
     smppmux.wait_for_log("smppmux ready");

@@ -230,9 +230,14 @@ impl World {
         if !self.is_receipt_of(index, pdu) {
             self.check_route(index, id, pdu);
         }
-        let number = self.ledger.message_reached(index, id, pdu);
+        let number = pdu.message().expect("every message is numbered");
+        if self.ledger.messages[number].reached.is_none() {
+            self.check_queue_order(number, id);
+        }
+        self.ledger.message_reached(index, id, pdu);
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.lost_answer) {
+            self.ledger.messages[number].had_trouble = true;
             return;
         }
         let status = if self.random.chance(faults.error_answer) {
@@ -245,8 +250,10 @@ impl World {
         } else {
             pdu::response(pdu.command, status, pdu.sequence, b"")
         };
-        self.ledger.messages[number].answers.push(answer.status);
         let wait = self.answer_delay();
+        let message = &mut self.ledger.messages[number];
+        message.answers.push(answer.status);
+        message.had_trouble |= answer.status != 0 || wait * 2 > self.scenario.response_timeout;
         if self.random.chance(faults.repeated_answer) {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }

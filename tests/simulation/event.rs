@@ -51,6 +51,8 @@ pub(crate) enum Input {
     /// Another core is gone.
     CoreGone(usize),
     Timeout,
+    /// The next word of the store.
+    Store,
     /// The turn is over: the outputs are polled.
     TurnEnds,
     /// A stalled core goes on.

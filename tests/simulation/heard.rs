@@ -78,6 +78,10 @@ impl World {
             }
             Peer::Smsc(_) => {
                 let message = &self.ledger.messages[number];
+                if !message.stored.is_empty() {
+                    // The queue has answered before any client did.
+                    return;
+                }
                 (message.heard, message.reached, message.sent_at, "message")
             }
         };

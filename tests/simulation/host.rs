@@ -125,6 +125,7 @@ impl World {
             Input::CoreGone(gone) => self.hosts[core]
                 .engine
                 .handle_core_gone(now, CoreIndex(gone as u16)),
+            Input::Store => self.store_tells(core),
             Input::Timeout => {
                 self.hosts[core].timer_at = Moment::NEVER;
                 self.hosts[core].engine.handle_timeout(now);
@@ -150,6 +151,9 @@ impl World {
         }
         while let Some((to, message)) = self.hosts[core].engine.poll_core_message() {
             self.post(core, to.as_usize(), message);
+        }
+        while let Some(command) = self.hosts[core].engine.poll_store() {
+            self.store_ordered(core, command);
         }
         while let Some(action) = self.hosts[core].engine.poll_action() {
             self.act(core, action);

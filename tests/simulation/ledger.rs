@@ -85,6 +85,10 @@ pub(crate) struct Message {
     pub(crate) pdu: Pdu,
     pub(crate) destination: &'static str,
     pub(crate) sent_at: Moment,
+    /// The numbers under which the store took it: the queue may deliver it more than once.
+    pub(crate) stored: Vec<u64>,
+    /// A client refused it, or left it unanswered.
+    pub(crate) had_trouble: bool,
     pub(crate) reached: Option<(usize, LinkId)>,
     pub(crate) receipt_of: Option<ReceiptOf>,
     pub(crate) answers: Vec<u32>,
@@ -306,6 +310,8 @@ impl Ledger {
             pdu,
             destination,
             sent_at,
+            stored: Vec::new(),
+            had_trouble: false,
             reached: None,
             receipt_of: None,
             answers: Vec::new(),
@@ -319,8 +325,8 @@ impl Ledger {
     pub(crate) fn message_reached(&mut self, esme: usize, link: LinkId, pdu: &Pdu) -> usize {
         let number = pdu.message().expect("every message is numbered");
         let message = &mut self.messages[number];
-        assert_eq!(
-            message.reached, None,
+        assert!(
+            message.reached.is_none() || !message.stored.is_empty(),
             "message {number} arrived a second time, at ESME {esme} on link {link}"
         );
         message.reached = Some((esme, link));
@@ -375,8 +381,9 @@ impl Ledger {
             pdu.status
         );
         // Account 0 may claim every address, so none is refused as nobody's.
-        let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS)
-            || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some();
+        let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS | ESME_RMSGQFUL)
+            || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some()
+            || pdu.status == 0 && !message.stored.is_empty();
         assert!(
             message.answers.contains(&pdu.status) || is_own,
             "message {number} to {}: nobody gave the answer {:#x}",

@@ -24,6 +24,7 @@ pub mod scale;
 mod scenario;
 mod shrink;
 mod smsc;
+mod store;
 mod trace;
 mod weights;
 mod world;

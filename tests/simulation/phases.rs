@@ -43,7 +43,10 @@ impl World {
             Phase::Chaos => self.heal(),
             Phase::Healing => {}
             Phase::Settling => self.probe(),
-            Phase::Probing => self.check_everything_answered(),
+            Phase::Probing => {
+                self.check_everything_answered();
+                self.check_queue_drained();
+            }
             Phase::Leaving => {
                 self.check_nothing_left();
                 self.drain_all();
@@ -105,12 +108,15 @@ impl World {
         let Some((id, _)) = sessions.into_iter().find(|(_, kind)| receives(*kind)) else {
             return;
         };
-        let is_claimed = (0..self.esmes.len()).any(|index| {
-            let link = self.esmes[index].link;
-            let bound = link.and_then(|link| self.links[link].session.bound);
-            bound.is_some_and(|(kind, _)| receives(kind)) && self.specificity(index, destination).is_some()
-        });
+        let is_claimed = (0..self.esmes.len()).any(|index| self.serves_now(index, destination));
         self.smsc_sends(id, destination, is_claimed);
+    }
+
+    /// An ESME is bound and may get messages for an address.
+    pub(crate) fn serves_now(&self, index: usize, address: &str) -> bool {
+        let link = self.esmes[index].link;
+        let bound = link.and_then(|link| self.links[link].session.bound);
+        bound.is_some_and(|(kind, _)| receives(kind)) && self.specificity(index, address).is_some()
     }
 
     fn probe_request(&mut self, index: usize) {

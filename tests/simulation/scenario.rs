@@ -96,6 +96,7 @@ pub(crate) fn engine(random: &mut Random) -> EngineSettings {
         core_requests_max: *random.pick(&[2, 10, 1_000]),
         sessions_max: 10_000,
         output_octets_max: *random.pick(&[12_000, 65_536]),
+        has_queue: random.chance(600),
         strict_lengths: random.chance(500),
     }
 }

@@ -63,6 +63,8 @@ faults! {
     core_drain: 4,
     core_delay_us: 20_000,
     merged_turn: 400,
+    store_delay_ms: 400,
+    store_failure: 150,
 }
 
 impl Faults {

@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::smsc::Smsc;
+use crate::store::Store;
 use crate::trace::Trace;
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
     pub(crate) ledger: Ledger,
+    pub(crate) store: Store,
     pub(crate) phase: Phase,
     pub(crate) trace: Trace,
     events_this_second: (u64, u32),
@@ -70,6 +72,7 @@ impl World {
             esmes: scenario.esmes.iter().cloned().map(Esme::new).collect(),
             events: Events::default(),
             ledger: Ledger::new(&scenario.settings.vservers[0]),
+            store: Store::default(),
             phase: Phase::Chaos,
             random,
             scenario,

@@ -107,6 +107,13 @@ impl Configuration {
         self
     }
 
+    /// Adds a `[queue]` with these lines. Without one, messages are queued in a file of the test's own folder.
+    #[must_use]
+    pub fn queue(mut self, lines: &str) -> Self {
+        let _ = writeln!(self.rest, "[queue]\n{lines}");
+        self
+    }
+
     /// The file.
     pub fn to_toml(&self) -> String {
         format!(

@@ -246,9 +246,11 @@ pub fn run_prepared_to_exit(
     (code, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// In the folder of its configuration, where its queue's file is to be.
 fn serve(program: &Path, file: &Path) -> Command {
     let mut command = Command::new(program);
     command
+        .current_dir(file.parent().unwrap_or(Path::new(".")))
         .arg("serve")
         .arg("--config")
         .arg(file)

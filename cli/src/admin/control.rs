@@ -4,6 +4,7 @@
 
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
+use smppmux_engine::store::StoreControl;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -86,6 +87,7 @@ impl fmt::Display for Phase {
 pub(crate) struct ControlHandle {
     calls: SyncSender<Call>,
     waker: EventWaker,
+    store: Option<StoreControl>,
 }
 
 /// The control core has too much to do, or ends.
@@ -103,6 +105,11 @@ impl ControlHandle {
         self.ask(|reply| Call::Order(order, reply)).await
     }
 
+    /// The queue's store, which answers by itself; `None` when nothing is queued.
+    pub(crate) fn store(&self) -> Option<StoreControl> {
+        self.store.clone()
+    }
+
     async fn ask<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.calls.try_send(call(reply)).map_err(|_| NoAnswer)?;
@@ -115,7 +122,10 @@ impl ControlHandle {
 }
 
 /// A mailbox for calls; the control core takes them out when `waker` has woken it.
-pub(crate) fn call_channel(waker: EventWaker) -> (ControlHandle, Receiver<Call>) {
+pub(crate) fn call_channel(
+    waker: EventWaker,
+    store: Option<StoreControl>,
+) -> (ControlHandle, Receiver<Call>) {
     let (calls, receiver) = sync_channel(CALLS_MAX);
-    (ControlHandle { calls, waker }, receiver)
+    (ControlHandle { calls, waker, store }, receiver)
 }

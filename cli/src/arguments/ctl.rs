@@ -58,6 +58,37 @@ pub enum CtlCommand {
     Servers,
     /// The packet engines and the traffic between them.
     Cores,
+    /// The queue: what waits for clients, and what they refused for good.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Drain smppmux and end it, as SIGTERM does.
     Drain,
+}
+
+/// What to show or change of the queue.
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Destinations with messages that wait: how many, how many octets, the age of the oldest.
+    List,
+    /// Messages that a client refused for good.
+    DeadLetters,
+    /// Put dead letters back behind the messages of their destinations.
+    Redrive {
+        /// Number of the dead letter [default: all]
+        number: Option<u64>,
+    },
+    /// Forget dead letters.
+    PurgeDeadLetters {
+        /// Number of the dead letter [default: all]
+        number: Option<u64>,
+    },
+    /// Forget messages that wait.
+    Purge {
+        /// Those of this destination address.
+        #[arg(required_unless_present = "all")]
+        destination: Option<String>,
+        /// All of them.
+        #[arg(long, conflicts_with = "destination")]
+        all: bool,
+    },
 }

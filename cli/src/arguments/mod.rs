@@ -4,7 +4,7 @@ mod ctl;
 mod help;
 mod serve;
 
-pub use ctl::{CtlArguments, CtlCommand, CtlTarget};
+pub use ctl::{CtlArguments, CtlCommand, CtlTarget, QueueCommand};
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;

@@ -7,7 +7,7 @@ use super::client::ClientSection;
 use super::key::Key;
 use super::section::Item;
 use super::server::ServerSection;
-use super::storage::ReceiptsSection;
+use super::storage::{QueueSection, ReceiptsSection};
 use super::texts::{CpuList, Octets, Uid};
 use super::vserver::VserverSection;
 use smppmux_engine::core::range::AddressRange;
@@ -155,7 +155,11 @@ impl Configuration {
                 .map(|(number, address)| server_by_flag(number, address))
                 .collect(),
             clients: clients.into_iter().map(client_by_flag).collect(),
-            // Nobody named a folder, and none shall appear where somebody only tries something out.
+            // Nobody named a file or a folder, and none shall appear where somebody only tries something out.
+            queue: Item::by_flags(QueueSection {
+                store: Key::by_default(Store::Memory),
+                ..QueueSection::default()
+            }),
             receipts: Item::by_flags(ReceiptsSection {
                 store: Key::by_default(Store::Memory),
                 ..ReceiptsSection::default()

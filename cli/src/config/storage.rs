@@ -1,4 +1,4 @@
-//! `[receipts]`; and `[queue]`, whose feature comes with a later version: its keys are
+//! `[queue]` and `[receipts]`: what is kept, where, how much of it, and how long.
 //! read and checked, so that a file written for a later version is known to be good, and a warning says that
 //! they have no effect yet.
 
@@ -16,7 +16,7 @@ const THREE_DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct QueueSection {
-    /// Where it is kept. Default: `"durable"`.
+    /// Where it is kept. Default: `"durable"`; `"memory"` when flags make up the configuration.
     pub store: Key<Store>,
     /// File of the durable store. Default: `"smppmux.redb"`.
     pub path: Key<String>,
@@ -26,6 +26,12 @@ pub struct QueueSection {
     pub max_bytes: Key<Octets>,
     /// How long a message is kept. Default: `"3d"`.
     pub max_age: Key<Duration>,
+    /// Messages that wait for one account at most. Default: `max-count`.
+    pub account_max_count: Key<Option<u64>>,
+    /// Octets of messages that wait for one account at most. Default: `max-bytes`.
+    pub account_max_bytes: Key<Option<Octets>>,
+    /// Dead letters that are kept; the oldest go first. Default: 10000.
+    pub max_dead_letters: Key<u64>,
 }
 
 impl Section for QueueSection {
@@ -40,6 +46,9 @@ impl Default for QueueSection {
             max_count: Key::by_default(1_000_000),
             max_bytes: Key::by_default(Octets(1 << 30)),
             max_age: Key::by_default(THREE_DAYS),
+            account_max_count: Key::unset(),
+            account_max_bytes: Key::unset(),
+            max_dead_letters: Key::by_default(10_000),
         }
     }
 }

@@ -177,7 +177,7 @@ fn relations_of_limits_are_checked() {
 fn keys_without_effect_are_warned_of() {
     let text = format!(
         "{VSERVER}{SERVER}rate = 5\n{CLIENT}rate = 5\n[[client]]\nsystem-id = \"b\"\npassword = \"x\"\nrate = 1\n\
-         [queue]\nstore = \"durable\"\n[[route]]\nany = 1\n[[route]]\nany = 2\n"
+         [receipts]\nstore = \"durable\"\n[[route]]\nany = 1\n[[route]]\nany = 2\n"
     );
     let settled = settled(&text).expect("this is TOML");
     assert!(settled.effective.is_some());
@@ -186,5 +186,5 @@ fn keys_without_effect_are_warned_of() {
         .iter()
         .filter_map(|warning| warning.message.split(" has no effect").next())
         .collect();
-    assert_eq!(warned, ["[queue]", "[[route]]"]);
+    assert_eq!(warned, ["[receipts]", "[[route]]"]);
 }

@@ -5,6 +5,7 @@
 
 mod client;
 mod cores;
+mod queue;
 mod servers;
 mod status;
 mod target;
@@ -27,6 +28,7 @@ pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
         CtlCommand::Status => show::<api::status::Status>(&client, arguments, "/api/v1/status"),
         CtlCommand::Servers => show::<api::servers::Servers>(&client, arguments, "/api/v1/servers"),
         CtlCommand::Cores => show::<api::cores::Cores>(&client, arguments, "/api/v1/cores"),
+        CtlCommand::Queue(command) => queue::queue(&client, arguments, command),
         CtlCommand::Drain => change(&client, arguments, "/api/v1/drain"),
     }
 }

@@ -49,6 +49,9 @@ drain-timeout = "{DRAIN_TIMEOUT}"
 name             = "demo"
 listen           = ["127.0.0.1:0"]
 response-timeout = "{timeout_s}s"
+
+[queue]
+store = "off"
 "#,
         cpus.join(","),
         scenario.core_requests(),

@@ -24,7 +24,7 @@ pub(super) struct Answering {
 impl Answering {
     /// Starts to serve through the doors.
     pub(super) fn start(doors: Doors, engines: &RunningEngines, now: Instant) -> Self {
-        let (control, calls) = call_channel(engines.waker());
+        let (control, calls) = call_channel(engines.waker(), engines.store());
         Self {
             calls,
             started_at: now,

@@ -118,6 +118,7 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         | StartError::CannotListen { .. }
         | StartError::IoUringUnavailable(_)
         | StartError::ReceiptLog(_)
+        | StartError::Store(_)
         | StartError::System(_) => exit::UNAVAILABLE,
     };
     Failure::new(code, format!("smppmux: {error}"))

@@ -5,6 +5,7 @@
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::queue::drain::Delivery;
 use super::sequence::{Origin, Pending};
 use super::session::Session;
 use super::settings::{MessageIdMode, ServerIndex};
@@ -65,19 +66,37 @@ impl PacketEngine {
             return self.unmatched_answer(now, from);
         };
         if pending.expired {
-            self.counters.late_answers += 1;
-            return;
-        }
-        match pending.origin {
-            Origin::Session {
-                connection,
-                sequence_number,
-            } => {
-                self.send_copy(connection, pdu, sequence_number);
-                self.server_request_answered(now, connection);
+            self.late_answer_from_client(now, &pending, header.command_status);
+        } else {
+            match pending.origin {
+                Origin::Session {
+                    connection,
+                    sequence_number,
+                } => {
+                    self.send_copy(connection, pdu, sequence_number);
+                    self.server_request_answered(now, connection);
+                }
+                Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+                Origin::Queue { place, number } => {
+                    let delivery = Delivery::Answered(header.command_status);
+                    self.queued_ended(now, place, number, delivery);
+                }
+                Origin::Gathered(_) | Origin::Own => {}
             }
-            Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
-            Origin::Gathered(_) | Origin::Own => {}
+        }
+        if !self.queue.rings.is_empty() {
+            self.serve_queue_for(now, from);
+        }
+    }
+
+    /// An answer after its time. That a client took a queued message is good to know all the same: it is not sent again.
+    #[cold]
+    fn late_answer_from_client(&mut self, now: Moment, pending: &Pending, status: Status) {
+        self.counters.late_answers += 1;
+        if let Origin::Queue { place, number } = pending.origin
+            && status.is_ok()
+        {
+            self.queued_ended(now, place, number, Delivery::Answered(status));
         }
     }
 
@@ -109,6 +128,15 @@ impl PacketEngine {
                 self.send_core_answer(core, reference, CoreOutcome::Failed(status));
             }
             Origin::Gathered(gather) => self.part_answered(now, gather, status),
+            Origin::Queue { place, number } => {
+                // Our own word for a client that is gone; what a client says itself comes another way.
+                let delivery = if status == Status::ESME_RX_T_APPN {
+                    Delivery::SessionLost
+                } else {
+                    Delivery::Answered(status)
+                };
+                self.queued_ended(now, place, number, delivery);
+            }
             Origin::Own => {}
         }
     }
@@ -219,7 +247,7 @@ impl PacketEngine {
             }
             Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
             Origin::Gathered(gather) => self.part_answered(now, gather, header.command_status),
-            Origin::Own => {}
+            Origin::Queue { .. } | Origin::Own => {}
         }
     }
 

@@ -106,8 +106,10 @@ impl PacketEngine {
                     sessions,
                     available_sessions,
                 } => {
+                    let pools_before = self.pools.len();
                     self.pools
                         .update_remote(from, &key, handle, sessions, available_sessions);
+                    self.remote_pool_updated(now, &key, pools_before);
                 }
                 DirectoryEntry::Server {
                     server,
@@ -125,6 +127,9 @@ impl PacketEngine {
                 }
                 DirectoryEntry::Account { client, sessions } => {
                     self.account_sessions.set(client, from, sessions);
+                }
+                DirectoryEntry::Queue { bucket, has_messages } => {
+                    self.queue.marks.tell(from, bucket, has_messages);
                 }
             }
         }
@@ -196,6 +201,10 @@ impl PacketEngine {
                     rounds_given_up: state.reconnect.rounds_given_up,
                 }
             }
+            DirectoryKey::Queue(bucket) => DirectoryEntry::Queue {
+                bucket,
+                has_messages: self.queue.marks.has_lines(bucket),
+            },
             DirectoryKey::Account(client) => DirectoryEntry::Account {
                 client,
                 sessions: self.account_sessions.at(client, self.core),
@@ -235,6 +244,8 @@ impl PacketEngine {
             .sum();
         report.entries_waiting = self.entries.waiting() as u64;
         report.pools = self.pools.len() as u64;
+        report.queue_lines = self.queue.lines.len() as u64;
+        report.queue_appending = u64::from(self.queue.appends.outstanding());
         report.servers = (0_u16..)
             .zip(self.servers.iter().zip(bound_sessions))
             .map(|(index, (server, bound_sessions))| ServerReport {

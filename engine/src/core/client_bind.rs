@@ -155,6 +155,7 @@ impl PacketEngine {
                     account,
                 });
                 let pool = self.pools.join(&key, id);
+                self.pools_have_changed(now);
                 version = self.directory.changed(&DirectoryKey::Pool(key));
                 if let Some(client) = self.sessions.get_mut(id).and_then(Session::client_mut) {
                     client.pools.push(pool);

@@ -6,8 +6,11 @@
 
 use super::client_requests::{CheckedRequest, RetryOutcome, session_with_room};
 use super::contract::{ConnectionId, CoreIndex};
-use super::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, PoolHandle};
+use super::core_message::{
+    CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, PoolHandle, QueuedLine,
+};
 use super::engine::PacketEngine;
+use super::queue::drain::Delivery;
 use super::relay::Relay;
 use super::sequence::{Journey, Note, Origin, Pending, SubmitNote, Via, Window};
 use super::server_requests::CheckedMessage;
@@ -149,7 +152,10 @@ impl PacketEngine {
         };
         let sent = self.drain.is_none()
             && match target {
-                CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, &pdu, origin),
+                CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, None, &pdu, origin),
+                CoreTarget::Queued(handle, line) => {
+                    self.deliver_for_core(now, handle, Some(line), &pdu, origin)
+                }
                 CoreTarget::Server(server) => {
                     self.submit_for_core(now, server, &pdu, leave_out, receipt, origin)
                 }
@@ -191,6 +197,10 @@ impl PacketEngine {
             let remote = self.servers[usize::from(server.0)].remote_mut(from);
             remote.outstanding = remote.outstanding.saturating_sub(1);
         }
+        if let Via::Queue(bucket) = pending.via {
+            let is_queued = matches!(answer.outcome, CoreOutcome::Verdict(HomeVerdict::Queued, _));
+            self.queue.marks.answered(bucket, is_queued);
+        }
         match answer.outcome {
             _ if pending.expired => self.counters.late_answers += 1,
             CoreOutcome::Answered(pdu) => {
@@ -202,10 +212,7 @@ impl PacketEngine {
             CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
             CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, &pending, pdu, status),
             CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
-            CoreOutcome::TimedOut => {
-                let status = self.timeout_status(&pending);
-                self.fail_request(now, &pending, status);
-            }
+            CoreOutcome::TimedOut => self.request_timed_out(now, &pending),
         }
         if let Some(server) = pending.remote_server() {
             self.serve_holds_of(now, server);
@@ -291,8 +298,7 @@ impl PacketEngine {
             pending.expired = true;
             let pending = *pending;
             self.counters.timeouts += 1;
-            let status = self.timeout_status(&pending);
-            self.fail_request(now, &pending, status);
+            self.request_timed_out(now, &pending);
         }
         self.serve_holds_for_core(now, core);
         let link = &mut self.links[core.as_usize()];
@@ -319,6 +325,7 @@ impl PacketEngine {
         }
         self.links[gone.as_usize()].is_gone = true;
         self.put_entries_again(now, gone);
+        self.queue.marks.forget_core(gone);
         self.pools.forget_core(gone);
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);
@@ -330,13 +337,17 @@ impl PacketEngine {
             let Some(pending) = self.links[gone.as_usize()].window.take(reference) else {
                 continue;
             };
+            if let Via::Queue(bucket) = pending.via {
+                self.queue.marks.answered(bucket, false);
+            }
             if !pending.expired {
-                let status = self.timeout_status(&pending);
-                self.fail_request(now, &pending, status);
+                self.request_timed_out(now, &pending);
             }
         }
         self.release_binds(now);
         self.connect_all_servers(now);
+        self.pools_have_changed(now);
+        self.homes_have_changed();
     }
 
     #[inline]
@@ -363,7 +374,14 @@ impl PacketEngine {
         true
     }
 
-    fn deliver_for_core(&mut self, now: Moment, handle: PoolHandle, pdu: &[u8], origin: Origin) -> bool {
+    fn deliver_for_core(
+        &mut self,
+        now: Moment,
+        handle: PoolHandle,
+        queued: Option<QueuedLine>,
+        pdu: &[u8],
+        origin: Origin,
+    ) -> bool {
         let Some(header) = Header::read(pdu) else {
             return false;
         };
@@ -373,7 +391,10 @@ impl PacketEngine {
         let Some(pool) = self.pools.by_handle(handle) else {
             return false;
         };
-        self.deliver_here(now, pool, &message, origin, false)
+        match queued {
+            Some(line) => self.deliver_queued(now, pool, line, &message, origin),
+            None => self.deliver_here(now, pool, &message, origin, false),
+        }
     }
 
     fn submit_for_core(
@@ -424,15 +445,19 @@ impl PacketEngine {
     #[inline]
     fn core_answered(&mut self, now: Moment, pending: &Pending, pdu: &[u8]) {
         let Some(header) = Header::read(pdu) else { return };
-        if let Origin::Gathered(gather) = pending.origin {
-            return self.part_answered(now, gather, header.command_status);
-        }
-        let Origin::Session {
-            connection,
-            sequence_number,
-        } = pending.origin
-        else {
-            return;
+        let (connection, sequence_number) = match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => (connection, sequence_number),
+            // We are the home of a key and have only passed it on.
+            Origin::Core { core, reference } => return self.send_core_answer_copy(core, reference, pdu),
+            Origin::Gathered(gather) => return self.part_answered(now, gather, header.command_status),
+            Origin::Queue { place, number } => {
+                let delivery = Delivery::Answered(header.command_status);
+                return self.queued_ended(now, place, number, delivery);
+            }
+            Origin::Own => return,
         };
         match pending.remote_server() {
             Some(server) => {
@@ -455,16 +480,26 @@ impl PacketEngine {
         note: Note,
         mut pdu: BytesMut,
     ) {
-        if let Origin::Gathered(gather) = pending.origin {
-            self.part_answered(now, gather, Status::ESME_RTHROTTLED);
-        }
-        let Origin::Session {
-            connection,
-            sequence_number,
-        } = pending.origin
-        else {
-            return;
+        let (connection, sequence_number) = match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } => (connection, sequence_number),
+            Origin::Core { core, reference } => {
+                return self.send_core_answer(core, reference, CoreOutcome::Refused(pdu));
+            }
+            Origin::Queue { place, number } => {
+                self.buffers.give(pdu);
+                return self.queued_ended(now, place, number, Delivery::NoRoom);
+            }
+            Origin::Gathered(gather) => {
+                return self.part_answered(now, gather, Status::ESME_RTHROTTLED);
+            }
+            Origin::Own => return,
         };
+        if let (Via::Queue(_), Some(vserver)) = (pending.via, self.vserver_of_messages(connection)) {
+            return self.queue_again(now, pending, (vserver, true), pdu);
+        }
         patch_sequence_number(&mut pdu, sequence_number);
         if let Some(server) = pending.remote_server() {
             self.pause_remote(now, not_at, server);
@@ -502,24 +537,33 @@ impl PacketEngine {
             side.identity,
             self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver,
         );
-        let outcome = match (CheckedMessage::check(pending.command, pdu), identity, vserver) {
+        let account = match note {
+            Note::Account(account) => Some(account),
+            Note::Submit(_) | Note::None => None,
+        };
+        let message =
+            CheckedMessage::check(pending.command, pdu).map(|message| CheckedMessage { account, ..message });
+        let outcome = match (message, identity, vserver) {
+            (Ok(message), None, Some(vserver)) if pending.rerouted => {
+                self.queue_message(now, (vserver, false), &message, pending.origin)
+            }
             _ if pending.rerouted => Err(Status::ESME_RX_T_APPN),
             (Ok(message), Some(identity), _) => {
                 let sent = self.deliver_to_identity(now, identity, &message, pending.origin, true);
                 if sent { Ok(()) } else { Err(Status::ESME_RX_T_APPN) }
             }
             (Ok(message), None, Some(vserver)) => {
-                let account = match note {
-                    Note::Account(account) => Some(account),
-                    Note::Submit(_) | Note::None => None,
-                };
-                let message = CheckedMessage { account, ..message };
-                self.deliver(now, vserver, &message, pending.origin, not_at, true)
+                match self.deliver(now, vserver, &message, pending.origin, not_at, true) {
+                    Err(Status::ESME_RX_T_APPN) => {
+                        self.queue_message(now, (vserver, false), &message, pending.origin)
+                    }
+                    outcome => outcome,
+                }
             }
             _ => Err(Status::ESME_RX_T_APPN),
         };
-        if outcome.is_err() {
-            self.fail_request(now, pending, Status::ESME_RX_T_APPN);
+        if let Err(status) = outcome {
+            self.fail_request(now, pending, status);
         }
     }
 }
@@ -530,6 +574,7 @@ fn patience(settings: &Settings, pending: &Pending) -> Duration {
     match pending.via {
         Via::Server(server) => settings.servers[usize::from(server.0)].response_timeout + MARGIN,
         Via::Home => settings.response_timeout_max().max(settings.receipt_hold_max()) + MARGIN * 2,
+        Via::Queue(_) => settings.response_timeout_max() + MARGIN * 2,
         Via::Session | Via::Pool => settings.client_response_timeout_max() + MARGIN,
     }
 }

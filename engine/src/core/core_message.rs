@@ -8,7 +8,7 @@ use super::entry_lanes::KeyedEntry;
 use super::lease::{LeaseGrants, LeaseQuestion};
 use super::receipts::{FoundReceipt, MappedEntry, OwnerQuestion, ReceiptEntry, ReceiptQuestion};
 use super::sequence::SubmitNote;
-use super::settings::ServerIndex;
+use super::settings::{ServerIndex, VserverIndex};
 use super::wire::Status;
 use bytes::BytesMut;
 use smppmux_c2c::Lane;
@@ -71,10 +71,25 @@ pub struct CoreRequest {
 pub enum CoreTarget {
     /// Some session of this pool (the owner's own handle).
     Pool(PoolHandle),
+    /// A queued message, for the session of this pool that its line stands for: the same one as long as the members stay.
+    Queued(PoolHandle, QueuedLine),
     /// Some session towards this server.
     Server(ServerIndex),
     /// Nobody yet: the receiver is the home of a key, and what it knows decides what becomes of the PDU.
     Home(HomeQuestion),
+}
+
+/// The line of a queued message, so that its messages stay in order at another core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueuedLine {
+    /// Names the line at the core that drains it.
+    pub place: u32,
+    /// Which of the members.
+    pub turn: u32,
+    /// When one message finds no room, or no way to the other core, those behind it with the same number are refused too.
+    pub run: u32,
+    /// How many messages of the run were sent before this one.
+    pub step: u32,
 }
 
 /// What the home core of a key is asked about the PDU that travels along.
@@ -84,6 +99,13 @@ pub enum HomeQuestion {
     Receipt(ReceiptQuestion),
     /// May this account use this message id?
     Owner(OwnerQuestion),
+    /// A message for a destination that may have a backlog, or that nobody can take: deliver it, or queue it.
+    Queue {
+        /// Whose clients it is for.
+        vserver: VserverIndex,
+        /// A client was found and then had no room: it is queued now.
+        is_tried: bool,
+    },
 }
 
 /// What the home core of a key says about a PDU, which it sends back.
@@ -93,6 +115,8 @@ pub enum HomeVerdict {
     Receipt(Option<FoundReceipt>, ReceiptQuestion),
     /// Whether the account may use the id. The PDU comes back with the server's own id in place of a mapped one.
     Owner(bool),
+    /// The message stands in the queue, and is safe there.
+    Queued,
 }
 
 /// Something that the home core of a key shall know; nobody waits for an answer.

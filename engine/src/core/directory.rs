@@ -6,6 +6,7 @@
 
 use super::contract::CoreIndex;
 use super::core_message::PoolHandle;
+use super::queue::Bucket;
 use super::range::PoolKey;
 use super::settings::{ClientIndex, ServerIndex};
 use ahash::RandomState;
@@ -62,6 +63,13 @@ pub enum DirectoryEntry {
         /// How many; 0 removes the entry.
         sessions: u32,
     },
+    /// Lines of the queue.
+    Queue {
+        /// Which share of all lines.
+        bucket: Bucket,
+        /// Some of those whose home the sender is have messages.
+        has_messages: bool,
+    },
 }
 
 /// What an entry is about.
@@ -70,6 +78,7 @@ pub(super) enum DirectoryKey {
     Pool(Arc<PoolKey>),
     Server(ServerIndex),
     Account(ClientIndex),
+    Queue(Bucket),
 }
 
 /// What each other core has been told.

@@ -120,6 +120,7 @@ impl PacketEngine {
                     .all(|(_, pending)| pending.expired || pending.is_own())
         });
         is_idle
+            && self.queue.is_settled()
             && self
                 .links
                 .iter()

@@ -20,12 +20,14 @@ use super::outbox::Outbox;
 use super::output::Buffers;
 use super::pacing::Pacing;
 use super::pool::Pools;
+use super::queue::Queue;
 use super::random::Random;
 use super::receipts::Receipts;
 use super::report::{Counters, Report};
 use super::server::Server;
 use super::session::Sessions;
 use super::settings::{ClientIndex, Connections, ServerIndex, Settings, VserverIndex};
+use super::store_message::{StoreCommand, StoreEvent};
 use super::time::Moment;
 use super::timer::Timers;
 use super::wire::Version;
@@ -40,7 +42,7 @@ use std::sync::Arc;
 ///
 /// Something happens: call the matching `handle_*`. Several may follow each other; together they are one *turn*.
 /// When the turn ends, call until each says `None`, in this order: [`poll_transmit`](Self::poll_transmit),
-/// [`poll_core_message`](Self::poll_core_message), [`poll_action`](Self::poll_action),
+/// [`poll_core_message`](Self::poll_core_message), [`poll_store`](Self::poll_store), [`poll_action`](Self::poll_action),
 /// [`poll_notice`](Self::poll_notice). (Transmit before action: a `Close` must find its last bytes handed out.)
 /// Then wait for the next event, or until [`next_timeout`](Self::next_timeout), and call
 /// [`handle_timeout`](Self::handle_timeout).
@@ -63,6 +65,7 @@ pub struct PacketEngine {
     /// One for each core; the own core's is never used.
     pub(super) links: Vec<CoreLink>,
     pub(super) directory: Directory,
+    pub(super) queue: Queue,
     /// Entries on their way to their home cores.
     pub(super) entries: EntryLanes<MapEntry>,
     /// Rates that hold over all cores.
@@ -160,6 +163,7 @@ impl PacketEngine {
                 .map(|_| CoreLink::new(settings.engine.core_requests_max))
                 .collect(),
             directory: Directory::new(core, cores),
+            queue: Queue::new(settings.engine.has_queue),
             entries: EntryLanes::new(cores, WAITING_ENTRIES_MAX),
             leases: Leases::new(cores, seed),
             unreleased_binds: VecDeque::new(),
@@ -250,6 +254,12 @@ impl PacketEngine {
         self.check_invariants_in_debug_builds();
     }
 
+    /// What the store has to say: the answer to an order that `poll_store` gave, or news.
+    pub fn handle_store(&mut self, now: Moment, event: StoreEvent) {
+        self.store_event(now, event);
+        self.check_invariants_in_debug_builds();
+    }
+
     /// Another core has stopped for good: what it owned is gone, and nothing waits for it any more.
     pub fn handle_core_gone(&mut self, now: Moment, core: CoreIndex) {
         self.forget_core(now, core);
@@ -295,6 +305,11 @@ impl PacketEngine {
         self.next_directory_update()
             .or_else(|| self.next_entries())
             .or_else(|| self.next_lease_question())
+    }
+
+    /// The next order for the store, which answers with `handle_store`. The orders of an engine are handled in their order.
+    pub fn poll_store(&mut self) -> Option<StoreCommand> {
+        self.queue.commands.pop_front()
     }
 
     /// The next thing for the shell to do.

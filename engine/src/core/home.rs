@@ -172,6 +172,9 @@ impl PacketEngine {
                 self.receipt_asked_here(now, question, origin, pdu);
             }
             HomeQuestion::Owner(question) => self.owner_asked(now, from, reference, question, pdu),
+            HomeQuestion::Queue { vserver, is_tried } => {
+                self.queue_for_core(now, from, reference, (vserver, is_tried), pdu);
+            }
         }
     }
 
@@ -189,15 +192,21 @@ impl PacketEngine {
                 self.receipt_resolved(now, question, found, pending.origin, pdu);
             }
             HomeVerdict::Owner(may_use) => self.owner_told(now, pending, may_use, pdu),
+            HomeVerdict::Queued => self.queued_elsewhere(now, pending, pdu),
         }
     }
 
     /// The home has changed: asks the new one, or answers here where that is this core.
     fn ask_again(&mut self, now: Moment, pending: &Pending, question: HomeQuestion, pdu: BytesMut) {
-        let home = self.home_of(match question {
+        let home = match question {
             HomeQuestion::Receipt(question) => question.home,
             HomeQuestion::Owner(question) => question.home,
-        });
+            HomeQuestion::Queue { vserver, is_tried } => {
+                self.homes_have_changed();
+                return self.queue_again(now, pending, (vserver, is_tried), pdu);
+            }
+        };
+        let home = self.home_of(home);
         if home != self.core {
             if self.ask_home(now, home, question, *pending, &pdu) {
                 self.buffers.give(pdu);
@@ -209,6 +218,7 @@ impl PacketEngine {
         match question {
             HomeQuestion::Receipt(question) => self.receipt_asked_here(now, question, pending.origin, pdu),
             HomeQuestion::Owner(question) => self.owner_asked_here(now, pending, question, pdu),
+            HomeQuestion::Queue { .. } => {}
         }
     }
 
@@ -220,9 +230,12 @@ impl PacketEngine {
         question: HomeQuestion,
         pdu: BytesMut,
     ) {
+        if let Via::Queue(bucket) = pending.via {
+            self.queue.marks.answered(bucket, false);
+        }
         let status = match question {
-            // The server may send its receipt again.
-            HomeQuestion::Receipt(_) => Status::ESME_RX_T_APPN,
+            // The server may send its receipt or message again.
+            HomeQuestion::Receipt(_) | HomeQuestion::Queue { .. } => Status::ESME_RX_T_APPN,
             HomeQuestion::Owner(_) => Status::ESME_RTHROTTLED,
         };
         self.fail_request(now, pending, status);

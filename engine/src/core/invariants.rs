@@ -10,6 +10,7 @@ impl PacketEngine {
         self.receipts.held.check_invariants();
         self.entries.check_invariants();
         self.check_servers();
+        self.queue.check_invariants();
         let mut held = vec![0_usize; self.vservers.len()];
         for (id, session) in self.sessions.iter() {
             session.window.check_invariants();

@@ -11,6 +11,7 @@ pub mod contract;
 pub mod core_message;
 pub mod directory;
 pub mod lease;
+pub mod queue;
 pub mod range;
 pub mod rate;
 pub mod receipt_tag;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod secret;
 
 pub mod settings;
+pub mod store_message;
 pub mod tag;
 pub mod time;
 pub mod wire;

@@ -228,6 +228,13 @@ impl Pools {
         }
     }
 
+    /// The handle of another core's members of a pool.
+    pub(super) fn remote_handle(&self, index: PoolIndex, core: CoreIndex) -> Option<PoolHandle> {
+        let remotes = &self.get(index)?.remotes;
+        let remote = remotes.iter().find(|remote| remote.core == core)?;
+        Some(remote.handle)
+    }
+
     /// Pools that exist.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()

@@ -16,6 +16,10 @@ pub struct Report {
     pub client_sessions: u64,
     /// Pools that this core knows, its own and others'.
     pub pools: u64,
+    /// Lines of the queue that have their home on this core and messages.
+    pub queue_lines: u64,
+    /// Messages on their way into the store.
+    pub queue_appending: u64,
     /// Requests that wait in a hold.
     pub held_requests: u64,
     /// Requests from other cores' sessions and to them that wait for their answer.
@@ -112,6 +116,20 @@ pub struct Counters {
     pub server_throttlings: u64,
     /// Requests that were sent again after a server had them: throttled, or its session lost.
     pub resent: u64,
+    /// Messages that were put into the queue and acknowledged.
+    pub queued: u64,
+    /// Queued messages that a client took.
+    pub queue_delivered: u64,
+    /// Queued messages whose time was over before a client could take them.
+    pub queue_expired: u64,
+    /// Queued messages that a client refused for good: they are among the dead letters.
+    pub queue_dead_letters: u64,
+    /// Deliveries of queued messages that failed for a while and are tried again.
+    pub queue_retries: u64,
+    /// Messages that the queue had no room for.
+    pub queue_full: u64,
+    /// Messages that the store could not write.
+    pub queue_failed: u64,
     /// Requests that the far side did not answer in time.
     pub timeouts: u64,
     /// Answers that came after the request's timeout.

@@ -172,7 +172,7 @@ impl PacketEngine {
                 self.send_core_answer(core, reference, outcome);
             }
             // A part of several belongs to its server.
-            Origin::Gathered(_) | Origin::Own => self.buffers.give(request),
+            Origin::Gathered(_) | Origin::Queue { .. } | Origin::Own => self.buffers.give(request),
         }
     }
 
@@ -183,7 +183,7 @@ impl PacketEngine {
                 vserver.on_throttle == OnThrottle::Retry && pending.arrived_at + vserver.hold_time > now
             }),
             Origin::Core { .. } => true,
-            Origin::Gathered(_) | Origin::Own => false,
+            Origin::Gathered(_) | Origin::Queue { .. } | Origin::Own => false,
         }
     }
 

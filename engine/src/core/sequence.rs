@@ -6,6 +6,7 @@
 //! It must never hand out a number that is still in flight, however long ago it was sent (PITFALLS 1, 6).
 
 use super::contract::{ConnectionId, CoreIndex};
+use super::queue::Bucket;
 use super::receipts::GatherId;
 use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 use super::time::Moment;
@@ -37,6 +38,13 @@ pub(super) enum Origin {
     },
     /// It is one part of a request that went to several servers.
     Gathered(GatherId),
+    /// It stands in the queue.
+    Queue {
+        /// Place of its line.
+        place: u32,
+        /// The low half of its number, which no other message of the line has at the same time.
+        number: u32,
+    },
     /// We sent it for ourselves.
     Own,
 }
@@ -52,6 +60,8 @@ pub(super) enum Via {
     Pool,
     /// It waits for the home core of a key (see `home`).
     Home,
+    /// It waits for the home core of a line of the queue, which lies in this bucket.
+    Queue(Bucket),
 }
 
 /// What a request of a client has been through: it goes with it into a hold and to other sessions.
@@ -149,7 +159,7 @@ impl Pending {
     pub(super) const fn remote_server(&self) -> Option<ServerIndex> {
         match self.via {
             Via::Server(server) => Some(server),
-            Via::Session | Via::Pool | Via::Home => None,
+            Via::Session | Via::Pool | Via::Home | Via::Queue(_) => None,
         }
     }
 

@@ -109,7 +109,7 @@ impl PacketEngine {
         }
         let refusal = match (identity, vserver) {
             (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin, false) => Ok(()),
-            (None, Some(vserver)) => self.deliver(now, vserver, &message, origin, None, false),
+            (None, Some(vserver)) => self.deliver_or_queue(now, vserver, &message, origin),
             _ => Err(Status::ESME_RX_T_APPN),
         };
         if let Err(status) = refusal {

@@ -8,6 +8,7 @@ use super::core_message::CoreOutcome;
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::output::{Output, Remains};
+use super::queue::drain::Delivery;
 use super::sequence::{Note, Origin, Pending, Window};
 use super::session::{ClientSide, Session, SessionState, Side};
 use super::time::Moment;
@@ -111,7 +112,7 @@ impl PacketEngine {
             session.state_deadline = now + CLOSING_TIME;
             self.timers
                 .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
-            self.leave_books(id);
+            self.leave_books(now, id);
             self.leave_server_if_settled(now, id);
         } else if session
             .server()
@@ -197,7 +198,7 @@ impl PacketEngine {
         session.state_deadline = now + CLOSING_TIME;
         self.timers
             .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
-        self.leave_books(id);
+        self.leave_books(now, id);
         self.send_own(now, id, CommandId::UNBIND);
     }
 
@@ -216,7 +217,12 @@ impl PacketEngine {
                     self.room_at_server(now, server);
                 }
             }
-            Side::Client(_) => self.resume_reading_if_drained(id),
+            Side::Client(_) => {
+                self.resume_reading_if_drained(id);
+                if !self.queue.rings.is_empty() {
+                    self.serve_queue_for(now, id);
+                }
+            }
             Side::Gone => self.close_if_written(id),
         }
     }
@@ -296,6 +302,7 @@ impl PacketEngine {
         for link in &mut self.links {
             due.extend(link.window.expire_where(is_due));
         }
+        due.extend(self.queue.appends.expire_where(is_due));
         for pending in due {
             let status = self.timeout_status(&pending);
             self.fail_request(now, &pending, status);
@@ -319,7 +326,7 @@ impl PacketEngine {
         if let Some(client) = session.client_mut() {
             client.unbind_sequence_number = unbind_sequence_number;
         }
-        self.leave_books(id);
+        self.leave_books(now, id);
     }
 
     /// Takes a session out of the table at once, and settles it.
@@ -382,7 +389,7 @@ impl PacketEngine {
     }
 
     fn settle_client(&mut self, now: Moment, id: ConnectionId, client: &ClientSide, reason: CloseReason) {
-        self.leave_books_of(id, client);
+        self.leave_books_of(now, id, client);
         self.forget_held(client.vserver, id, client.held_requests);
         if let Some(identity) = client.identity {
             self.leave_identity(now, identity, id);
@@ -405,6 +412,10 @@ impl PacketEngine {
             .iter()
             .filter(|(pending, _)| !pending.expired && pending.origin != Origin::Own)
         {
+            if let Origin::Queue { place, number } = pending.origin {
+                self.queued_ended(now, place, number, Delivery::SessionLost);
+                continue;
+            }
             let unwritten = remains.and_then(|remains| remains.unwritten(pending.stream_end, pending.octets));
             match unwritten {
                 Some(pdu) if may_move(pending, is_server) => {
@@ -441,14 +452,14 @@ impl PacketEngine {
                     self.redeliver(now, connection, pending, note, None, &copy);
                 }
             }
-            // Only what may move comes here, and a part of several may not.
-            Origin::Gathered(_) | Origin::Own => {}
+            // Only what may move comes here: a part of several may not, and a queued message stays in the queue.
+            Origin::Gathered(_) | Origin::Queue { .. } | Origin::Own => {}
         }
         self.buffers.give(copy);
     }
 
     /// Takes a session that gets no new work out of pools and servers; its answers still pass.
-    fn leave_books(&mut self, id: ConnectionId) {
+    fn leave_books(&mut self, now: Moment, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -456,7 +467,7 @@ impl PacketEngine {
             Side::Client(client) => {
                 let mut left = std::mem::take(&mut client.pools);
                 let account = client.counted_account.take();
-                self.leave_pools(id, &mut left);
+                self.leave_pools(now, id, &mut left);
                 self.leave_account(account);
             }
             Side::Server(server) => {
@@ -468,12 +479,15 @@ impl PacketEngine {
         }
     }
 
-    fn leave_books_of(&mut self, id: ConnectionId, client: &ClientSide) {
-        self.leave_pools(id, &mut client.pools.clone());
+    fn leave_books_of(&mut self, now: Moment, id: ConnectionId, client: &ClientSide) {
+        self.leave_pools(now, id, &mut client.pools.clone());
         self.leave_account(client.counted_account);
     }
 
-    fn leave_pools(&mut self, id: ConnectionId, pools: &mut Vec<super::pool::PoolIndex>) {
+    fn leave_pools(&mut self, now: Moment, id: ConnectionId, pools: &mut Vec<super::pool::PoolIndex>) {
+        if !pools.is_empty() {
+            self.pools_have_changed(now);
+        }
         for pool in pools.drain(..) {
             if let Some(key) = self.pools.leave(pool, id) {
                 self.directory.changed(&DirectoryKey::Pool(key));

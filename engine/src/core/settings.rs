@@ -213,6 +213,8 @@ pub struct EngineSettings {
     pub sessions_max: u32,
     /// Octets that may wait in one session's output buffer before its requests are refused or its reading pauses.
     pub output_octets_max: usize,
+    /// MO that nobody can take goes to the store (`[queue] store` is not `off`).
+    pub has_queue: bool,
     /// system_id and password over 15 and 8 octets are refused at bind (false: up to 63 octets are accepted).
     pub strict_lengths: bool,
 }
@@ -572,6 +574,7 @@ pub(crate) mod tests {
             sessions_max: 1_000,
             output_octets_max: 1 << 20,
             strict_lengths: false,
+            has_queue: false,
         }
     }
 

@@ -52,6 +52,11 @@ impl PacketEngine {
                 }
                 TimerKey::Identities => self.expire_identities(now),
                 TimerKey::Receipts => self.expire_held_receipts(now),
+                TimerKey::Queue => {
+                    if self.queue.armed_at == armed_for {
+                        self.queue_timer(now);
+                    }
+                }
                 TimerKey::Drain => self.drain_timer(now),
             }
         }
@@ -145,13 +150,17 @@ impl PacketEngine {
             if let Some(side) = self.sessions.get(id).and_then(Session::server) {
                 self.servers[usize::from(side.server.0)].measure(now.since(pending.sent_at));
             }
-            if let Origin::Core { core, reference } = pending.origin {
-                self.send_core_answer(core, reference, CoreOutcome::TimedOut);
-                continue;
-            }
-            let status = self.timeout_status(&pending);
-            self.fail_request(now, &pending, status);
+            self.request_timed_out(now, &pending);
         }
+    }
+
+    /// Nobody has answered a request in time. Another core asks its own settings what its session is told.
+    pub(super) fn request_timed_out(&mut self, now: Moment, pending: &Pending) {
+        if let Origin::Core { core, reference } = pending.origin {
+            return self.send_core_answer(core, reference, CoreOutcome::TimedOut);
+        }
+        let status = self.timeout_status(pending);
+        self.fail_request(now, pending, status);
     }
 
     /// The status for a request of one of our sessions that was not answered in time: the vserver's towards a client, and

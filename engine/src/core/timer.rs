@@ -28,6 +28,8 @@ pub(super) enum TimerKey {
     Identities,
     /// Receipts that wait for the answer of their submit.
     Receipts,
+    /// The queue: pauses that are over, appends without an answer.
+    Queue,
     /// The end of a drain.
     Drain,
 }

@@ -15,6 +15,7 @@ use super::steering::{Listener, Steering};
 use super::{epoll_driver, glommio_driver, ring_driver};
 use crate::core::contract::CoreIndex;
 use crate::core::settings::Settings;
+use crate::store::{StoreControl, StoreThread};
 use smppmux_c2c::Endpoint;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -32,6 +33,7 @@ pub(super) struct CoreStart {
     pub(super) steering: Steering,
     pub(super) listeners: Vec<Listener>,
     pub(super) resolver: Resolver,
+    pub(super) store: Option<StoreControl>,
     pub(super) events: EventSender,
 }
 
@@ -116,7 +118,10 @@ impl CoreStart {
             settings: self.settings,
             endpoint: self.endpoint,
             steering: self.steering,
-            resolver: self.resolver.client(waker),
+            resolver: self.resolver.client(waker.clone()),
+            store: self
+                .store
+                .map(|store| StoreThread::client(&store, self.core, waker)),
             events: self.events,
             receipt_log: self.shell_settings.receipt_log.as_ref().map(ReceiptLog::lane),
         });

@@ -9,6 +9,7 @@ use crate::core::contract::{
 use crate::core::core_message::CoreMessage;
 use crate::core::report::Report;
 use crate::core::settings::VserverIndex;
+use crate::core::store_message::{StoreCommand, StoreEvent};
 use crate::core::time::Moment;
 use bytes::BytesMut;
 use std::net::SocketAddr;
@@ -29,10 +30,12 @@ pub(crate) trait Engine: 'static {
     fn handle_core_message(&mut self, now: Moment, from: CoreIndex, message: CoreMessage);
     fn handle_core_refused(&mut self, now: Moment, to: CoreIndex, message: CoreMessage);
     fn handle_core_gone(&mut self, now: Moment, core: CoreIndex);
+    fn handle_store(&mut self, now: Moment, event: StoreEvent);
     fn handle_timeout(&mut self, now: Moment);
     fn handle_command(&mut self, now: Moment, command: Command);
     fn poll_transmit(&mut self) -> Option<Transmit>;
     fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)>;
+    fn poll_store(&mut self) -> Option<StoreCommand>;
     fn poll_action(&mut self) -> Option<Action>;
     fn poll_notice(&mut self) -> Option<Notice>;
     /// Records for the log of receipts; engines of tests have none.
@@ -87,6 +90,10 @@ impl Engine for PacketEngine {
         self.handle_core_gone(now, core);
     }
 
+    fn handle_store(&mut self, now: Moment, event: StoreEvent) {
+        self.handle_store(now, event);
+    }
+
     fn handle_timeout(&mut self, now: Moment) {
         self.handle_timeout(now);
     }
@@ -101,6 +108,10 @@ impl Engine for PacketEngine {
 
     fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)> {
         self.poll_core_message()
+    }
+
+    fn poll_store(&mut self) -> Option<StoreCommand> {
+        self.poll_store()
     }
 
     fn poll_action(&mut self) -> Option<Action> {

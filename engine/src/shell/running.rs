@@ -7,6 +7,7 @@ use super::message::ShellMessage;
 use super::report::CoreReport;
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::settings::VserverIndex;
+use crate::store::{StoreControl, StoreThread};
 use smppmux_c2c::{Endpoint, ThreadParker};
 use std::error::Error;
 use std::fmt;
@@ -22,6 +23,8 @@ pub struct RunningEngines {
     events: Mutex<EventReceiver>,
     threads: Vec<JoinHandle<()>>,
     listening: Vec<Listening>,
+    /// Ends behind the engines, when everything that they ordered is safe.
+    store: Option<StoreThread>,
 }
 
 /// Where a vserver listens, on all cores.
@@ -58,6 +61,7 @@ impl RunningEngines {
         events: EventReceiver,
         threads: Vec<JoinHandle<()>>,
         listening: Vec<Listening>,
+        store: Option<StoreThread>,
     ) -> Self {
         Self {
             control: Mutex::new(ControlPort {
@@ -67,6 +71,7 @@ impl RunningEngines {
             events: Mutex::new(events),
             threads,
             listening,
+            store,
         }
     }
 
@@ -78,6 +83,11 @@ impl RunningEngines {
     /// Where the vservers listen, in configured order.
     pub fn listening(&self) -> &[Listening] {
         &self.listening
+    }
+
+    /// The operator's handle of the queue's store; `None` when nothing is queued.
+    pub fn store(&self) -> Option<StoreControl> {
+        self.store.as_ref().map(StoreThread::control)
     }
 
     /// Gives an order to one engine.

@@ -2,6 +2,7 @@
 
 use super::io_driver::IoDriver;
 use super::receipt_log::ReceiptLog;
+use crate::store::StoreSettings;
 use smppmux_flow_distributor as flow_distributor;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct ShellSettings {
     pub distribution: flow_distributor::Settings,
     /// Where receipts and mapped ids are kept over a restart, opened; `None`: nowhere.
     pub receipt_log: Option<ReceiptLog>,
+    /// Where queued messages are kept; goes with `EngineSettings::has_queue`.
+    pub store: Option<StoreSettings>,
 }
 
 impl ShellSettings {
@@ -51,6 +54,7 @@ impl ShellSettings {
             core_requests_max: 1024,
             distribution,
             receipt_log: None,
+            store: None,
         }
     }
 }

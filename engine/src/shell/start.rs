@@ -16,6 +16,7 @@ use super::steering::{Listener, Steering};
 use crate::core::PacketEngine;
 use crate::core::contract::CoreIndex;
 use crate::core::settings::{Settings, VserverIndex, VserverSettings};
+use crate::store::StoreThread;
 use smppmux_c2c::{Endpoint, MeshCapacity, mesh};
 use smppmux_flow_distributor as flow_distributor;
 use std::hash::{BuildHasher, RandomState};
@@ -50,6 +51,11 @@ pub fn run_engines(
     if let Some(log) = &log {
         log.start(&settings).map_err(StartError::ReceiptLog)?;
     }
+    // Before anything listens: what cannot be kept safe must not be taken in.
+    let store = match shell_settings.store.clone() {
+        Some(store) => Some(StoreThread::start(store, Arc::clone(&settings)).map_err(StartError::Store)?),
+        None => None,
+    };
     let make_engine = move |core: CoreIndex| {
         let for_engine = Arc::clone(&settings);
         let mut engine = PacketEngine::new(core, cores, for_engine, seed.hash_one(core), clock.now());
@@ -69,7 +75,14 @@ pub fn run_engines(
         }
         engine
     };
-    start(io_driver::choose, shell_settings, &for_shell, clock, make_engine)
+    start(
+        io_driver::choose,
+        shell_settings,
+        &for_shell,
+        clock,
+        store,
+        make_engine,
+    )
 }
 
 /// Starts any kind of engine on the driver that `choose` finds; `make_engine` is called on each engine's own thread.
@@ -78,6 +91,7 @@ pub(super) fn start<E: Engine>(
     shell_settings: ShellSettings,
     settings: &Arc<Settings>,
     clock: Clock,
+    store: Option<StoreThread>,
     make_engine: impl Fn(CoreIndex) -> E + Clone + Send + 'static,
 ) -> Result<RunningEngines, StartError> {
     let cores = core_count(&shell_settings)?;
@@ -102,11 +116,12 @@ pub(super) fn start<E: Engine>(
             steering: Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?,
             listeners,
             resolver: resolver.clone(),
+            store: store.as_ref().map(StoreThread::control),
             events: events.clone(),
         });
     }
     let (threads, started) = start_threads(driver, starts, &make_engine);
-    let running = RunningEngines::new(control, event_receiver, threads, listening);
+    let running = RunningEngines::new(control, event_receiver, threads, listening, store);
     match started {
         Ok(()) => Ok(running),
         Err(error) => {

@@ -7,6 +7,7 @@ pub(crate) mod change;
 pub(crate) mod cores;
 pub(crate) mod health;
 pub(crate) mod problem;
+pub(crate) mod queue;
 pub(crate) mod servers;
 pub(crate) mod status;
 
@@ -44,6 +45,11 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(status::status))
         .routes(routes!(servers::servers))
         .routes(routes!(cores::cores))
+        .routes(routes!(queue::queue))
+        .routes(routes!(queue::dead_letters))
+        .routes(routes!(queue::redrive))
+        .routes(routes!(queue::purge_dead_letters))
+        .routes(routes!(queue::purge))
         .routes(routes!(change::drain))
         .split_for_parts();
     let served = description.to_pretty_json().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::limits::{CONNECTIONS_MAX, DAY, MILLISECOND, WINDOW_MAX};
 use super::{AdminSettings, Settling, blame};
+use crate::config::choices::Store;
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
@@ -57,6 +58,7 @@ impl Settling<'_> {
             &(Duration::ZERO..=Duration::from_secs(1)),
         );
         let distribution = self.distribution(engine, cpus.len());
+        let store = self.store_settings();
         ProcessSettings {
             shell: ShellSettings {
                 cpus: cpus.into_iter().map(usize::from).collect(),
@@ -69,6 +71,7 @@ impl Settling<'_> {
                 core_requests_max: engine.c2c_capacity.value as usize,
                 distribution,
                 receipt_log: None,
+                store,
             },
             control_cpu: engine.control_core.value,
             admin: self.admin_settings(),
@@ -102,6 +105,7 @@ impl Settling<'_> {
             self.problem(blame(&engine.output_buffer, &engine.max_pdu), message);
         }
         EngineSettings {
+            has_queue: self.configuration.queue.section.store.value != Store::Off,
             max_pdu_octets: u32::try_from(engine.max_pdu.value.0).unwrap_or(u32::MAX),
             first_sequence_number: engine.first_sequence_number.value,
             drain_timeout: engine.drain_timeout.value,

@@ -9,6 +9,7 @@ mod engine;
 mod limits;
 mod names;
 mod no_effect;
+mod queue;
 mod receipts;
 mod relations;
 mod servers;

@@ -4,7 +4,6 @@
 use super::Settling;
 use crate::config::client::ClientSection;
 use crate::config::key::{Key, Origin};
-use crate::config::section::{Item, Section};
 use crate::config::server::ServerSection;
 use crate::config::vserver::VserverSection;
 use smppmux_flow_distributor::Scheme;
@@ -13,10 +12,6 @@ impl Settling<'_> {
     /// Warns once of each key that is set and does nothing.
     pub(super) fn warn_of_no_effect(&mut self) {
         let configuration = self.configuration;
-        self.warn_of_section(
-            &configuration.queue,
-            "MO that nobody can take is answered ESME_RX_T_APPN",
-        );
         if let Some(route) = &configuration.first_route {
             self.warn(
                 route,
@@ -38,15 +33,6 @@ impl Settling<'_> {
             self.warn_of_server_keys(&item.section);
         }
         self.warn_of_client_keys();
-    }
-
-    fn warn_of_section<S: Section>(&mut self, item: &Item<S>, instead: &str) {
-        if item.is_given() {
-            self.warn(
-                &item.at(),
-                format!("{} has no effect in this version: {instead}", S::NAME),
-            );
-        }
     }
 
     fn warn_of_vserver_keys(&mut self, section: &VserverSection) {

@@ -142,7 +142,7 @@ impl PacketEngine {
             }
             (Ok(message), None) if question.query.needs_source => {
                 // Nothing but its text looked like a receipt: a message like any other.
-                self.deliver(now, vserver, &message, origin, None, false)
+                self.deliver_or_queue(now, vserver, &message, origin)
             }
             (Ok(_), None) if policy.unknown == UnknownReceipt::Refuse => Err(Status::ESME_RX_P_APPN),
             (Ok(message), None) => {
@@ -220,7 +220,7 @@ impl PacketEngine {
             account,
             ..copy.unwrap_or_else(|| original.clone())
         };
-        let outcome = self.deliver(now, vserver, &message, origin, None, false);
+        let outcome = self.deliver_or_queue(now, vserver, &message, origin);
         if let Some(buffer) = rewritten {
             self.buffers.give(buffer);
         }

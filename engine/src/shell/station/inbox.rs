@@ -7,6 +7,7 @@ use super::super::report::CoreReport;
 use super::{Lifecycle, Station};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::time::Moment;
+use crate::store::StoreClient;
 use std::time::Duration;
 
 /// Messages that one turn takes at most, so that sockets get their share.
@@ -36,6 +37,11 @@ impl<E: Engine> Station<E> {
         self.inbox = inbox;
         while let Some(resolved) = self.resolver.poll() {
             self.resolved(now, driver, resolved);
+        }
+        while let Some(events) = self.store.as_ref().and_then(StoreClient::poll) {
+            for event in events {
+                self.engine.handle_store(now, event);
+            }
         }
         while let Some(departed) = self.endpoint.poll_departed() {
             self.departed(now, departed);

@@ -28,6 +28,7 @@ use super::steering::Steering;
 use crate::core::contract::{ClosedBy, ConnectionId, CoreIndex, Unsent};
 use crate::core::settings::Settings;
 use crate::core::time::Moment;
+use crate::store::StoreClient;
 use arriving::LeftoverPool;
 use bytes::BytesMut;
 use closing::Deadlines;
@@ -53,6 +54,8 @@ pub(crate) struct Station<E> {
     leftovers: LeftoverPool,
     steering: Steering,
     resolver: ResolverClient,
+    /// Where the queue's messages are kept, if they are.
+    store: Option<StoreClient>,
     events: EventSender,
     receipt_log: Option<LogLane>,
     report: ShellReport,
@@ -67,6 +70,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) endpoint: Endpoint<ShellMessage>,
     pub(crate) steering: Steering,
     pub(crate) resolver: ResolverClient,
+    pub(crate) store: Option<StoreClient>,
     pub(crate) events: EventSender,
     pub(crate) receipt_log: Option<LogLane>,
 }
@@ -95,6 +99,7 @@ impl<E: Engine> Station<E> {
             leftovers: LeftoverPool::default(),
             steering: parts.steering,
             resolver: parts.resolver,
+            store: parts.store,
             events: parts.events,
             receipt_log: parts.receipt_log,
             report: ShellReport::default(),

@@ -46,6 +46,12 @@ impl<E: Engine> Station<E> {
             any = true;
             self.send_to_core(now, to, message);
         }
+        if let Some(store) = &mut self.store {
+            while let Some(command) = self.engine.poll_store() {
+                store.order(command);
+            }
+            store.send();
+        }
         while let Some(action) = self.engine.poll_action() {
             any = true;
             self.act(now, driver, action);

@@ -9,6 +9,7 @@ use crate::core::contract::{
 use crate::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget};
 use crate::core::report::Report;
 use crate::core::settings::{ServerIndex, VserverIndex};
+use crate::core::store_message::{StoreCommand, StoreEvent};
 use crate::core::time::Moment;
 use bytes::BytesMut;
 use std::collections::{HashMap, VecDeque};
@@ -282,6 +283,10 @@ impl Engine for FakeEngine {
         self.reply(connection, order::PING, &u64::MAX.to_be_bytes());
     }
 
+    fn handle_store(&mut self, _now: Moment, _event: StoreEvent) {
+        unreachable!("it gives the store no orders")
+    }
+
     fn handle_core_gone(&mut self, _now: Moment, _core: CoreIndex) {}
 
     fn handle_timeout(&mut self, now: Moment) {
@@ -325,6 +330,10 @@ impl Engine for FakeEngine {
 
     fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)> {
         self.core_messages.pop_front()
+    }
+
+    fn poll_store(&mut self) -> Option<StoreCommand> {
+        None
     }
 
     fn poll_action(&mut self) -> Option<Action> {

@@ -152,6 +152,7 @@ pub(super) fn start_fake(
         shell_settings,
         &Arc::new(settings(address)),
         Clock::started_now(),
+        None,
         make_engine,
     )
 }
@@ -227,6 +228,7 @@ pub(super) fn settings(address: SocketAddr) -> Settings {
         core_requests_max: 1024,
         sessions_max: 100_000,
         output_octets_max: 1 << 20,
+        has_queue: false,
         strict_lengths: false,
     };
     Settings::new(engine, vec![vserver(address)], Vec::new(), Vec::new(), 0)

@@ -1,0 +1,219 @@
+//! What the operator asked of the store's thread.
+
+use super::backend::{LetterRow, LineKey, Times};
+use super::control::{ControlRequest, DeadLetter, LineReport, StoreReport};
+use super::disk_key::Named;
+use super::worker::{Worker, milliseconds};
+use crate::core::queue::QueueKey;
+use crate::core::store_message::Fate;
+use crate::core::wire::Status;
+use bytes::BytesMut;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+/// Letters that one commit puts back, and messages that one commit forgets, at most.
+const STEP: usize = 4_096;
+
+impl Worker {
+    pub(super) fn control(&mut self, request: ControlRequest) {
+        match request {
+            ControlRequest::Report(answer) => reply(&answer, self.make_report()),
+            ControlRequest::Lines(lines_max, answer) => reply(&answer, self.report_lines(lines_max)),
+            ControlRequest::DeadLetters(after, letters_max, answer) => {
+                reply(&answer, self.report_letters(after, letters_max));
+            }
+            ControlRequest::Redrive(number, answer) => {
+                let redriven = self.redrive(number);
+                reply(&answer, redriven);
+            }
+            ControlRequest::PurgeDeadLetters(number, answer) => {
+                let numbers = if self.backend.is_some() {
+                    self.letters.take(number)
+                } else {
+                    Vec::new()
+                };
+                let purged = numbers.len() as u64;
+                self.forget_letters(numbers);
+                self.commit();
+                reply(&answer, purged);
+            }
+            ControlRequest::PurgeLines(name, answer) => {
+                let purged = self.purge(name.as_deref());
+                reply(&answer, purged);
+            }
+        }
+    }
+
+    fn make_report(&self) -> StoreReport {
+        StoreReport {
+            messages: self.book.total.count,
+            octets: self.book.total.octets,
+            lines: self.book.lines.len() as u64,
+            dead_letters: self.letters.len() as u64,
+            is_broken: self.backend.is_none(),
+            ..self.report
+        }
+    }
+
+    fn report_lines(&self, lines_max: usize) -> Vec<LineReport> {
+        let mut lines: Vec<_> = self.book.lines.iter().collect();
+        lines.sort_by_key(|(_, line)| std::cmp::Reverse(line.amount.count));
+        lines.truncate(lines_max);
+        let reports = lines.into_iter().filter_map(|(key, line)| {
+            let words = Words::of(key)?;
+            Some(LineReport {
+                vserver: words.vserver,
+                name: words.name,
+                numbering: words.numbering,
+                messages: line.amount.count,
+                octets: line.amount.octets,
+                oldest_age: self.age_since(self.oldest_ms(key)?),
+            })
+        });
+        reports.collect()
+    }
+
+    fn oldest_ms(&self, key: &LineKey) -> Option<u64> {
+        let mut oldest_ms = None;
+        let first = self.backend.as_ref()?.load(key, 0, &mut |row| {
+            oldest_ms = Some(row.times.arrived_ms);
+            false
+        });
+        first.ok().and(oldest_ms)
+    }
+
+    fn age_since(&self, then_ms: u64) -> Duration {
+        Duration::from_millis(self.clock.now_ms().saturating_sub(then_ms))
+    }
+
+    fn report_letters(&self, after: u64, letters_max: usize) -> Vec<DeadLetter> {
+        let mut letters = Vec::new();
+        self.each_letter(after, |letter| {
+            if letters.len() >= letters_max {
+                return false;
+            }
+            if let Some(words) = Words::of(&letter.key) {
+                letters.push(DeadLetter {
+                    number: letter.number,
+                    vserver: words.vserver,
+                    name: words.name,
+                    status: Status(letter.status),
+                    age: self.age_since(letter.buried_ms),
+                    pdu: letter.pdu,
+                });
+            }
+            true
+        });
+        letters
+    }
+
+    fn each_letter(&self, after: u64, mut show: impl FnMut(LetterRow) -> bool) {
+        let Some(backend) = &self.backend else { return };
+        if let Err(error) = backend.letters(after, &mut show) {
+            tracing::warn!(%error, "the dead letters cannot be read");
+        }
+    }
+
+    /// Puts letters back behind the messages of their lines; those of a vserver or account that is no more stay.
+    fn redrive(&mut self, number: Option<u64>) -> u64 {
+        let (mut redriven, mut after) = (0, number.map_or(0, |number| number.saturating_sub(1)));
+        loop {
+            let mut letters = Vec::new();
+            let most = if number.is_some() { 1 } else { STEP };
+            self.each_letter(after, |letter| {
+                let is_wanted = number.is_none_or(|number| number == letter.number);
+                letters.extend(Some(letter).filter(|_| is_wanted));
+                is_wanted && letters.len() < most
+            });
+            let Some(last) = letters.last() else {
+                return redriven;
+            };
+            after = last.number;
+            let keys: Vec<QueueKey> = letters
+                .into_iter()
+                .filter_map(|it| self.redrive_one(it))
+                .collect();
+            self.commit();
+            if self.backend.is_none() {
+                return redriven;
+            }
+            redriven += keys.len() as u64;
+            self.tell_of_lines(&keys);
+            if number.is_some() {
+                return redriven;
+            }
+        }
+    }
+
+    fn redrive_one(&mut self, letter: LetterRow) -> Option<QueueKey> {
+        let key = Named::read(&letter.key)?.resolve(&self.settings)?;
+        let times = Times {
+            arrived_ms: letter.times.arrived_ms,
+            expires_ms: self.clock.now_ms() + milliseconds(self.store.age_max),
+        };
+        self.put(letter.key, &key, times, BytesMut::from(&letter.pdu[..]));
+        let numbers = self.letters.take(Some(letter.number));
+        self.forget_letters(numbers);
+        Some(key)
+    }
+
+    fn purge(&mut self, name: Option<&str>) -> u64 {
+        let is_wanted =
+            |key: &LineKey| name.is_none_or(|name| Words::of(key).is_some_and(|it| it.name == name));
+        let lines: Vec<LineKey> = self
+            .book
+            .lines
+            .keys()
+            .filter(|key| is_wanted(key))
+            .cloned()
+            .collect();
+        let before = self.book.total.count;
+        for key in lines {
+            while let Some(backend) = &self.backend {
+                let mut numbers = Vec::new();
+                let outcome = backend.load(&key, 0, &mut |row| {
+                    numbers.push(row.number);
+                    numbers.len() < STEP
+                });
+                if outcome.is_err() || numbers.is_empty() {
+                    break;
+                }
+                for number in numbers {
+                    self.remove(key.clone(), number, Fate::Expired);
+                }
+                self.commit();
+            }
+        }
+        before.saturating_sub(self.book.total.count)
+    }
+}
+
+/// A line in words for people.
+struct Words {
+    vserver: String,
+    name: String,
+    numbering: Option<(u8, u8)>,
+}
+
+impl Words {
+    fn of(key: &[u8]) -> Option<Self> {
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        Some(match Named::read(key)? {
+            Named::Destination(vserver, address) => Self {
+                vserver: text(vserver),
+                name: text(address.addr),
+                numbering: Some((address.ton, address.npi)),
+            },
+            Named::Account(vserver, system_id) => Self {
+                vserver: text(vserver),
+                name: text(system_id),
+                numbering: None,
+            },
+        })
+    }
+}
+
+fn reply<T>(answer: &SyncSender<T>, value: T) {
+    // Whoever asked may have given up.
+    let _ = answer.try_send(value);
+}

@@ -1,0 +1,422 @@
+//! The store as an engine sees it: what is told, what is kept, what a failing disk does.
+
+use super::backend::{
+    Backend, BackendError, Changes, LetterRow, LineKey, OpenBackend, Put, Row, Take, Times,
+};
+use super::durable::DurableBackend;
+use super::memory::MemoryBackend;
+use super::thread::{StoreClient, StoreThread};
+use super::{StoreOpenError, StoreSettings};
+use crate::core::contract::CoreIndex;
+use crate::core::queue::QueueKey;
+use crate::core::settings::{EngineSettings, Settings, VserverIndex};
+use crate::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
+use crate::core::wire::{Address, Status};
+use bytes::BytesMut;
+use proptest::prelude::*;
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn engine_settings() -> Arc<Settings> {
+    let engine = EngineSettings {
+        max_pdu_octets: 81_920,
+        first_sequence_number: 1,
+        drain_timeout: Duration::from_secs(1),
+        core_requests_max: 10,
+        sessions_max: 10,
+        output_octets_max: 65_536,
+        has_queue: true,
+        strict_lengths: false,
+    };
+    let vserver = crate::core::settings::tests::vserver_settings();
+    Arc::new(Settings::new(engine, vec![vserver], Vec::new(), Vec::new(), 1))
+}
+
+fn store_settings() -> StoreSettings {
+    StoreSettings {
+        path: None,
+        count_max: 1_000,
+        octets_max: 1 << 20,
+        account_count_max: 1_000,
+        account_octets_max: 1 << 20,
+        age_max: Duration::from_secs(60),
+        dead_letters_max: 3,
+    }
+}
+
+fn key(digit: u8) -> QueueKey {
+    let address = Address {
+        ton: 1,
+        npi: 1,
+        addr: &[b'8', digit],
+    };
+    QueueKey::of_destination(VserverIndex(0), address).expect("an address")
+}
+
+/// An engine's seat at a store.
+struct Seat {
+    thread: StoreThread,
+    client: StoreClient,
+    events: Vec<StoreEvent>,
+}
+
+impl Seat {
+    fn at(open: OpenBackend, settings: StoreSettings) -> Self {
+        let thread = StoreThread::start_over(open, settings, engine_settings()).expect("it opens");
+        let client = StoreThread::client(&thread.control(), CoreIndex(0), Waker::noop().clone());
+        Self {
+            thread,
+            client,
+            events: Vec::new(),
+        }
+    }
+
+    fn in_memory() -> Self {
+        Self::at(Box::new(|| Ok(Box::<MemoryBackend>::default())), store_settings())
+    }
+
+    fn order(&mut self, command: StoreCommand) {
+        self.client.order(command);
+        self.client.send();
+    }
+
+    fn event(&mut self) -> StoreEvent {
+        let end = Instant::now() + PATIENCE;
+        while self.events.is_empty() {
+            assert!(Instant::now() < end, "no event");
+            match self.client.poll() {
+                Some(events) => self.events = events,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        self.events.remove(0)
+    }
+
+    /// Appends a message; whether it is kept.
+    fn append(&mut self, digit: u8, text: &str) -> Result<(), StoreRefusal> {
+        self.order(StoreCommand::Append {
+            reference: 7,
+            key: key(digit),
+            pdu: BytesMut::from(text),
+        });
+        match self.event() {
+            StoreEvent::Stored { reference: 7, .. } => Ok(()),
+            StoreEvent::Refused {
+                reference: 7, reason, ..
+            } => Err(reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn load(&mut self, digit: u8, after: u64) -> (Vec<StoredMessage>, bool) {
+        self.order(StoreCommand::Load {
+            key: key(digit),
+            after,
+            messages_max: 3,
+            octets_max: 1_000,
+        });
+        match self.event() {
+            StoreEvent::Loaded { messages, is_end, .. } => (messages, is_end),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn remove(&mut self, digit: u8, number: u64, fate: Fate) {
+        self.order(StoreCommand::Remove {
+            key: key(digit),
+            number,
+            fate,
+        });
+    }
+
+    fn texts(&mut self, digit: u8) -> Vec<String> {
+        let (messages, _) = self.load(digit, 0);
+        let texts = messages
+            .iter()
+            .map(|message| String::from_utf8_lossy(&message.pdu).into_owned());
+        texts.collect()
+    }
+}
+
+/// Goal: messages come back in their order, by line, as many as were asked for, and what is removed does not.
+#[test]
+fn lines_keep_their_order() {
+    let mut seat = Seat::in_memory();
+    for text in ["a", "b", "c", "d"] {
+        seat.append(1, text).expect("room");
+        seat.append(2, "other").expect("room");
+    }
+    let (first, is_end) = seat.load(1, 0);
+    assert_eq!((first.len(), is_end), (3, false));
+    assert!(first.iter().all(|it| it.expires_in > Duration::from_secs(50)));
+    seat.remove(1, first[1].number, Fate::Delivered);
+    assert_eq!(seat.texts(1), ["a", "c", "d"]);
+    let (last, is_end) = seat.load(1, first[2].number);
+    assert_eq!((last.len(), is_end), (1, true));
+    seat.order(StoreCommand::ListLines { after: None });
+    match seat.event() {
+        StoreEvent::Lines {
+            keys,
+            has_more: false,
+        } => assert_eq!(keys, [key(1), key(2)]),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Goal: what a client refused for good is listed, bounded, and comes back behind its line when it is re-driven.
+#[test]
+fn dead_letters_are_kept_and_redriven() {
+    let mut seat = Seat::in_memory();
+    for text in ["a", "b", "c", "d", "e"] {
+        seat.append(1, text).expect("room");
+    }
+    for number in 1..=4 {
+        seat.remove(1, number, Fate::Refused(Status::ESME_RX_P_APPN));
+    }
+    let control = seat.thread.control();
+    let letters = control.dead_letters(0, 10).expect("an answer");
+    let shown: Vec<_> = letters
+        .iter()
+        .map(|it| (it.number, it.pdu.as_slice(), it.status))
+        .collect();
+    let status = Status::ESME_RX_P_APPN;
+    assert_eq!(
+        shown,
+        [(2, &b"b"[..], status), (3, b"c", status), (4, b"d", status)],
+        "three are kept"
+    );
+    assert_eq!(control.redrive(Some(3)), Ok(1));
+    assert!(matches!(seat.event(), StoreEvent::MoreLines { keys } if keys == [key(1)]));
+    assert_eq!(seat.texts(1), ["e", "c"]);
+    assert_eq!(control.redrive(None), Ok(2));
+    assert!(matches!(seat.event(), StoreEvent::MoreLines { .. }));
+    let report = control.report().expect("an answer");
+    assert_eq!((report.messages, report.dead_letters, report.buried), (4, 0, 4));
+    assert_eq!(control.purge(Some("8\u{1}")), Ok(4));
+    assert_eq!(control.report().map(|report| report.messages), Ok(0));
+}
+
+/// A storage that can be told to fail.
+#[derive(Debug)]
+struct FailingStorage(Arc<InMemoryBackend>, Arc<AtomicBool>);
+
+impl FailingStorage {
+    fn check(&self) -> Result<(), std::io::Error> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("the disk is gone"));
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for FailingStorage {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.0.write(offset, data)
+    }
+}
+
+/// Goal: after a failed fsync nothing is acknowledged until the file was opened again; then what was acknowledged before is
+/// there, what was refused is not, and what a client had taken meanwhile is not delivered again.
+#[test]
+fn a_failed_fsync_stops_the_acknowledgements() {
+    let (storage, fails) = (Arc::new(InMemoryBackend::new()), Arc::new(AtomicBool::new(false)));
+    let is_failing = Arc::clone(&fails);
+    let open: OpenBackend = Box::new(move || {
+        let unusable = |error: BackendError| StoreOpenError::Unusable {
+            path: "memory".into(),
+            reason: error.to_string(),
+        };
+        let storage = FailingStorage(Arc::clone(&storage), Arc::clone(&is_failing));
+        Ok(Box::new(DurableBackend::over(storage).map_err(unusable)?))
+    });
+    let mut seat = Seat::at(open, store_settings());
+    seat.append(1, "a").expect("room");
+    seat.append(1, "b").expect("room");
+    fails.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        assert_eq!(seat.append(1, "lost"), Err(StoreRefusal::Failed));
+    }
+    seat.remove(1, 1, Fate::Delivered);
+    assert_eq!(
+        seat.thread.control().report().map(|report| report.is_broken),
+        Ok(true)
+    );
+    fails.store(false, Ordering::SeqCst);
+    let end = Instant::now() + PATIENCE;
+    while seat.append(1, "c").is_err() {
+        assert!(Instant::now() < end, "it was not opened again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(seat.texts(1), ["b", "c"]);
+    let report = seat.thread.control().report().expect("an answer");
+    assert_eq!((report.messages, report.is_broken), (2, false));
+}
+
+/// Goal: a message whose time is over before it could be stored is refused as such.
+#[test]
+fn a_message_without_a_lifetime_is_refused() {
+    let settings = StoreSettings {
+        age_max: Duration::ZERO,
+        ..store_settings()
+    };
+    let mut seat = Seat::at(Box::new(|| Ok(Box::<MemoryBackend>::default())), settings);
+    assert_eq!(seat.append(1, "a"), Err(StoreRefusal::Expired));
+}
+
+fn put(line: u8, number: u64) -> Put {
+    Put {
+        key: LineKey::from([line]),
+        number,
+        times: Times {
+            arrived_ms: number,
+            expires_ms: number + 10,
+        },
+        pdu: BytesMut::from(format!("{line} {number}").as_bytes()),
+    }
+}
+
+/// PDUs by line and number.
+type Rows = BTreeMap<(Vec<u8>, u64), Vec<u8>>;
+
+/// All that a backend has.
+fn contents(backend: &dyn Backend) -> (Rows, Vec<LetterRow>) {
+    let (mut rows, mut letters) = (BTreeMap::new(), Vec::new());
+    let mut show = |key: &[u8], row: Row<'_>| {
+        rows.insert((key.to_vec(), row.number), row.pdu.to_vec());
+    };
+    backend.scan(&mut show).expect("readable");
+    let mut show = |letter| {
+        letters.push(letter);
+        true
+    };
+    backend.letters(0, &mut show).expect("readable");
+    (rows, letters)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Goal: the file behaves like the memory, whatever goes in and out, also after it was closed and opened again.
+    #[test]
+    fn the_file_is_like_the_memory(
+        batches in proptest::collection::vec(proptest::collection::vec((0..3_u8, any::<bool>(), any::<bool>(), 0..12_u64), 1..8), 1..8),
+    ) {
+        let folder = std::env::temp_dir().join(format!("smppmux-store-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("like-memory.redb");
+        let _ = std::fs::remove_file(&path);
+        let mut memory = MemoryBackend::default();
+        let mut next = 0;
+        for batch in batches {
+            let mut changes = Changes::default();
+            for (line, goes_in, is_letter, pick) in batch {
+                if goes_in {
+                    next += 1;
+                    changes.puts.push(put(line, next));
+                } else {
+                    let buried = is_letter.then_some((8, 9));
+                    changes.takes.push(Take { key: LineKey::from([line]), number: pick, buried });
+                    changes.forgotten_letters.extend((pick == 0).then_some(next / 2));
+                }
+            }
+            let mut file = DurableBackend::open(&path).expect("it opens");
+            let is_in_use = matches!(DurableBackend::open(&path), Err(StoreOpenError::InUse { .. }));
+            prop_assert!(is_in_use);
+            prop_assert_eq!(file.commit(&changes).expect("it commits"), memory.commit(&changes).expect("always"));
+            prop_assert_eq!(contents(&file), contents(&memory));
+            for line in 0..3 {
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                let ends = (
+                    file.load(&[line], 3, &mut |row| { one.push(row.number); one.len() < 2 }).expect("readable"),
+                    memory.load(&[line], 3, &mut |row| { other.push(row.number); other.len() < 2 }).expect("always"),
+                );
+                prop_assert_eq!((one, ends.0), (other, ends.1));
+            }
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+}
+
+/// Goal: the durable store takes 20,000 messages a second, and gives them back. Prints the figures; where the file lies is in
+/// `SMPPMUX_STORE_BENCH` (a folder on tmpfs for the bar itself).
+#[test]
+#[ignore = "a measurement: SMPPMUX_STORE_BENCH=/dev/shm cargo test --release -p smppmux-engine --lib throughput -- --ignored --nocapture"]
+fn throughput() {
+    const MESSAGES: u32 = 200_000;
+    const UNDER_WAY: usize = 1_000;
+    let folder = std::env::var_os("SMPPMUX_STORE_BENCH").map_or_else(std::env::temp_dir, Into::into);
+    let path = folder.join(format!("smppmux-throughput-{}.redb", std::process::id()));
+    let settings = StoreSettings {
+        path: Some(path.clone()),
+        count_max: u64::MAX,
+        octets_max: u64::MAX,
+        ..store_settings()
+    };
+    let thread = StoreThread::start(settings.clone(), engine_settings()).expect("it opens");
+    let mut client = StoreThread::client(&thread.control(), CoreIndex(0), Waker::noop().clone());
+    let pdu = BytesMut::from(&[7; 200][..]);
+    let (mut ordered, mut stored, start) = (0, 0, Instant::now());
+    while stored < MESSAGES {
+        while ordered < MESSAGES && ((ordered - stored) as usize) < UNDER_WAY {
+            let address = (ordered % 10_000).to_string();
+            let address = Address {
+                ton: 1,
+                npi: 1,
+                addr: address.as_bytes(),
+            };
+            let key = QueueKey::of_destination(VserverIndex(0), address).expect("an address");
+            client.order(StoreCommand::Append {
+                reference: ordered,
+                key,
+                pdu: pdu.clone(),
+            });
+            ordered += 1;
+        }
+        client.send();
+        match client.poll() {
+            Some(events) => stored += events.len() as u32,
+            None => std::thread::yield_now(),
+        }
+    }
+    let took = start.elapsed();
+    let rate = f64::from(MESSAGES) / took.as_secs_f64();
+    let commits = thread.control().report().expect("an answer").commits;
+    println!("{MESSAGES} messages of 200 octets stored in {took:.2?}: {rate:.0} a second, {commits} commits");
+    drop(client);
+    drop(thread);
+    let start = Instant::now();
+    let thread = StoreThread::start(settings, engine_settings()).expect("it opens again");
+    println!("opened again in {:.2?}", start.elapsed());
+    assert_eq!(
+        thread.control().report().map(|it| it.messages),
+        Ok(u64::from(MESSAGES))
+    );
+    drop(thread);
+    let octets = std::fs::metadata(&path).map_or(0, |file| file.len());
+    println!("the file has {} MiB", octets >> 20);
+    let _ = std::fs::remove_file(&path);
+}

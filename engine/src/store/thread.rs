@@ -1,0 +1,142 @@
+//! The store's thread: gathers what all engines want, commits it once, answers.
+//!
+//! It ends when it is told to, after everything that came before; what engines hear of it are events on a channel of their
+//! own and one call of their waker for each batch.
+
+use super::StoreSettings;
+use super::backend::{OpenBackend, StoreOpenError};
+use super::book::Claimants;
+use super::control::{ControlRequest, StoreControl};
+use super::durable::DurableBackend;
+use super::memory::MemoryBackend;
+use super::worker::Worker;
+use crate::core::contract::CoreIndex;
+use crate::core::settings::Settings;
+use crate::core::store_message::{StoreCommand, StoreEvent};
+use std::hash::{BuildHasher as _, RandomState};
+use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Waker;
+use std::thread::{Builder, JoinHandle};
+
+/// What the thread is sent.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// An engine takes its seat.
+    Seat(CoreIndex, Seat),
+    /// An engine's orders.
+    Commands(CoreIndex, Vec<StoreCommand>),
+    Control(ControlRequest),
+    /// End when all that came before is done.
+    Stop,
+}
+
+/// How an engine hears of the store.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) events: Sender<Vec<StoreEvent>>,
+    pub(super) waker: Waker,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(crate) struct StoreThread {
+    messages: Sender<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One engine's access. The channels are bounded by what the engine has under way: appends, loads, loaded messages.
+#[derive(Debug)]
+pub(crate) struct StoreClient {
+    core: CoreIndex,
+    messages: Sender<Message>,
+    events: Receiver<Vec<StoreEvent>>,
+    outgoing: Vec<StoreCommand>,
+}
+
+impl StoreThread {
+    /// Opens the backend, which may take a while for a large file, and starts the thread.
+    pub(crate) fn start(store: StoreSettings, settings: Arc<Settings>) -> Result<Self, StoreOpenError> {
+        let open: OpenBackend = match store.path.clone() {
+            Some(path) => Box::new(move || Ok(Box::new(DurableBackend::open(&path)?))),
+            None => Box::new(|| Ok(Box::<MemoryBackend>::default())),
+        };
+        Self::start_over(open, store, settings)
+    }
+
+    /// Over any backend.
+    pub(super) fn start_over(
+        open: OpenBackend,
+        store: StoreSettings,
+        settings: Arc<Settings>,
+    ) -> Result<Self, StoreOpenError> {
+        let seed = RandomState::new().hash_one(0);
+        let claimants = Claimants::new(&store, &settings, seed);
+        let (messages, received) = channel();
+        let worker = Worker::open(open, store, settings, claimants, received)?;
+        let thread = Builder::new()
+            .name("store".to_owned())
+            .spawn(move || worker.run())
+            .map_err(StoreOpenError::NoThread)?;
+        Ok(Self {
+            messages,
+            thread: Some(thread),
+        })
+    }
+
+    /// The access of one engine; `waker` is called when there are events.
+    pub(crate) fn client(messages: &StoreControl, core: CoreIndex, waker: Waker) -> StoreClient {
+        let messages = messages.messages();
+        let (sender, events) = channel();
+        let seat = Seat {
+            events: sender,
+            waker,
+        };
+        // A thread that has ended takes no orders either, which the client finds out by itself.
+        let _ = messages.send(Message::Seat(core, seat));
+        StoreClient {
+            core,
+            messages,
+            events,
+            outgoing: Vec::new(),
+        }
+    }
+
+    /// The operator's handle.
+    pub(crate) fn control(&self) -> StoreControl {
+        StoreControl::new(self.messages.clone())
+    }
+}
+
+/// Waits until everything that was ordered is safe.
+impl Drop for StoreThread {
+    fn drop(&mut self) {
+        let _ = self.messages.send(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was told by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl StoreClient {
+    /// Gathers an order.
+    pub(crate) fn order(&mut self, command: StoreCommand) {
+        self.outgoing.push(command);
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn send(&mut self) {
+        if !self.outgoing.is_empty() {
+            let commands = mem::take(&mut self.outgoing);
+            // Nothing is acknowledged when the thread is gone: its engines wait for the word that does not come.
+            let _ = self.messages.send(Message::Commands(self.core, commands));
+        }
+    }
+
+    /// The next events.
+    pub(crate) fn poll(&self) -> Option<Vec<StoreEvent>> {
+        self.events.try_recv().ok()
+    }
+}

@@ -1,0 +1,294 @@
+//! The queue: MO that nobody can take waits, safe, in order, within its limits, until a client comes for it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use smppmux_engine::core::wire::{CommandId, Status};
+use smppmux_tests::configuration::Configuration;
+use smppmux_tests::esme::{BindRequest, Esme};
+use smppmux_tests::pdu::{Pdu, deliver_sm, header_only};
+use smppmux_tests::peer::{Peer, Received};
+use smppmux_tests::process::{Smppmux, run_to_exit};
+use smppmux_tests::smsc::Smsc;
+use tempfile::TempDir;
+
+/// Longer than anything takes that must not come.
+const NEVER: Duration = Duration::from_millis(300);
+
+/// Two engines, a session of the server at engine 0, and an account that may claim 888.
+fn configuration(smsc: &Smsc, queue: &str) -> Configuration {
+    Configuration::with_engines(2)
+        .server("smsc", "0A", smsc.address(), "connections-total = 1")
+        .client("esme1", "window = 10\naddress-ranges = [\"888\"]")
+        .client("esme2", "window = 10\naddress-ranges = [\"888\", \"777\"]")
+        .vserver("response-timeout = \"3s\"")
+        .queue(queue)
+}
+
+fn start_with(queue: &str) -> (Smppmux, Peer) {
+    let smsc = Smsc::start();
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration(&smsc, queue));
+    let (server, _) = smsc.accept_bound();
+    smppmux.wait_for_log("smppmux ready");
+    (smppmux, server)
+}
+
+fn durable_in(folder: &Path) -> String {
+    format!("path = \"{}\"", folder.join("queue.redb").display())
+}
+
+/// Sends messages and waits for their answers, which must be this status.
+fn send(server: &mut Peer, numbers: std::ops::Range<u32>, destination: &str, status: Status) {
+    for number in numbers.clone() {
+        server.send(&deliver_sm(number, "2000", destination, &number.to_string()));
+    }
+    let mut answers: Vec<_> = numbers.clone().map(|_| answer(server)).collect();
+    answers.sort_unstable();
+    let expected: Vec<_> = numbers.map(|number| (number, status)).collect();
+    assert_eq!(answers, expected);
+}
+
+fn answer(server: &mut Peer) -> (u32, Status) {
+    let answer = server.expect(CommandId::DELIVER_SM_RESP);
+    (answer.sequence_number(), answer.status())
+}
+
+fn take(client: &mut Esme, count: usize) -> Vec<String> {
+    (0..count).map(|_| client.take_delivery().text()).collect()
+}
+
+fn texts(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+fn reply(client: &mut Esme, delivery: &Pdu, status: Status) {
+    let number = delivery.sequence_number();
+    client.send(&header_only(CommandId::DELIVER_SM_RESP, status, number));
+}
+
+/// Goal: without a client a message is acknowledged and waits; the client that binds gets all of them in order, on
+/// whichever engine it is; a destination that nobody may claim is refused at once; afterwards messages pass directly.
+#[test]
+fn messages_wait_for_a_bind() {
+    for store in ["store = \"memory\"", "store = \"durable\""] {
+        for engine in [0, 1] {
+            let (smppmux, mut server) = start_with(store);
+            send(&mut server, 0..40, "888123", Status::ESME_ROK);
+            send(&mut server, 40..41, "999123", Status::ESME_RINVDSTADR);
+            let request = BindRequest::of("esme1").with_range("888").at_engine(engine);
+            let mut client = Esme::bind_with(smppmux.address(), request);
+            assert_eq!(take(&mut client, 40), texts(0..40), "{store}, engine {engine}");
+            for number in 41..45 {
+                server.send(&deliver_sm(number, "2000", "888123", &number.to_string()));
+                assert_eq!(take(&mut client, 1), texts(number..number + 1));
+                assert_eq!(answer(&mut server), (number, Status::ESME_ROK));
+            }
+        }
+    }
+}
+
+/// Goal: while a destination has a backlog its new messages join the back, though a client could take them.
+/// Method: the client takes its window's worth and answers nothing; what comes then must not overtake.
+#[test]
+fn new_messages_join_the_back() {
+    let (smppmux, mut server) = start_with("store = \"memory\"");
+    send(&mut server, 0..30, "888123", Status::ESME_ROK);
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    let first: Vec<Pdu> = (0..9).map(|_| client.expect(CommandId::DELIVER_SM)).collect();
+    assert!(
+        matches!(client.receive_within(NEVER), Received::Nothing),
+        "a window of 10, and one slot of it for live messages"
+    );
+    send(&mut server, 30..60, "888123", Status::ESME_ROK);
+    let mut received: Vec<String> = first.iter().map(Pdu::text).collect();
+    for delivery in &first {
+        client.accept(delivery);
+    }
+    received.extend(take(&mut client, 51));
+    assert_eq!(received, texts(0..60));
+}
+
+/// Goal: destinations drain in turn: a long backlog does not hold up a short one, nor a live message of another.
+#[test]
+fn destinations_take_turns() {
+    let (smppmux, mut server) = start_with("store = \"memory\"");
+    send(&mut server, 0..500, "888001", Status::ESME_ROK);
+    send(&mut server, 500..505, "888002", Status::ESME_ROK);
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    let mut live_at = None;
+    let mut short_end = 0;
+    server.send(&deliver_sm(900, "2000", "888003", "live"));
+    for at in 0..506 {
+        let delivery = client.take_delivery();
+        match delivery.destination().as_str() {
+            "888002" => short_end = at,
+            "888003" => live_at = Some(at),
+            _ => {}
+        }
+    }
+    assert!(
+        short_end < 150,
+        "the last of the short backlog came as number {short_end}"
+    );
+    assert!(
+        live_at.is_some_and(|at| at < 150),
+        "the live message came as number {live_at:?}"
+    );
+}
+
+/// Goal: bounds hold: by count, by octets, by account; what does not fit is answered ESME_RMSGQFUL, and what leaves makes
+/// room.
+#[test]
+fn a_full_queue_says_so() {
+    for (limit, fit) in [
+        ("max-count = 5", 5),
+        ("max-bytes = 1024", 23),
+        ("account-max-count = 3", 3),
+    ] {
+        let (smppmux, mut server) = start_with(&format!("store = \"memory\"\n{limit}"));
+        let mut fitted = 0;
+        while {
+            server.send(&deliver_sm(fitted + 1, "2000", "888123", "x"));
+            answer(&mut server).1 == Status::ESME_ROK
+        } {
+            fitted += 1;
+            assert!(fitted < 100, "{limit}: no bound");
+        }
+        assert_eq!(fitted, fit, "{limit}");
+        send(&mut server, 200..201, "888124", Status::ESME_RMSGQFUL);
+        let other = if limit.starts_with("account") {
+            Status::ESME_ROK
+        } else {
+            Status::ESME_RMSGQFUL
+        };
+        send(&mut server, 201..202, "777123", other);
+        let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+        take(&mut client, fit as usize);
+        client.unbind();
+        let deadline = Instant::now() + smppmux_tests::PATIENCE;
+        loop {
+            server.send(&deliver_sm(300, "2000", "888123", "room again"));
+            if answer(&mut server).1 == Status::ESME_ROK {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{limit}: no room though all were delivered"
+            );
+        }
+    }
+}
+
+/// Goal: a message is not delivered after its time: max-age, or its own validity_period.
+#[test]
+fn messages_expire() {
+    let (smppmux, mut server) = start_with("store = \"memory\"\nmax-age = \"1s\"\nmax-count = 3");
+    send(&mut server, 0..3, "888123", Status::ESME_ROK);
+    send(&mut server, 3..4, "888123", Status::ESME_RMSGQFUL);
+    std::thread::sleep(Duration::from_millis(1_600));
+    send(&mut server, 4..5, "888123", Status::ESME_ROK);
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    assert_eq!(take(&mut client, 1), texts(4..5));
+    assert!(matches!(client.receive_within(NEVER), Received::Nothing));
+}
+
+/// Goal: a temporary error is tried again after a pause, before what is behind it; a permanent one is not, and holds
+/// nothing up.
+#[test]
+fn errors_are_retried_or_final() {
+    let (smppmux, mut server) = start_with("store = \"memory\"");
+    send(&mut server, 0..1, "888123", Status::ESME_ROK);
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    for status in [Status::ESME_RTHROTTLED, Status::ESME_RX_T_APPN] {
+        let delivery = client.expect(CommandId::DELIVER_SM);
+        assert_eq!(delivery.text(), "0");
+        let start = Instant::now();
+        reply(&mut client, &delivery, status);
+        send(&mut server, 1..2, "888123", Status::ESME_ROK);
+        let again = client.expect(CommandId::DELIVER_SM);
+        assert_eq!(again.text(), "0", "in order");
+        assert!(start.elapsed() > Duration::from_millis(900), "after a pause");
+        if status == Status::ESME_RTHROTTLED {
+            client.accept(&again);
+            assert_eq!(take(&mut client, 1), texts(1..2));
+            client.unbind();
+            send(&mut server, 0..1, "888123", Status::ESME_ROK);
+            client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+        } else {
+            reply(&mut client, &again, Status::ESME_RX_P_APPN);
+            assert_eq!(
+                take(&mut client, 1),
+                texts(1..2),
+                "the next one, and not the refused one"
+            );
+        }
+    }
+    assert!(matches!(client.receive_within(NEVER), Received::Nothing));
+}
+
+/// Goal: a client that vanishes with queued messages unanswered gets them again, in order, when it is back.
+#[test]
+fn a_client_vanishes_and_comes_back() {
+    let (smppmux, mut server) = start_with("store = \"durable\"");
+    send(&mut server, 0..20, "888123", Status::ESME_ROK);
+    for engine in [0, 1, 0] {
+        let request = BindRequest::of("esme1").with_range("888").at_engine(engine);
+        let mut client = Esme::bind_with(smppmux.address(), request);
+        let unanswered: Vec<String> = (0..9)
+            .map(|_| client.expect(CommandId::DELIVER_SM).text())
+            .collect();
+        assert_eq!(unanswered, texts(0..9));
+        client.into_peer().reset();
+    }
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    assert_eq!(take(&mut client, 20), texts(0..20));
+}
+
+/// Goal: what was acknowledged is there after SIGKILL and after SIGTERM, also for another number of engines; a second
+/// process on the same file ends with 69 and says why.
+#[test]
+fn a_restart_loses_nothing() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let queue = durable_in(folder.path());
+    let mut next = 0;
+    for (engines, signal) in [(2, Signal::KILL), (1, Signal::TERM), (3, Signal::KILL)] {
+        let smsc = Smsc::start();
+        let configuration = Configuration::with_engines(engines)
+            .server("smsc", "0A", smsc.address(), "connections-total = 1")
+            .client("esme1", "address-ranges = [\"888\"]")
+            .queue(&queue);
+        let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+        let (mut server, _) = smsc.accept_bound();
+        smppmux.wait_for_log("smppmux ready");
+        send(&mut server, next..next + 100, "888123", Status::ESME_ROK);
+        next += 100;
+        if next == 100 {
+            let (code, told) = run_to_exit(crate::PROGRAM, &configuration);
+            assert_eq!(code, 69, "{told}");
+            assert!(told.contains("queue.redb is in use by another process"), "{told}");
+        }
+        smppmux.signal(signal);
+        if signal == Signal::TERM {
+            let mut server = server;
+            server.receive_until_unbound();
+            assert_eq!(smppmux.wait_for_exit(), 0);
+        } else {
+            drop(smppmux);
+        }
+    }
+    let smsc = Smsc::start();
+    let configuration = configuration(&smsc, &queue);
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+    let (mut server, _) = smsc.accept_bound();
+    smppmux.wait_for_log("smppmux ready");
+    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+    assert_eq!(take(&mut client, next as usize), texts(0..next));
+    send_live(&mut server, &mut client);
+}
+
+fn send_live(server: &mut Peer, client: &mut Esme) {
+    server.send(&deliver_sm(7, "2000", "888123", "live"));
+    assert_eq!(client.take_delivery().text(), "live");
+    assert_eq!(answer(server), (7, Status::ESME_ROK));
+}

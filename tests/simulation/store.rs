@@ -1,0 +1,208 @@
+//! The store of the queue as a model: slow, and sometimes it does not take a message.
+//!
+//! It keeps the engine's contract (orders of one core in their order, events in the order of the orders) and checks what the
+//! engine may do: a message leaves only when a client took it or refused it for good.
+
+use crate::event::{Event, Input, LinkId};
+use crate::pdu::Pdu;
+use crate::world::World;
+use bytes::BytesMut;
+use smppmux_engine::core::queue::{Line, QueueKey};
+use smppmux_engine::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
+use smppmux_engine::core::time::Moment;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Messages at most: sometimes it is full.
+const COUNT_MAX: usize = 400;
+/// Longer than any run.
+const LIFETIME: Duration = Duration::from_secs(100_000);
+
+#[derive(Default)]
+pub(crate) struct Store {
+    /// In the order of their first message.
+    lines: Vec<(QueueKey, BTreeMap<u64, BytesMut>)>,
+    last_number: u64,
+    /// Events on their way to each core, with the time of the last one's arrival.
+    outgoing: BTreeMap<usize, (VecDeque<StoreEvent>, Moment)>,
+    /// By destination and receiving link: the store's number of the last message that was delivered there for the first time.
+    first_deliveries: BTreeMap<(&'static str, LinkId), u64>,
+}
+
+impl Store {
+    fn line(&mut self, key: &QueueKey) -> &mut BTreeMap<u64, BytesMut> {
+        let place = self
+            .lines
+            .iter()
+            .position(|(other, _)| other == key)
+            .unwrap_or_else(|| {
+                self.lines.push((*key, BTreeMap::new()));
+                self.lines.len() - 1
+            });
+        &mut self.lines[place].1
+    }
+
+    pub(crate) fn messages(&self) -> usize {
+        self.lines.iter().map(|(_, line)| line.len()).sum()
+    }
+}
+
+impl World {
+    /// A core gives the store an order.
+    pub(crate) fn store_ordered(&mut self, core: usize, command: StoreCommand) {
+        let event = match command {
+            StoreCommand::Append { reference, key, pdu } => self.store_append(core, reference, key, pdu),
+            StoreCommand::Load {
+                key,
+                after,
+                messages_max,
+                ..
+            } => self.store_load(key, after, messages_max),
+            StoreCommand::Remove { key, number, fate } => return self.store_remove(&key, number, fate),
+            StoreCommand::ListLines { after } => self.store_list(after),
+        };
+        let delay = self
+            .random
+            .microseconds(50, 1_000 * (self.scenario.faults.store_delay_ms as usize).max(1));
+        let (events, last) = self.store.outgoing.entry(core).or_default();
+        let at = (self.now + delay).max(*last);
+        *last = at;
+        events.push_back(event);
+        self.events.at(at, Event::Engine(core, Input::Store));
+    }
+
+    /// The next event of the store has reached a core.
+    pub(crate) fn store_tells(&mut self, core: usize) {
+        let event = self
+            .store
+            .outgoing
+            .get_mut(&core)
+            .and_then(|(events, _)| events.pop_front());
+        if let Some(event) = event {
+            self.trace
+                .line(self.now, || format!("store → core {core}: {event:?}"));
+            self.hosts[core].engine.handle_store(self.now, event);
+        }
+    }
+
+    fn store_append(&mut self, core: usize, reference: u32, key: QueueKey, pdu: BytesMut) -> StoreEvent {
+        let reason = if self.random.chance(self.scenario.faults.store_failure) {
+            Some(StoreRefusal::Failed)
+        } else if self.store.messages() >= COUNT_MAX {
+            Some(StoreRefusal::Full)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            return StoreEvent::Refused {
+                reference,
+                key,
+                pdu,
+                reason,
+            };
+        }
+        let message = Pdu::take_first(&mut pdu.to_vec()).expect("a whole PDU");
+        let number = message.message().expect("every message is numbered");
+        self.store.last_number += 1;
+        let stored = self.store.last_number;
+        self.ledger.messages[number].stored.push(stored);
+        self.trace.line(self.now, || {
+            format!("core {core} stores message {number} as {stored}")
+        });
+        self.store.line(&key).insert(stored, pdu.clone());
+        StoreEvent::Stored { reference, key, pdu }
+    }
+
+    fn store_load(&mut self, key: QueueKey, after: u64, messages_max: usize) -> StoreEvent {
+        let most = messages_max.min(self.random.between(1, 8));
+        let line = self.store.line(&key);
+        let messages: Vec<_> = line
+            .range(after + 1..)
+            .take(most)
+            .map(|(number, pdu)| StoredMessage {
+                number: *number,
+                pdu: pdu.clone(),
+                expires_in: LIFETIME,
+            })
+            .collect();
+        let is_end = line.range(after + 1..).count() == messages.len();
+        StoreEvent::Loaded {
+            key,
+            messages,
+            is_end,
+        }
+    }
+
+    /// Nothing leaves but by a client's word.
+    fn store_remove(&mut self, key: &QueueKey, stored: u64, fate: Fate) {
+        let Some(pdu) = self.store.line(key).remove(&stored) else {
+            // A core that took over a line may have settled it before.
+            return;
+        };
+        let message = Pdu::take_first(&mut pdu.to_vec()).and_then(|pdu| pdu.message());
+        let answers = &self.ledger.messages[message.expect("it was numbered")].answers;
+        let is_right = match fate {
+            Fate::Delivered => answers.contains(&0),
+            Fate::Refused(status) => status.0 != 0 && answers.contains(&status.0),
+            Fate::Expired => false,
+        };
+        assert!(
+            is_right,
+            "message {message:?} leaves the queue as {fate:?}; clients said {answers:?}"
+        );
+    }
+
+    fn store_list(&mut self, after: Option<QueueKey>) -> StoreEvent {
+        let from = after.map_or(0, |after| {
+            let place = self.store.lines.iter().position(|(key, _)| *key == after);
+            place.map_or(self.store.lines.len(), |place| place + 1)
+        });
+        let waiting = self.store.lines[from..]
+            .iter()
+            .filter(|(_, line)| !line.is_empty());
+        let keys: Vec<_> = waiting.clone().take(2).map(|(key, _)| *key).collect();
+        StoreEvent::Lines {
+            has_more: waiting.count() > keys.len(),
+            keys,
+        }
+    }
+
+    /// A queued message has arrived at an ESME, for the first time: those of one destination come in the order of the store.
+    pub(crate) fn check_queue_order(&mut self, number: usize, link: LinkId) {
+        let message = &self.ledger.messages[number];
+        let Some(stored) = message.stored.first().copied() else {
+            return;
+        };
+        let last = self
+            .store
+            .first_deliveries
+            .entry((message.destination, link))
+            .or_default();
+        assert!(
+            *last < stored,
+            "message {number} (stored as {stored}) came behind {last} to {} on link {link}",
+            message.destination
+        );
+        *last = stored;
+    }
+
+    /// All is well: what waits is for nobody that is bound, or was failed by a client before.
+    pub(crate) fn check_queue_drained(&self) {
+        for (key, line) in &self.store.lines {
+            let Line::Destination(destination) = &key.line else {
+                continue;
+            };
+            let address = String::from_utf8_lossy(destination.address().addr).into_owned();
+            let is_served = (0..self.esmes.len()).any(|index| self.serves_now(index, &address));
+            let has_failed = self.ledger.messages.iter().any(|message| {
+                message.destination == address && !message.stored.is_empty() && message.had_trouble
+            });
+            let was_deaf = self.links.iter().any(|link| link.session.was_deaf);
+            assert!(
+                line.is_empty() || !is_served || has_failed || was_deaf,
+                "{} messages wait for {address}, though a client serves it and never failed one",
+                line.len()
+            );
+        }
+    }
+}
