@@ -155,7 +155,9 @@ impl Worker {
                 }
             }
             Message::Control(request) => {
-                // The operator sees what was ordered before.
+                // The operator sees what was ordered before; the letters that had to go for new ones leave with the second
+                // commit, which is none where there are no such.
+                self.commit();
                 self.commit();
                 self.control(request);
             }
