@@ -1,7 +1,7 @@
 //! The admin interface: metrics, health and control over HTTP, on a TCP address and on a Unix socket.
 //!
 //! It runs on a thread of its own, so that a slow reader or a large answer delays neither an engine nor the control core. It
-//! owns no state: whatever it shows or changes it asks of the control core ([`control`]), which speaks to the engines by
+//! owns no state: whatever it shows or changes it asks of the control core (`control`), which speaks to the engines by
 //! messages. `docs/ARCHITECTURE.md` says how a call is added.
 //!
 //! Invariants:

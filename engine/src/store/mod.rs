@@ -1,8 +1,8 @@
 //! The store: keeps the messages of the queue, on a thread of its own, so that no engine ever waits for a disk.
 //!
-//! [`thread`] takes the engines' orders, many at a time, makes all of them safe with one commit and then tells the engines
-//! (*group commit*: while one commit runs, the next batch gathers). [`book`] knows how much each line has and what the limits
-//! say; the messages themselves are in a [`backend`]: [`durable`] (redb) or [`memory`]. [`control`] is the operator's handle.
+//! `thread` takes the engines' orders, many at a time, makes all of them safe with one commit and then tells the engines
+//! (*group commit*: while one commit runs, the next batch gathers). `book` knows how much each line has and what the limits
+//! say; the messages themselves are in a `backend`: `durable` (redb) or `memory`. `control` is the operator's handle.
 //!
 //! Invariants: nothing is told to be stored before it is safe; after a commit that failed nothing is, until the backend was
 //! opened again; numbers rise over all lines and are never used twice.
