@@ -11,6 +11,7 @@ pub mod demo;
 mod exit;
 mod logging;
 mod pdu;
+mod route;
 mod serve;
 pub mod simulator;
 mod style;
@@ -38,6 +39,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Esme(arguments) => return Ok(simulator::esme::run_esme(*arguments)),
         Command::Smsc(arguments) => return Ok(simulator::smsc::run_smsc(*arguments)),
         Command::Serve(arguments) => serve::serve(*arguments),
+        Command::Route(arguments) => route::explain(&arguments).map(|lines| print(&lines)),
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Completions { shell } => {

@@ -6,6 +6,7 @@ use smppmux::config::Configuration;
 use smppmux::config::admin::AdminSection;
 use smppmux::config::client::ClientSection;
 use smppmux::config::engine::EngineSection;
+use smppmux::config::route::RouteSection;
 use smppmux::config::section::Section;
 use smppmux::config::server::ServerSection;
 use smppmux::config::storage::{QueueSection, ReceiptsSection};
@@ -59,6 +60,7 @@ fn every_key_is_documented() {
     compare::<VserverSection>();
     compare::<ServerSection>();
     compare::<ClientSection>();
+    compare::<RouteSection>();
     compare::<QueueSection>();
     compare::<ReceiptsSection>();
     compare::<AdminSection>();

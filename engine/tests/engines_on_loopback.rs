@@ -198,6 +198,7 @@ fn vserver() -> VserverSettings {
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
+        hop_guard: None,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".to_owned(),

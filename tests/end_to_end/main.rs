@@ -15,6 +15,7 @@ mod pacing;
 mod queue;
 mod ranges;
 mod receipts;
+mod routes;
 mod sequence_numbers;
 mod server_loss;
 mod slow_readers;

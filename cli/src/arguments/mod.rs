@@ -2,9 +2,11 @@
 
 mod ctl;
 mod help;
+mod route;
 mod serve;
 
 pub use ctl::{CtlArguments, CtlCommand, CtlTarget, QueueCommand};
+pub use route::RouteArguments;
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;
@@ -41,6 +43,8 @@ pub enum Command {
     Serve(Box<ServeArguments>),
     /// Check a configuration file and tell how many binds each server will see.
     Check(CheckArguments),
+    /// Tell what the routing rules of a configuration would do with a message.
+    Route(Box<RouteArguments>),
     /// Show the main job on loopback: two SMSCs, an engine on every CPU, ESMEs; live figures and a verdict.
     Demo(DemoArguments),
     /// Load ESMEs: send messages at a rate or as fast as the window allows, and check every answer.

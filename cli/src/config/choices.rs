@@ -1,6 +1,7 @@
 //! The enumerations of the configuration: each name in the file and what it stands for.
 
 use super::value::{choices, text_values};
+use smppmux_engine::core::route::Direction;
 use smppmux_engine::core::settings::{
     AllServersDown, Auth, EmptyRange, HashKey, MessageIdFormat, MessageIdMode, Method, OnServerLoss,
     OnThrottle, Overload, PoolMethod, ReceiptRoute, ServerBind, UnknownReceipt,
@@ -31,6 +32,8 @@ choices!(Overload: "hold" => Self::Hold, "throttle" => Self::Throttle);
 choices!(AllServersDown: "answer" => Self::Answer, "hold" => Self::Hold, "unbind" => Self::Unbind);
 
 choices!(OnServerLoss: "fail" => Self::Fail, "retry" => Self::Retry);
+
+choices!(Direction: "mt" => Self::MobileTerminated, "mo" => Self::MobileOriginated);
 
 choices!(OnThrottle: "answer" => Self::Answer, "retry" => Self::Retry);
 

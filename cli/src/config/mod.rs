@@ -13,6 +13,7 @@ pub mod flags;
 mod hint;
 pub mod key;
 pub mod problem;
+pub mod route;
 pub mod section;
 pub mod server;
 mod settle;
@@ -32,6 +33,7 @@ use client::ClientSection;
 use engine::EngineSection;
 use key::Origin;
 use problem::Problem;
+use route::RouteSection;
 use section::{Item, Section};
 use server::ServerSection;
 use storage::{QueueSection, ReceiptsSection};
@@ -53,8 +55,8 @@ pub struct Configuration {
     pub servers: Vec<Item<ServerSection>>,
     /// Each `[[client]]`.
     pub clients: Vec<Item<ClientSection>>,
-    /// Where the first `[[route]]` is, if there is one.
-    pub first_route: Option<Origin>,
+    /// Each `[[route]]`.
+    pub routes: Vec<Item<RouteSection>>,
     /// `[queue]`.
     pub queue: Item<QueueSection>,
     /// `[receipts]`.
@@ -106,7 +108,7 @@ impl Configuration {
             "vserver" => self.vservers = read_each(value, problems),
             "server" => self.servers = read_each(value, problems),
             "client" => self.clients = read_each(value, problems),
-            "route" => self.first_route = Some(at.clone()),
+            "route" => self.routes = read_each(value, problems),
             unknown => {
                 let is_section = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
                 let what = if is_section {

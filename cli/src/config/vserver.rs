@@ -39,6 +39,10 @@ pub struct VserverSection {
     pub on_server_loss: Key<OnServerLoss>,
     /// What happens to a request that a server throttled. Default: `"answer"`.
     pub on_throttle: Key<OnThrottle>,
+    /// Tag of the TLV that counts the gateways that a message has passed. Default: none, nothing is counted.
+    pub hop_guard_tag: Key<Option<u16>>,
+    /// A message that has passed so many gateways is refused. Default: 8.
+    pub hop_guard_max: Key<u8>,
     /// Where delivery receipts go. Default: `"submitter"`.
     pub receipts: Key<ReceiptRoute>,
     /// How long a receipt waits for the answer to its submit. Default: `"10s"`.
@@ -93,6 +97,8 @@ impl Default for VserverSection {
             all_servers_down: Key::by_default(AllServersDown::Answer),
             on_server_loss: Key::by_default(OnServerLoss::Fail),
             on_throttle: Key::by_default(OnThrottle::Answer),
+            hop_guard_tag: Key::unset(),
+            hop_guard_max: Key::by_default(8),
             receipts: Key::by_default(ReceiptRoute::Submitter),
             receipt_hold: seconds(10),
             receipt_unknown: Key::by_default(UnknownReceipt::Address),

@@ -130,7 +130,8 @@ impl PacketEngine {
         client.bind_answer = grant.answer;
         client.accepted = true;
         let (vserver, receives) = (client.vserver, client.bind.receives());
-        session.is_curbed = self.settings.has_rate(grant.client);
+        session.is_curbed =
+            self.settings.has_rate(grant.client) || self.vservers[usize::from(vserver.0)].routing.is_some();
         let mut version = 0;
         if let Some(account) = grant.client {
             let sessions = self.account_sessions.at(account, self.core) + 1;

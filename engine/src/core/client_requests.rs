@@ -7,6 +7,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
 use super::receipts::read_note;
 use super::relay::Relay;
+use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
 use super::server::Server;
 use super::session::SessionState;
@@ -110,11 +111,24 @@ impl PacketEngine {
             self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
         } else if must_queue {
             self.hold_request(now, from, header, pdu, Journey::starting(now));
+        } else if is_curbed && self.has_routing(vserver) {
+            self.meet_rules(now, from, header, pdu);
         } else {
             let journey = Journey::starting(now);
             if let Err(way) = self.send_to_server(now, from, &header, &request, journey) {
                 self.no_way(now, from, header, pdu, way, journey);
             }
+        }
+    }
+
+    /// A request that has to meet the routing rules before it leaves.
+    #[cold]
+    fn meet_rules(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let journey = Journey::starting(now);
+        match self.route_request(now, from, &header, pdu, journey) {
+            Routed::Sent => {}
+            Routed::Rejected(status) => self.answer_client(now, from, header, status),
+            Routed::NoWay(way) => self.no_way(now, from, header, pdu, way, journey),
         }
     }
 
@@ -167,6 +181,16 @@ impl PacketEngine {
         let Some(client) = session.client() else {
             return RetryOutcome::Gone;
         };
+        if self.has_routing(client.vserver) {
+            return match self.route_request(now, from, &header, pdu, journey) {
+                Routed::Sent => RetryOutcome::Sent,
+                Routed::Rejected(status) => {
+                    self.answer_client(now, from, header, status);
+                    RetryOutcome::Sent
+                }
+                Routed::NoWay(way) => RetryOutcome::NoWay(way),
+            };
+        }
         match check(
             &self.settings,
             client.vserver,
@@ -212,7 +236,7 @@ impl PacketEngine {
     }
 
     #[inline]
-    fn send_to_server(
+    pub(super) fn send_to_server(
         &mut self,
         now: Moment,
         from: ConnectionId,
@@ -224,7 +248,7 @@ impl PacketEngine {
             connection: from,
             sequence_number: header.sequence_number,
         };
-        match self.choose_way(now, from, header.command_id, request) {
+        match self.choose_way(now, from, header.command_id, request, journey.route) {
             Way::Session(server, to) => {
                 let relay = match self.servers[usize::from(server.0)].version {
                     Version::V33 if !request.tlvs.is_empty() => {
@@ -264,6 +288,7 @@ impl PacketEngine {
         from: ConnectionId,
         command: CommandId,
         request: &CheckedRequest<'_>,
+        route: u16,
     ) -> Way {
         let Self {
             sessions,
@@ -279,13 +304,19 @@ impl PacketEngine {
         if let Some(identity) = client.identity {
             return self.choose_identity_session(identity, request.server, command);
         }
+        let vserver = &mut vservers[usize::from(client.vserver.0)];
         let allowed = match client.client {
             Some(index) => settings.clients[index.0 as usize].servers.as_slice(),
+            None => &[],
+        };
+        let group = match &vserver.routing {
+            Some(routing) => routing.servers(route),
             None => &[],
         };
         let may_take = |index: ServerIndex, server: &Server| {
             request.server.is_none_or(|wanted| wanted == index)
                 && (allowed.is_empty() || allowed.contains(&index))
+                && (group.is_empty() || group.contains(&index))
                 && server.version.knows(command)
         };
         let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
@@ -294,7 +325,6 @@ impl PacketEngine {
             destination: request.destination,
             system_id: &client.system_id,
         };
-        let vserver = &mut vservers[usize::from(client.vserver.0)];
         let attempts = settings.vservers[usize::from(client.vserver.0)].servers.len();
         for _ in 0..=attempts {
             let has_room =
@@ -420,7 +450,12 @@ fn check_rare<'a>(
     command: CommandId,
     pdu: &'a [u8],
 ) -> Result<CheckedRequest<'a>, Refusal> {
-    validate(pdu, &Acceptance::of(version))?;
+    let acceptance = Acceptance {
+        // Those that no rule lets through do not come here.
+        vendor_commands: true,
+        ..Acceptance::of(version)
+    };
+    validate(pdu, &acceptance)?;
     let plain = CheckedRequest::to_server(pdu, None);
     match command {
         CommandId::DATA_SM => {

@@ -12,7 +12,7 @@ use super::core_message::{
 use super::engine::PacketEngine;
 use super::queue::drain::Delivery;
 use super::relay::Relay;
-use super::sequence::{Journey, Note, Origin, Pending, SubmitNote, Via, Window};
+use super::sequence::{Journey, Mark, Note, Origin, Pending, SubmitNote, Via, Window};
 use super::server_requests::CheckedMessage;
 use super::settings::{ServerIndex, Settings};
 use super::time::Moment;
@@ -110,7 +110,7 @@ impl PacketEngine {
         rerouted: bool,
     ) -> bool {
         let pending = Pending {
-            rerouted,
+            mark: Mark::new(u8::from(rerouted), 0),
             via: Via::Pool,
             ..Pending::new(origin, message.command, now)
         };
@@ -543,11 +543,14 @@ impl PacketEngine {
         };
         let message =
             CheckedMessage::check(pending.command, pdu).map(|message| CheckedMessage { account, ..message });
+        let is_again = pending.mark.resends() > 0;
         let outcome = match (message, identity, vserver) {
-            (Ok(message), None, Some(vserver)) if pending.rerouted => {
+            // A message that has met routing rules may not be what the server sent any more: the server sends it again.
+            _ if session.is_curbed => Err(Status::ESME_RX_T_APPN),
+            (Ok(message), None, Some(vserver)) if is_again => {
                 self.queue_message(now, (vserver, false), &message, pending.origin)
             }
-            _ if pending.rerouted => Err(Status::ESME_RX_T_APPN),
+            _ if is_again => Err(Status::ESME_RX_T_APPN),
             (Ok(message), Some(identity), _) => {
                 let sent = self.deliver_to_identity(now, identity, &message, pending.origin, true);
                 if sent { Ok(()) } else { Err(Status::ESME_RX_T_APPN) }

@@ -24,6 +24,7 @@ use super::queue::Queue;
 use super::random::Random;
 use super::receipts::Receipts;
 use super::report::{Counters, Report};
+use super::routing::Routing;
 use super::server::Server;
 use super::session::Sessions;
 use super::settings::{ClientIndex, Connections, ServerIndex, Settings, VserverIndex};
@@ -87,6 +88,8 @@ pub struct PacketEngine {
 pub(super) struct Vserver {
     pub(super) balancer: Balancer,
     pub(super) hold: Hold,
+    /// Its rules; `None` while nothing has to be looked at.
+    pub(super) routing: Option<Box<Routing>>,
 }
 
 /// How many sessions an account has, by core.
@@ -142,12 +145,12 @@ impl PacketEngine {
                 }
             })
             .collect();
-        let vservers = settings
-            .vservers
-            .iter()
-            .map(|vserver| Vserver {
+        let vservers = (0_u16..)
+            .zip(&settings.vservers)
+            .map(|(index, vserver)| Vserver {
                 balancer: Balancer::new(vserver, &settings.servers),
                 hold: Hold::default(),
+                routing: Routing::new(&settings, VserverIndex(index), seed),
             })
             .collect();
         let mut engine = Self {

@@ -22,8 +22,8 @@ const HELD_REQUESTS_MAX: usize = 65_536;
 const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
 /// Expiry is looked at no more often than this.
 const EXPIRY_STEP: Duration = Duration::from_millis(10);
-/// Before each held PDU: when it arrived, and how often it was sent again.
-const JOURNEY_OCTETS: usize = 9;
+/// Before each held PDU: when it arrived, how often it was sent again, and what the routing rules said of it.
+const JOURNEY_OCTETS: usize = 11;
 /// Sessions in a row whose first request finds no room (theirs may be a server that has none) before the rest waits.
 const TRIES_WITHOUT_LUCK_MAX: usize = 16;
 
@@ -73,6 +73,7 @@ impl PacketEngine {
             .held
             .extend_from_slice(&journey.arrived_at.as_nanoseconds().to_be_bytes());
         client.held.put_u8(journey.resends);
+        client.held.put_u16(journey.route);
         client.held.extend_from_slice(pdu);
         client.held_requests += 1;
         hold.requests += 1;
@@ -216,12 +217,11 @@ impl PacketEngine {
             return None;
         }
         let (journey, rest) = client.held.split_first_chunk::<JOURNEY_OCTETS>()?;
-        let (arrived_at, [resends]) = journey
-            .split_first_chunk::<8>()
-            .map(|(at, rest)| (*at, [rest[0]]))?;
+        let [at @ .., resends, high, low] = *journey;
         let journey = Journey {
-            arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(arrived_at)),
+            arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(at)),
             resends,
+            route: u16::from_be_bytes([high, low]),
         };
         let octets = Header::read(rest)?.command_length as usize;
         let mut pdu = self.buffers.take();

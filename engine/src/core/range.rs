@@ -15,11 +15,13 @@ mod expression;
 mod index;
 mod literal_index;
 mod literal_table;
+mod matcher;
 mod numbering;
 
 pub use address_range::{AddressRange, RANGE_OCTETS_MAX, RangeError, RangeKind};
 pub use allowed::AllowedIndex;
 pub use index::RangeIndex;
+pub use matcher::RangeMatcher;
 
 use super::settings::{ClientIndex, VserverIndex};
 

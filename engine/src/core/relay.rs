@@ -4,7 +4,7 @@
 
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
-use super::sequence::{Journey, Origin, Pending};
+use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::Session;
 use super::time::Moment;
 use super::timer::TimerKey;
@@ -67,7 +67,7 @@ impl PacketEngine {
         rerouted: bool,
     ) -> bool {
         let pending = Pending {
-            rerouted,
+            mark: Mark::new(u8::from(rerouted), 0),
             ..Pending::new(origin, command, now)
         };
         self.send_pending(now, to, relay, pending)

@@ -9,7 +9,7 @@ use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
 use super::output::Remains;
 use super::pace::{Congestion, is_throttling};
-use super::sequence::{Journey, Origin, Pending};
+use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::Session;
 use super::session_end::may_move;
 use super::settings::{OnServerLoss, OnThrottle, ServerIndex, Settings, VserverSettings};
@@ -18,9 +18,6 @@ use super::wire::{
     Header, MessageIdRespView, Status, Tag, Version, patch_command_length, patch_sequence_number,
 };
 use bytes::BytesMut;
-
-/// A request that one lost session after another had gets an error in the end: it may be what kills them.
-const RESENDS_MAX: u8 = 5;
 
 impl Settings {
     /// Whether requests to a server must be kept until they are answered: some vserver in front of it sends them again.
@@ -89,7 +86,7 @@ impl PacketEngine {
             return false;
         }
         let journey = Journey {
-            resends: pending.resends + 1,
+            resends: pending.mark.resends() + 1,
             ..pending.journey()
         };
         if let Origin::Session { connection, .. } = pending.origin
@@ -115,7 +112,7 @@ impl PacketEngine {
     ) {
         let throttled = is_throttling(status);
         let journey = Journey {
-            resends: pending.resends + u8::from(!throttled),
+            resends: pending.mark.resends() + u8::from(!throttled),
             ..pending.journey()
         };
         let may_resend = match pending.origin {
@@ -188,7 +185,7 @@ impl PacketEngine {
     }
 
     fn may_resend_lost(&self, client: ConnectionId, journey: Journey) -> bool {
-        journey.resends <= RESENDS_MAX
+        journey.resends <= Mark::RESENDS_MAX
             && self
                 .vserver_of(client)
                 .is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry)

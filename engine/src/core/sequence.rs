@@ -6,6 +6,7 @@
 //! It must never hand out a number that is still in flight, however long ago it was sent (PITFALLS 1, 6).
 
 use super::contract::{ConnectionId, CoreIndex};
+pub(super) use super::journey::{Journey, Mark};
 use super::queue::Bucket;
 use super::receipts::GatherId;
 use super::settings::{ClientIndex, ServerIndex, VserverIndex};
@@ -64,25 +65,6 @@ pub(super) enum Via {
     Queue(Bucket),
 }
 
-/// What a request of a client has been through: it goes with it into a hold and to other sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Journey {
-    /// When the client's PDU arrived.
-    pub(super) arrived_at: Moment,
-    /// How often it was sent again after it may have reached a server.
-    pub(super) resends: u8,
-}
-
-impl Journey {
-    #[inline]
-    pub(super) const fn starting(now: Moment) -> Self {
-        Self {
-            arrived_at: now,
-            resends: 0,
-        }
-    }
-}
-
 /// What few requests have beside their entry. It lies beside the slots, and takes memory only where it is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Note {
@@ -125,10 +107,8 @@ pub(super) struct Pending {
     pub(super) octets: u32,
     /// The requester was answered already (timeout); the slot waits for a late answer.
     pub(super) expired: bool,
-    /// It has been sent to another session before, which was lost.
-    pub(super) rerouted: bool,
-    /// How often it was sent again after it may have reached a server.
-    pub(super) resends: u8,
+    /// How often it was sent again, and what the routing rules said of it.
+    pub(super) mark: Mark,
     /// By what way it left.
     pub(super) via: Via,
     /// The window has a note on it.
@@ -147,8 +127,7 @@ impl Pending {
             stream_end: 0,
             octets: 0,
             expired: false,
-            rerouted: false,
-            resends: 0,
+            mark: Mark::START,
             via: Via::Session,
             has_note: false,
         }
@@ -173,7 +152,7 @@ impl Pending {
     ) -> Self {
         Self {
             arrived_at: journey.arrived_at,
-            resends: journey.resends,
+            mark: Mark::new(journey.resends, journey.route),
             ..Self::new(origin, command, now)
         }
     }
@@ -182,7 +161,8 @@ impl Pending {
     pub(super) const fn journey(&self) -> Journey {
         Journey {
             arrived_at: self.arrived_at,
-            resends: self.resends,
+            resends: self.mark.resends(),
+            route: self.mark.route(),
         }
     }
 

@@ -101,6 +101,9 @@ impl PacketEngine {
         let timeout = configured.response_timeout;
         let mut session = Session::new(side, SessionState::Connecting, window, now, now + timeout);
         session.version = Version::from_interface_version(configured.interface_version);
+        session.is_curbed = configured
+            .mobile_originated_vserver
+            .is_some_and(|vserver| self.vservers[usize::from(vserver.0)].routing.is_some());
         if server.retains && bind.transmits() {
             session.output.retain_requests(configured.window_octets);
         }

@@ -88,6 +88,7 @@ impl PacketEngine {
             Err(fault) => return self.refuse_fault(now, from, &header, &fault),
         };
         session.faults = 0;
+        let is_curbed = session.is_curbed;
         if let Some(side) = session.server_mut() {
             side.unanswered += 1;
         }
@@ -106,6 +107,9 @@ impl PacketEngine {
             && self.receipt_from_server(now, server, vserver, identity, &message, origin)
         {
             return;
+        }
+        if is_curbed && let (None, Some(vserver)) = (identity, vserver) {
+            return self.route_message(now, from, server, &header, pdu, vserver);
         }
         let refusal = match (identity, vserver) {
             (Some(identity), _) if self.deliver_to_identity(now, identity, &message, origin, false) => Ok(()),

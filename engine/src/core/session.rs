@@ -93,7 +93,7 @@ pub(super) struct Session {
     pub(super) faults: u32,
     /// It reads too slowly: its requests are throttled until its output has drained.
     pub(super) is_slow: bool,
-    /// Its requests are looked at one by one: it is slow, or its account has a `rate`.
+    /// Its requests are looked at one by one: it is slow, its account has a `rate`, or its vserver has routing rules.
     pub(super) is_curbed: bool,
     pub(super) reading_paused: bool,
     /// When reading was paused.

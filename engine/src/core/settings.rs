@@ -4,8 +4,13 @@
 //! place: a reload brings a new one. Every limit that the engines rely on has been checked before a `Settings` exists;
 //! names are unique and every index points at something.
 
+mod policies;
+
+pub use policies::*;
+
 use super::range::{AddressRange, AllowedIndex};
 use super::rate::RateLimit;
+use super::route::{HopGuard, RouteRule};
 use super::secret::Secret;
 use super::wire::Status;
 use ahash::RandomState;
@@ -43,6 +48,8 @@ pub struct Settings {
     pub clients: Vec<ClientSettings>,
     /// What is remembered of message ids; kept in memory unless [`Settings::with_receipts`] says otherwise.
     pub receipts: ReceiptStore,
+    /// Routing rules; the first that matches wins.
+    pub routes: Vec<RouteRule>,
     lookups: Lookups,
 }
 
@@ -121,6 +128,7 @@ impl Settings {
             servers,
             clients,
             receipts: ReceiptStore::default(),
+            routes: Vec::new(),
             lookups: Lookups {
                 accounts,
                 claimable,
@@ -137,6 +145,12 @@ impl Settings {
     #[must_use]
     pub fn with_receipts(self, receipts: ReceiptStore) -> Self {
         Self { receipts, ..self }
+    }
+
+    /// The same with routing rules.
+    #[must_use]
+    pub fn with_routes(self, routes: Vec<RouteRule>) -> Self {
+        Self { routes, ..self }
     }
 
     /// The account with this system_id.
@@ -244,6 +258,8 @@ pub struct VserverSettings {
     pub on_server_loss: OnServerLoss,
     /// What happens to a request that the server answered ESME_RTHROTTLED or ESME_RMSGQFUL.
     pub on_throttle: OnThrottle,
+    /// Messages that pass too many gateways are refused.
+    pub hop_guard: Option<HopGuard>,
     /// How a session is chosen inside a pool.
     pub pool_method: PoolMethod,
     /// What a bind with an empty address_range gets.
@@ -401,101 +417,6 @@ pub enum ServerBind {
     Both,
 }
 
-/// Balancing methods; priority groups always apply before the method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// In turn.
-    RoundRobin,
-    /// In turn, as often as the weight says, spread evenly.
-    WeightedRoundRobin,
-    /// The server with the fewest unanswered requests for its weight.
-    LeastOutstanding,
-    /// The server with the shortest smoothed response time for its load.
-    LeastResponseTime,
-    /// The same key goes to the same server while it can take it.
-    Hash,
-    /// Priority groups, least-outstanding inside a group.
-    Priority,
-}
-
-/// What `Method::Hash` hashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashKey {
-    /// source_addr.
-    Source,
-    /// destination_addr.
-    Destination,
-    /// The client's system_id.
-    SystemId,
-}
-
-/// Who checks a client's password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Auth {
-    /// The client table.
-    Local,
-    /// A server: the bind itself is forwarded.
-    Forward,
-}
-
-/// Every window is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overload {
-    /// Hold the message for `hold_time`, then ESME_RTHROTTLED.
-    Hold,
-    /// ESME_RTHROTTLED at once.
-    Throttle,
-}
-
-/// No server is bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AllServersDown {
-    /// ESME_RSYSERR for each message.
-    Answer,
-    /// Hold messages for `hold_time`, then ESME_RSYSERR.
-    Hold,
-    /// Unbind the clients and refuse binds.
-    Unbind,
-}
-
-/// A server session died with requests that were written but not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnServerLoss {
-    /// ESME_RSYSERR: at most once.
-    Fail,
-    /// Sent again to another server: at least once, may duplicate.
-    Retry,
-}
-
-/// A server has answered ESME_RTHROTTLED or ESME_RMSGQFUL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnThrottle {
-    /// The client gets the answer.
-    Answer,
-    /// Another server, or the same one later, gets the request within `hold_time` of its arrival.
-    Retry,
-}
-
-/// How a session is chosen inside a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolMethod {
-    /// In turn.
-    RoundRobin,
-    /// The session with the fewest unanswered requests.
-    LeastOutstanding,
-}
-
-/// What a bind with an empty address_range gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmptyRange {
-    /// All MO that nobody claims more precisely.
-    All,
-    /// No MO.
-    None,
-    /// What the account's `address-ranges` allow.
-    Allowed,
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -549,6 +470,7 @@ pub(crate) mod tests {
             all_servers_down: AllServersDown::Answer,
             on_server_loss: OnServerLoss::Fail,
             on_throttle: OnThrottle::Answer,
+            hop_guard: None,
             pool_method: PoolMethod::RoundRobin,
             empty_range: EmptyRange::Allowed,
             signature: "mx".into(),

@@ -384,9 +384,11 @@ impl PacketEngine {
             && (session.reading_paused | session.is_slow)
             && session.output.waiting_octets() <= limit
         {
-            let client = session.client().and_then(|client| client.client);
             session.is_slow = false;
-            session.is_curbed = self.settings.has_rate(client);
+            if let Some(client) = session.client() {
+                session.is_curbed = self.settings.has_rate(client.client)
+                    || self.vservers[usize::from(client.vserver.0)].routing.is_some();
+            }
             if std::mem::take(&mut session.reading_paused) {
                 self.outbox.actions.push_back(Action::ResumeReading(id));
             }

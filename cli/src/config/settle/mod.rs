@@ -12,6 +12,7 @@ mod no_effect;
 mod queue;
 mod receipts;
 mod relations;
+mod routes;
 mod servers;
 mod vservers;
 
@@ -87,6 +88,7 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
     let servers = settling.servers(&names, &vservers);
     let clients = settling.clients(&names, &vservers);
     let receipts = settling.receipts();
+    let routes = settling.routes(&names, &vservers);
     settling.check_relations(&vservers, &servers);
     settling.warn_of_no_effect();
     let Settling {
@@ -94,7 +96,9 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
     } = settling;
     let effective = problems.is_empty().then(|| Effective {
         settings: Arc::new(
-            Settings::new(engine, vservers, servers, clients, random_seed()).with_receipts(receipts),
+            Settings::new(engine, vservers, servers, clients, random_seed())
+                .with_receipts(receipts)
+                .with_routes(routes),
         ),
         process,
     });

@@ -5,7 +5,7 @@ use crate::config::hint;
 use crate::config::key::Key;
 use crate::config::problem::Problem;
 use crate::config::texts::Uid;
-use smppmux_engine::core::settings::{ServerIndex, VserverIndex};
+use smppmux_engine::core::settings::{ClientIndex, ServerIndex, VserverIndex};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -19,6 +19,7 @@ const SERVERS_MAX: usize = 36 * 36;
 pub(super) struct Names<'c> {
     vservers: HashMap<&'c str, usize>,
     servers: HashMap<&'c str, usize>,
+    clients: HashMap<&'c str, usize>,
 }
 
 impl<'c> Names<'c> {
@@ -30,11 +31,11 @@ impl<'c> Names<'c> {
         let names = Self {
             vservers: settling.unique_names("vserver name", vserver_names),
             servers: settling.unique_names("server name", server_names),
+            clients: settling.unique_names(
+                "system-id",
+                configuration.clients.iter().map(|item| &item.section.system_id),
+            ),
         };
-        settling.unique_names(
-            "system-id",
-            configuration.clients.iter().map(|item| &item.section.system_id),
-        );
         let uids = configuration.servers.iter().map(|item| &item.section.uid);
         settling.unique("uid", uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key))));
         let listens = configuration
@@ -76,6 +77,16 @@ impl<'c> Names<'c> {
             .into_iter()
             .filter_map(|index| u16::try_from(index).ok())
             .map(ServerIndex)
+            .collect()
+    }
+
+    /// The accounts that a list names.
+    pub(super) fn clients(&self, settling: &mut Settling<'c>, list: &[Key<String>]) -> Vec<ClientIndex> {
+        let indices = resolve(settling, "client", &self.clients, list);
+        indices
+            .into_iter()
+            .filter_map(|index| u32::try_from(index).ok())
+            .map(ClientIndex)
             .collect()
     }
 

@@ -12,12 +12,6 @@ impl Settling<'_> {
     /// Warns once of each key that is set and does nothing.
     pub(super) fn warn_of_no_effect(&mut self) {
         let configuration = self.configuration;
-        if let Some(route) = &configuration.first_route {
-            self.warn(
-                route,
-                "[[route]] has no effect in this version: no rule is applied",
-            );
-        }
         let distribution = &configuration.engine.section.distribution;
         if distribution.value == Scheme::Account {
             self.no_effect(

@@ -7,6 +7,7 @@ use crate::config::key::Origin;
 use crate::config::section::Item;
 use crate::config::vserver::VserverSection;
 use smppmux_engine::core::receipts::CheckKey;
+use smppmux_engine::core::route::HopGuard;
 use smppmux_engine::core::settings::{MessageIdSettings, ReceiptSettings, VserverSettings};
 
 /// Characters of a signature at most: a tagged id must leave room for the id.
@@ -61,6 +62,10 @@ impl<'c> Settling<'c> {
             all_servers_down: section.all_servers_down.value,
             on_server_loss: section.on_server_loss.value,
             on_throttle: section.on_throttle.value,
+            hop_guard: section.hop_guard_tag.value.map(|tag| HopGuard {
+                tag,
+                hops_max: section.hop_guard_max.value,
+            }),
             pool_method: section.pool_method.value,
             empty_range: section.empty_range.value,
             signature: section.signature.value.clone(),
@@ -102,6 +107,8 @@ impl<'c> Settling<'c> {
             self.period(name, key, &(MILLISECOND..=DAY));
         }
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));
+        self.optional_number("hop-guard-tag", &section.hop_guard_tag, &(0x1400..=0x3FFF));
+        self.number("hop-guard-max", &section.hop_guard_max, &(1..=255));
         let signature = &section.signature;
         let is_good = (1..=SIGNATURE_CHARACTERS_MAX).contains(&signature.value.len())
             && signature.value.bytes().all(|octet| octet.is_ascii_alphanumeric());

@@ -177,6 +177,11 @@ impl AddressRange {
         }
     }
 
+    /// Octets of the literal of an exact or prefix range; `None` for any other.
+    pub fn literal_octets(&self) -> Option<usize> {
+        self.literal().map(<[u8]>::len)
+    }
+
     /// The literal of an exact or prefix range.
     pub(super) fn literal(&self) -> Option<&[u8]> {
         match &self.0.shape {

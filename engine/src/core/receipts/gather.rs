@@ -8,6 +8,7 @@ use crate::core::client_requests::{CheckedRequest, Way};
 use crate::core::contract::ConnectionId;
 use crate::core::engine::PacketEngine;
 use crate::core::relay::Relay;
+use crate::core::routing::NOT_ROUTED;
 use crate::core::sequence::{Origin, Pending};
 use crate::core::session::Session;
 use crate::core::settings::ServerIndex;
@@ -140,7 +141,7 @@ impl PacketEngine {
         gather: GatherId,
     ) -> Result<(), Status> {
         let origin = Origin::Gathered(gather);
-        let sent = match self.choose_way(now, from, header.command_id, request) {
+        let sent = match self.choose_way(now, from, header.command_id, request, NOT_ROUTED) {
             Way::Session(server, to) => {
                 let sent = self.send_request(
                     now,

@@ -1,0 +1,326 @@
+//! Routing rules on a message's way: the first rule that matches rejects it, changes it, or says who may take it.
+//!
+//! Invariants: a message meets the rules once: what is sent again or moved goes where its rule said and is not changed a
+//! second time; one that waits in the hold has not met them yet. A vserver without rules and hop guard never comes here.
+
+use super::client_requests::{NoWay, Refusal, check};
+use super::contract::ConnectionId;
+use super::engine::PacketEngine;
+use super::route::{Direction, Hop, HopGuard, RouteAction, RouteQuery, RouteTable};
+use super::sequence::{Journey, Mark, Origin};
+use super::server_requests::CheckedMessage;
+use super::session::Session;
+use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use super::time::Moment;
+use super::wire::{
+    Address, BroadcastView, CommandId, DataView, Header, MessageView, Status, SubmitMultiView,
+};
+use bytes::BytesMut;
+
+/// No rule has been looked for yet.
+pub(super) const NOT_ROUTED: u16 = 0;
+/// No rule matched.
+const NO_RULE: u16 = Mark::ROUTE_MAX;
+
+/// An address would not fit its field after a rule has changed it.
+const CANNOT_REWRITE: Status = Status::ESME_RINVDSTADR;
+/// A message has passed too many gateways.
+const TOO_MANY_HOPS: Status = Status::ESME_RSUBMITFAIL;
+
+/// The rules of one vserver, compiled for one core.
+#[derive(Debug)]
+pub(super) struct Routing {
+    to_servers: Option<RouteTable>,
+    to_clients: Option<RouteTable>,
+    hop_guard: Option<HopGuard>,
+}
+
+/// What became of a client's request at the rules.
+pub(super) enum Routed {
+    Sent,
+    Rejected(Status),
+    NoWay(NoWay),
+}
+
+/// What the rules say of a message.
+struct Judged {
+    /// The message as it goes on, where it was changed.
+    changed: Option<BytesMut>,
+    /// The rule's mark for [`Journey::route`].
+    route: u16,
+    /// Whose clients get it (MO).
+    vserver: Option<VserverIndex>,
+}
+
+impl Routing {
+    /// `None` where there is nothing to look at.
+    pub(super) fn new(settings: &Settings, vserver: VserverIndex, seed: u64) -> Option<Box<Self>> {
+        let routing = Self {
+            to_servers: settings.route_table(vserver, Direction::MobileTerminated, seed),
+            to_clients: settings.route_table(vserver, Direction::MobileOriginated, seed),
+            hop_guard: settings.vservers.get(usize::from(vserver.0))?.hop_guard,
+        };
+        let is_needed =
+            routing.to_servers.is_some() || routing.to_clients.is_some() || routing.hop_guard.is_some();
+        is_needed.then(|| Box::new(routing))
+    }
+
+    /// The servers that the rule with this mark names; empty for all.
+    pub(super) fn servers(&self, route: u16) -> &[ServerIndex] {
+        let rule = match route {
+            NOT_ROUTED | NO_RULE => None,
+            mark => self.to_servers.as_ref().and_then(|table| table.rule(mark - 1)),
+        };
+        match rule.map(|rule| &rule.action) {
+            Some(RouteAction::Forward { servers, .. }) => servers,
+            _ => &[],
+        }
+    }
+}
+
+impl Settings {
+    /// The rules for one vserver and direction, compiled.
+    pub fn route_table(&self, vserver: VserverIndex, direction: Direction, seed: u64) -> Option<RouteTable> {
+        let rules = (0_u16..).zip(&self.routes).filter(|(_, rule)| {
+            rule.matches.direction == direction
+                && (rule.matches.vservers.is_empty() || rule.matches.vservers.contains(&vserver))
+        });
+        RouteTable::new(rules, seed)
+    }
+}
+
+impl PacketEngine {
+    /// Requests of a client of this vserver meet rules.
+    pub(super) fn has_routing(&self, vserver: VserverIndex) -> bool {
+        self.vservers[usize::from(vserver.0)].routing.is_some()
+    }
+
+    /// A checked and counted request of a client that has to meet the rules; `journey` says whether it has already.
+    pub(super) fn route_request(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        pdu: &[u8],
+        mut journey: Journey,
+    ) -> Routed {
+        let Some(session) = self.sessions.get(from) else {
+            return Routed::NoWay(NoWay::NoServer);
+        };
+        let Some(client) = session.client() else {
+            return Routed::NoWay(NoWay::NoServer);
+        };
+        let (vserver, version, account) = (client.vserver, session.version, client.client);
+        let mut changed = None;
+        if journey.route == NOT_ROUTED {
+            let query = query_of(header.command_id, pdu, account, None);
+            match self.judge(vserver, Direction::MobileTerminated, query, pdu) {
+                Ok(judged) => {
+                    journey.route = judged.route;
+                    changed = judged.changed;
+                }
+                Err(status) => return Routed::Rejected(status),
+            }
+        }
+        let octets = changed.as_deref().unwrap_or(pdu);
+        let routed = match check(&self.settings, vserver, version, header.command_id, octets) {
+            Ok(request) => match self.send_to_server(now, from, header, &request, journey) {
+                Ok(()) => Routed::Sent,
+                Err(way) => Routed::NoWay(way),
+            },
+            // Only what a rule has made of it can be wrong: it was checked when it came.
+            Err(Refusal::Status(status)) => Routed::Rejected(status),
+            Err(Refusal::Fault(fault)) => Routed::Rejected(fault.status),
+        };
+        if let Some(changed) = changed {
+            self.buffers.give(changed);
+        }
+        routed
+    }
+
+    /// A checked and counted message of a server that has to meet the rules: sends it on, or answers it.
+    #[cold]
+    pub(super) fn route_message(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        server: ServerIndex,
+        header: &Header,
+        pdu: &[u8],
+        vserver: VserverIndex,
+    ) {
+        let query = query_of(header.command_id, pdu, None, Some(server));
+        let judged = match self.judge(vserver, Direction::MobileOriginated, query, pdu) {
+            Ok(judged) => judged,
+            Err(status) => return self.answer_mobile_originated(now, from, header, status),
+        };
+        let origin = Origin::Session {
+            connection: from,
+            sequence_number: header.sequence_number,
+        };
+        let octets = judged.changed.as_deref().unwrap_or(pdu);
+        let outcome = match CheckedMessage::check(header.command_id, octets) {
+            Ok(message) => {
+                let vserver = judged.vserver.unwrap_or(vserver);
+                self.deliver_or_queue(now, vserver, &message, origin)
+            }
+            Err(fault) => Err(fault.status),
+        };
+        if let Some(changed) = judged.changed {
+            self.buffers.give(changed);
+        }
+        if let Err(status) = outcome {
+            self.answer_mobile_originated(now, from, header, status);
+        }
+    }
+
+    /// A vendor command of a client: a rule may let it through, untouched, to one of the servers.
+    pub(super) fn vendor_command_may_pass(&self, from: ConnectionId) -> bool {
+        let Some(client) = self.sessions.get(from).and_then(Session::client) else {
+            return false;
+        };
+        let routing = self.vservers[usize::from(client.vserver.0)].routing.as_ref();
+        let Some(table) = routing.and_then(|routing| routing.to_servers.as_ref()) else {
+            return false;
+        };
+        let rule = table.first_match(&vendor_query(client.client));
+        rule.is_some_and(|(_, rule)| matches!(rule.action, RouteAction::Forward { .. }))
+    }
+
+    /// Looks for the first rule that matches and does what it says; `Err`: the message is answered with this status.
+    fn judge(
+        &mut self,
+        vserver: VserverIndex,
+        direction: Direction,
+        query: Option<RouteQuery<'_>>,
+        pdu: &[u8],
+    ) -> Result<Judged, Status> {
+        let Self {
+            vservers, buffers, ..
+        } = self;
+        let mut judged = Judged {
+            changed: None,
+            route: NO_RULE,
+            vserver: None,
+        };
+        let (Some(routing), Some(query)) = (&vservers[usize::from(vserver.0)].routing, query) else {
+            return Ok(judged);
+        };
+        let table = match direction {
+            Direction::MobileTerminated => &routing.to_servers,
+            Direction::MobileOriginated => &routing.to_clients,
+        };
+        if let Some((number, rule)) = table.as_ref().and_then(|table| table.first_match(&query)) {
+            judged.route = number + 1;
+            match &rule.action {
+                RouteAction::Reject(status) => return Err(*status),
+                RouteAction::Forward { vserver, rewrite, .. } => {
+                    judged.vserver = *vserver;
+                    if !rewrite.is_empty() && !query.is_vendor_command {
+                        let mut changed = buffers.take();
+                        if rewrite.append(&mut changed, pdu).is_err() {
+                            buffers.give(changed);
+                            return Err(CANNOT_REWRITE);
+                        }
+                        judged.changed = Some(changed);
+                    }
+                }
+            }
+        }
+        if let Some(guard) = routing.hop_guard.filter(|_| query.destination.is_some()) {
+            let mut counted = buffers.take();
+            let hop = guard.append(&mut counted, judged.changed.as_deref().unwrap_or(pdu));
+            let uncounted = judged.changed.replace(counted);
+            if let Some(uncounted) = uncounted {
+                buffers.give(uncounted);
+            }
+            if hop != Ok(Hop::Counted) {
+                if let Some(counted) = judged.changed {
+                    buffers.give(counted);
+                }
+                return Err(TOO_MANY_HOPS);
+            }
+        }
+        Ok(judged)
+    }
+}
+
+/// What rules can know of a message; `None` for what no rule is about: operations on a message belong to its server.
+fn query_of<'a>(
+    command: CommandId,
+    pdu: &'a [u8],
+    client: Option<ClientIndex>,
+    server: Option<ServerIndex>,
+) -> Option<RouteQuery<'a>> {
+    let plain = RouteQuery {
+        client,
+        server,
+        source: Address::default(),
+        destination: None,
+        service_type: &[],
+        data_coding: 0,
+        esm_class: 0,
+        is_vendor_command: false,
+    };
+    Some(match command {
+        CommandId::SUBMIT_SM | CommandId::DELIVER_SM => {
+            let view = MessageView::parse(pdu).ok()?;
+            RouteQuery {
+                source: view.source(),
+                destination: Some(view.destination()),
+                service_type: view.service_type(),
+                data_coding: view.data_coding(),
+                esm_class: view.esm_class(),
+                ..plain
+            }
+        }
+        CommandId::DATA_SM => {
+            let view = DataView::parse(pdu).ok()?;
+            RouteQuery {
+                source: view.source(),
+                destination: Some(view.destination()),
+                service_type: view.service_type(),
+                data_coding: view.data_coding(),
+                esm_class: view.esm_class(),
+                ..plain
+            }
+        }
+        CommandId::SUBMIT_MULTI => {
+            let view = SubmitMultiView::parse(pdu).ok()?;
+            RouteQuery {
+                source: view.source(),
+                service_type: view.service_type(),
+                data_coding: view.data_coding(),
+                esm_class: view.esm_class(),
+                ..plain
+            }
+        }
+        CommandId::BROADCAST_SM => {
+            let view = BroadcastView::parse(pdu).ok()?;
+            RouteQuery {
+                source: view.source(),
+                service_type: view.service_type(),
+                ..plain
+            }
+        }
+        command if command.is_vendor() => vendor_query(client),
+        _ => return None,
+    })
+}
+
+const fn vendor_query<'a>(client: Option<ClientIndex>) -> RouteQuery<'a> {
+    RouteQuery {
+        client,
+        server: None,
+        source: Address {
+            ton: 0,
+            npi: 0,
+            addr: &[],
+        },
+        destination: None,
+        service_type: &[],
+        data_coding: 0,
+        esm_class: 0,
+        is_vendor_command: true,
+    }
+}
