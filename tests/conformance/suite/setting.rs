@@ -219,6 +219,9 @@ impl Setting {
             Self::UnbindWhileDown => {
                 "method = \"round-robin\"\nall-servers-down = \"unbind\"\nenquire-link-interval = \"10s\""
             }
+            Self::HopGuard => {
+                "method = \"round-robin\"\nhop-guard-tag = 0x1501\nhop-guard-max = 4\nenquire-link-interval = \"10s\""
+            }
             _ => "method = \"round-robin\"\nreceipt-hold = \"3s\"\nenquire-link-interval = \"10s\"",
         }
     }

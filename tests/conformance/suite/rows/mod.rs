@@ -51,7 +51,6 @@ const UNCLAIMED: &[(u8, &str)] = &[
     (14, "towards ESMEs"),
     (15, "every way"),
     (16, "as each SMSC is configured"),
-    (36, "a loop ends"),
 ];
 
 /// Whether smppmux is held to it.
