@@ -1,0 +1,105 @@
+"""What is measured: the workloads, who takes part in each, and the bar that smppmux is held to there."""
+
+import dataclasses
+
+# The engine's drivers; `ring` is the one that `auto` takes.
+DRIVERS = ("ring", "epoll", "glommio")
+TCP_PROXIES = ("haproxy", "nginx")
+NO_PROXY = "direct"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One workload."""
+
+    name: str
+    group: str
+    connections: int
+    window: int
+    contestants: tuple
+    # Messages per second in all, on a fixed schedule; None keeps every window full.
+    rate: int | None = None
+    kind: str = "mt"
+    smscs: int = 2
+    # The most that smppmux's CPU per message may be, as a part of the reference's.
+    bar: float | None = None
+    # Another length than the other samples have.
+    seconds: float | None = None
+    warm_up: float = 0.3
+    # Whose CPU the bar is relative to, and who is held to it.
+    reference: str = "haproxy"
+    subject: str = "ring"
+
+
+def mobile_terminated(connections, window, bar, rate=None):
+    name = f"{rate:,}/s over {connections}" if rate else f"{connections} × {window}"
+    return Cell(
+        name=name, group="MT", connections=connections, window=window, rate=rate, bar=bar,
+        contestants=(NO_PROXY, *TCP_PROXIES, *DRIVERS),
+    )  # fmt: skip
+
+
+CELLS = (
+    mobile_terminated(1, 1, 1.0),
+    mobile_terminated(1, 100, 1.0),
+    mobile_terminated(10, 1, 0.8),
+    mobile_terminated(10, 10, 0.8),
+    mobile_terminated(10, 100, 1.0),
+    mobile_terminated(100, 1, 0.5),
+    mobile_terminated(100, 10, 0.7),
+    mobile_terminated(100, 100, 0.75),
+    mobile_terminated(1000, 1, 0.45),
+    mobile_terminated(1000, 10, 0.45),
+    mobile_terminated(1000, 100, 0.7),
+    mobile_terminated(100, 100, 0.75, rate=5_000),
+    mobile_terminated(100, 100, 0.8, rate=20_000),
+    Cell("receipts, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="receipts"),
+    Cell("two segments, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="concatenated"),
+    Cell("MO, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="mo"),
+    Cell(
+        "MO across cores, 100 × 10", "Two engines", 100, 10, ("two-local", "two-across"), kind="mo", smscs=1,
+        bar=1.5, reference="two-local", subject="two-across",
+    ),
+    Cell(
+        "MT on two engines, 100 × 10", "Two engines", 100, 10, ("ring", "two"),
+        bar=1.1, reference="ring", subject="two",
+    ),
+    Cell(
+        "MT on two engines, 1000 × 10", "Two engines", 1000, 10, ("ring", "two"),
+        bar=1.1, reference="ring", subject="two",
+    ),
+    Cell("1 × 1 with spin-before-park", "Latency", 1, 1, (NO_PROXY, "haproxy", "ring", "spin"), subject="spin"),
+)  # fmt: skip
+
+# Gateways cost a hundred times as much, so one cell tells it. opensmppbox sleeps a second whenever it finds nothing to read:
+# only at a rate, with windows that hold a second's worth, is it its work that is measured and not that sleep.
+GATEWAY_CELL = Cell(
+    "1,000/s over 10, through gateways", "Gateways", 10, 1000, (NO_PROXY, "haproxy", "ring"), rate=1000,
+    seconds=3.0, warm_up=2.5,
+)  # fmt: skip
+QUICK = ("10 × 10", "100 × 10", "5,000/s over 100", "MO across cores, 100 × 10")
+SMOKE = ("10 × 10",)
+
+
+def plain(name):
+    """A name as it may be typed: `x` for the sign, any case."""
+    return name.replace("×", "x").replace(" ", "").lower()
+
+
+def chosen(names, contestants, gateways):
+    """The cells with one of these names (all for none), with the contestants of these names (all for none)."""
+    cells = list(CELLS)
+    if gateways:
+        cells.append(dataclasses.replace(GATEWAY_CELL, contestants=(*GATEWAY_CELL.contestants, *gateways)))
+    wanted = {plain(name) for name in names}
+    unknown = wanted - {plain(cell.name) for cell in cells}
+    if unknown:
+        known = "; ".join(cell.name for cell in cells)
+        raise SystemExit(f"there is no cell {', '.join(sorted(unknown))}; there are: {known}")
+    cells = [cell for cell in cells if not wanted or plain(cell.name) in wanted]
+    if contestants:
+        cells = [
+            dataclasses.replace(cell, contestants=tuple(name for name in cell.contestants if name in contestants))
+            for cell in cells
+        ]
+    return [cell for cell in cells if cell.contestants]

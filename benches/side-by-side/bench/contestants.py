@@ -1,0 +1,125 @@
+"""Who is measured: how each is found, installed, configured and started. Configurations are in `peers/`."""
+
+import pathlib
+import subprocess
+
+from . import gateways
+from .process import first_line, found, write_configuration
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+NGINX_MODULES = "/usr/lib/nginx/modules"
+ACCOUNTS = 10
+# Room for the largest cell, 100,000 messages at two servers.
+SERVER_WINDOW = 60_000
+
+
+class HaProxy:
+    """HAProxy in TCP mode, one thread."""
+
+    title = "HAProxy"
+    packages = ("haproxy",)
+
+    def version(self):
+        return first_line(found("haproxy"), "-v").split(" - ")[0].removeprefix("HAProxy version ")
+
+    def start(self, running):
+        place = running.place
+        servers = "\n".join(f"    server smsc-{n} 127.0.0.1:{port}" for n, port in enumerate(place.smscs))
+        file = write_configuration("haproxy.cfg", place, servers=servers)
+        log = running.start("haproxy", found("haproxy"), "-db", "-f", file, cpus={place.proxy_cpu})
+        running.wait_for_listener(place.listen, log)
+
+
+class Nginx:
+    """nginx's stream module, one worker."""
+
+    title = "nginx stream"
+    packages = ("nginx-light", "libnginx-mod-stream")
+
+    def version(self):
+        return first_line(found("nginx"), "-v").removeprefix("nginx version: ")
+
+    def start(self, running):
+        place = running.place
+        servers = "\n".join(f"        server 127.0.0.1:{port};" for port in place.smscs)
+        file = write_configuration("nginx.conf", place, servers=servers, modules=NGINX_MODULES)
+        errors = str(place.folder / "nginx-error.log")
+        log = running.start("nginx", found("nginx"), "-c", file, "-e", errors, cpus={place.proxy_cpu})
+        running.wait_for_listener(place.listen, log)
+
+
+class Smppmux:
+    """smppmux with everything on, with one driver, on one engine or two."""
+
+    packages = ()
+
+    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None):
+        self.title = title
+        self._program = program
+        self._driver = driver
+        self._engines = engines
+        self._spin = spin
+        # All clients on this engine, and the only server's session on engine 0.
+        self._clients_on = clients_on
+
+    def version(self):
+        commit = subprocess.run(
+            ("git", "-C", str(ROOT), "log", "-1", "--format=%h %cs"), capture_output=True, text=True, check=False
+        ).stdout.strip()
+        return f"{first_line(self._program, '--version')}, commit {commit or 'unknown'}"
+
+    def start(self, running):
+        place = running.place
+        cpus = (place.proxy_cpu, place.second_cpu)[: self._engines]
+        file = write_configuration(
+            "smppmux.toml", place, cores=",".join(map(str, cpus)), io=self._driver, spin=self._spin,
+            pins="[]" if self._clients_on is None else f'["listener:sms={self._clients_on}"]',
+            servers="\n\n".join(self._server(n, port) for n, port in enumerate(place.smscs)),
+            clients="\n\n".join(self._client(n + 1) for n in range(ACCOUNTS)),
+        )  # fmt: skip
+        log = running.start("smppmux", self._program, "serve", "--config", file, cpus=set(cpus))
+        running.wait_for(lambda: "smppmux ready" in log.read_text(errors="replace"), log, "smppmux is not ready")
+
+    def _server(self, number, port):
+        sessions = "connections = 1" if self._clients_on is None else "connections-total = 1"
+        return (
+            f'[[server]]\nname = "smsc-{number}"\nuid = "0{number}"\naddress = "127.0.0.1:{port}"\n'
+            f'system-id = "mux"\npassword = "secret"\nwindow = {SERVER_WINDOW}\n{sessions}'
+        )
+
+    @staticmethod
+    def _client(number):
+        return (
+            f'[[client]]\nsystem-id = "esme{number}"\npassword = "secret"\n'
+            'address-ranges = ["888765", "24457", "11144"]'
+        )
+
+
+class Direct:
+    """Nobody between ESMEs and SMSCs."""
+
+    title = "no proxy"
+    packages = ()
+
+    def version(self):
+        return ""
+
+    def start(self, running):
+        pass
+
+
+def all_contestants(program, peers_folder):
+    """By name. The first that names a driver is what `auto` takes on a host with io_uring."""
+    return {
+        "direct": Direct(),
+        "haproxy": HaProxy(),
+        "nginx": Nginx(),
+        "ring": Smppmux(program, "smppmux (ring)"),
+        "epoll": Smppmux(program, "smppmux (epoll)", driver="epoll"),
+        "glommio": Smppmux(program, "smppmux (glommio)", driver="glommio"),
+        "spin": Smppmux(program, "smppmux (ring, spin-before-park 1 ms)", spin="1ms"),
+        "two": Smppmux(program, "smppmux on two engines", engines=2),
+        "two-local": Smppmux(program, "two engines, all on one", engines=2, clients_on=0),
+        "two-across": Smppmux(program, "two engines, each message crosses", engines=2, clients_on=1),
+        "kannel": gateways.Kannel(peers_folder),
+    }
