@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Receipts,
     /// submit_sm with the segments of messages of two, by a user data header.
     Concatenated,
+    /// Nothing: the connections are bound, and enquire_links are answered.
+    Idle,
 }
 
 /// A run.
@@ -23,8 +25,12 @@ pub(crate) struct Arguments {
     pub(crate) smscs: Vec<SocketAddr>,
     pub(crate) connections: usize,
     pub(crate) window: usize,
+    /// Accounts that the ESMEs bind with, in turn: esme1 and so on.
+    pub(crate) accounts: usize,
     pub(crate) rate_per_second: Option<u64>,
     pub(crate) kind: Kind,
+    /// The ESMEs bind without an address_range.
+    pub(crate) is_range_empty: bool,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
@@ -38,8 +44,10 @@ impl Arguments {
             smscs: Vec::new(),
             connections: 1,
             window: 1,
+            accounts: 10,
             rate_per_second: None,
             kind: Kind::MobileTerminated,
+            is_range_empty: false,
             warm_up: Duration::from_millis(300),
             measured: Duration::from_secs(1),
         };
@@ -52,16 +60,19 @@ impl Arguments {
                 "target" => arguments.targets.push(value.parse().map_err(|_| wrong())?),
                 "smsc" => arguments.smscs.push(value.parse().map_err(|_| wrong())?),
                 "connections" => arguments.connections = positive(value).ok_or_else(wrong)?,
+                "accounts" => arguments.accounts = positive(value).ok_or_else(wrong)?,
                 "window" => arguments.window = positive(value).ok_or_else(wrong)?,
                 "rate" => arguments.rate_per_second = Some(value.parse().map_err(|_| wrong())?),
                 "warm-up" => arguments.warm_up = seconds(value).ok_or_else(wrong)?,
                 "seconds" => arguments.measured = seconds(value).ok_or_else(wrong)?,
+                "range" if value == "empty" => arguments.is_range_empty = true,
                 "kind" => {
                     arguments.kind = match value {
                         "mt" => Kind::MobileTerminated,
                         "mo" => Kind::MobileOriginated,
                         "receipts" => Kind::Receipts,
                         "concatenated" => Kind::Concatenated,
+                        "idle" => Kind::Idle,
                         _ => return Err(wrong()),
                     }
                 }
@@ -74,9 +85,8 @@ impl Arguments {
         if arguments.targets.is_empty() {
             arguments.targets.clone_from(&arguments.smscs);
         }
-        if arguments.rate_per_second == Some(0)
-            || (arguments.rate_per_second.is_some() && arguments.kind == Kind::MobileOriginated)
-        {
+        let sends = !matches!(arguments.kind, Kind::MobileOriginated | Kind::Idle);
+        if arguments.rate_per_second == Some(0) || (arguments.rate_per_second.is_some() && !sends) {
             return Err("rate is for messages of ESMEs, and at least 1".to_owned());
         }
         Ok(arguments)

@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::arguments::Kind;
+use crate::arguments::{Arguments, Kind};
 use crate::figures::Meter;
 use crate::pdu::{self, Header};
 use crate::socket::Socket;
 use crate::window::Window;
 
-/// Accounts that the ESMEs bind with, in turn: esme1 and so on.
-const ACCOUNTS: usize = 10;
 const BIND_SEQUENCE: u32 = 1;
 
 /// Messages of one write, made once and patched for each.
@@ -54,9 +52,9 @@ pub(crate) struct Esme {
 
 impl Esme {
     /// Sends its bind.
-    pub(crate) fn new(mut socket: Socket, index: usize, window: usize) -> io::Result<Self> {
+    pub(crate) fn new(mut socket: Socket, index: usize, arguments: &Arguments) -> io::Result<Self> {
         let mut bind = Vec::new();
-        let body = pdu::bind_body(index, ACCOUNTS);
+        let body = pdu::bind_body(index, arguments.accounts, arguments.is_range_empty);
         pdu::write(pdu::BIND_TRANSCEIVER, BIND_SEQUENCE, &body, &mut bind);
         socket.send(&bind)?;
         Ok(Self {
@@ -64,7 +62,7 @@ impl Esme {
             is_bound: false,
             index,
             digits: pdu::digits(index),
-            window: Window::new(window),
+            window: Window::new(arguments.window),
             overdue_ns: VecDeque::new(),
             segments: 0,
         })

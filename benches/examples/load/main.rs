@@ -3,7 +3,7 @@
 //! what is measured.
 //!
 //! ```text
-//! load [target=ADDRESS]… smsc=ADDRESS… connections=N window=N seconds=N [warm-up=N] [rate=N] [kind=mt|mo|receipts|concatenated]
+//! load [target=ADDRESS]… smsc=ADDRESS… connections=N window=N seconds=N [warm-up=N] [rate=N] [kind=mt|mo|receipts|concatenated|idle] [accounts=N] [range=empty]
 //! ```
 //!
 //! Without a target the ESMEs connect to the SMSCs themselves. It says `listening`, waits for a line `go PID…` with the

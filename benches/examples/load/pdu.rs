@@ -68,9 +68,13 @@ pub(crate) fn write(command: u32, sequence: u32, body: &[u8], output: &mut Vec<u
 }
 
 /// The body of a bind_transceiver of connection `index`.
-pub(crate) fn bind_body(index: usize, accounts: usize) -> Vec<u8> {
+pub(crate) fn bind_body(index: usize, accounts: usize, is_range_empty: bool) -> Vec<u8> {
     let account = index % accounts + 1;
-    let range = RANGES[index % RANGES.len()];
+    let range = if is_range_empty {
+        ""
+    } else {
+        RANGES[index % RANGES.len()]
+    };
     format!("esme{account}\0secret\0\0\x34\x01\x01{range}\0").into_bytes()
 }
 

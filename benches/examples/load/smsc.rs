@@ -125,9 +125,6 @@ impl Session {
 
     /// Sends what was written for it.
     pub(crate) fn send(&mut self, output: &[u8]) -> io::Result<bool> {
-        if output.is_empty() {
-            return Ok(true);
-        }
         self.socket.send(output)
     }
 }

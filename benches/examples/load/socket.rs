@@ -52,7 +52,7 @@ impl Socket {
 
     /// Writes once; what the kernel does not take waits for [`Self::flush`]. Whether all went out.
     pub(crate) fn send(&mut self, octets: &[u8]) -> io::Result<bool> {
-        let written = if self.unsent.is_empty() {
+        let written = if self.unsent.is_empty() && !octets.is_empty() {
             self.write(octets)?
         } else {
             0

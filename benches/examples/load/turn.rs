@@ -17,8 +17,10 @@ use crate::processes::Watched;
 use crate::smsc::Session;
 use crate::socket::Socket;
 
-/// How long binds may take, and how long a load may get no answer at all.
+/// How long a load may get no answer at all.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long binds may take: a hundred thousand take their time.
+const BIND_PATIENCE: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(10);
 const EVENTS: usize = 256;
 const READ_OCTETS: usize = 256 * 1024;
@@ -119,14 +121,14 @@ impl Load {
         for index in 0..self.arguments.connections {
             let target = self.arguments.targets[index % self.arguments.targets.len()];
             let socket = Socket::new(connect(target)?)?;
-            let esme = Esme::new(socket, index, self.arguments.window)?;
+            let esme = Esme::new(socket, index, &self.arguments)?;
             epoll::add(&self.epoll, esme.socket.fd(), number(ESME, index), EventFlags::IN)?;
             self.esmes.push(esme);
             if index % CONNECTS_AT_ONCE == 0 {
                 self.turn(Some(Duration::ZERO))?;
             }
         }
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + BIND_PATIENCE;
         while self.bound < self.arguments.connections {
             if Instant::now() > end {
                 let bound = self.bound;
@@ -147,6 +149,7 @@ impl Load {
         let (elapsed, after) = (start.elapsed(), watched.used());
         let sessions = self.sessions.iter().flatten();
         Ok(Report {
+            is_idle: self.arguments.kind == Kind::Idle,
             elapsed,
             before,
             after,
@@ -164,6 +167,9 @@ impl Load {
                 rate_per_second,
                 sent: 0,
             });
+            return Ok(());
+        }
+        if self.arguments.kind == Kind::Idle {
             return Ok(());
         }
         self.refills = true;
@@ -210,7 +216,7 @@ impl Load {
             }
             if self.meter.answered != answered {
                 (answered, last_answer) = (self.meter.answered, now);
-            } else if now - last_answer > PATIENCE {
+            } else if now - last_answer > PATIENCE && self.arguments.kind != Kind::Idle {
                 return Err(io::Error::other("no answer for too long"));
             }
             if self.schedule.is_some() {
@@ -328,7 +334,7 @@ impl Load {
         let taken = esme.take(input, now_ns, &mut self.meter, &mut self.output);
         esme.socket.keep(&input[taken..]);
         self.bound += usize::from(esme.is_bound && !was_bound);
-        let mut all_went_out = self.output.is_empty() || esme.socket.send(&self.output)?;
+        let mut all_went_out = esme.socket.send(&self.output)?;
         if self.schedule.is_some() {
             all_went_out &= esme.send_overdue(&mut self.batch)?;
         } else if self.refills && self.arguments.kind != Kind::MobileOriginated {

@@ -2,10 +2,17 @@
 
 import dataclasses
 
+from . import machine
+
 # The engine's drivers; `ring` is the one that `auto` takes.
 DRIVERS = ("ring", "epoll", "glommio")
 TCP_PROXIES = ("haproxy", "nginx")
 NO_PROXY = "direct"
+# What one address and port take from one other address, and less.
+BINDS_PER_ADDRESS = 25_000
+IDLE_BASE = 10
+# Files that a process with so many connections opens besides.
+SPARE_FILES = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +28,20 @@ class Cell:
     rate: int | None = None
     kind: str = "mt"
     smscs: int = 2
+    # The ESMEs bind without an address_range and get all that their accounts may claim.
+    is_range_empty: bool = False
+    accounts: int = 10
+    # Addresses that the proxy listens on: one has 28,000 ports for connections from it.
+    addresses: int = 1
     # The most that smppmux's CPU per message may be, as a part of the reference's.
     bar: float | None = None
     # Another length than the other samples have.
     seconds: float | None = None
     warm_up: float = 0.3
+    # How long a start takes beyond the usual.
+    start_s: float = 0.0
+    # Fewer rounds than the other cells, where a sample takes long and varies little.
+    rounds: int | None = None
     # Whose CPU the bar is relative to, and who is held to it.
     reference: str = "haproxy"
     subject: str = "ring"
@@ -68,6 +84,10 @@ CELLS = (
         "MT on two engines, 1000 × 10", "Two engines", 1000, 10, ("ring", "two"),
         bar=1.1, reference="ring", subject="two",
     ),
+    Cell(
+        "MO, a million ranges", "Ranges", 100, 10, ("few-ranges", "many-ranges"), kind="mo", is_range_empty=True,
+        accounts=100, bar=1.5, reference="few-ranges", subject="many-ranges", seconds=1.0, start_s=5.0,
+    ),
     Cell("1 × 1 with spin-before-park", "Latency", 1, 1, (NO_PROXY, "haproxy", "ring", "spin"), subject="spin"),
 )  # fmt: skip
 
@@ -75,8 +95,24 @@ CELLS = (
 # only at a rate, with windows that hold a second's worth, is it its work that is measured and not that sleep.
 GATEWAY_CELL = Cell(
     "1,000/s over 10, through gateways", "Gateways", 10, 1000, (NO_PROXY, "haproxy", "ring"), rate=1000,
-    seconds=3.0, warm_up=2.5,
+    seconds=3.0, warm_up=2.5, rounds=3,
 )  # fmt: skip
+
+
+def idle(binds, contestants):
+    """Binds that only answer enquire_link, for a whole interval of it (25 s) and more."""
+    return Cell(
+        f"{binds:,} idle binds", "Idle", binds, 1, contestants, kind="idle", addresses=binds // BINDS_PER_ADDRESS + 1,
+        seconds=3.0 if binds == IDLE_BASE else 30.0, warm_up=1.0, start_s=binds / 5_000, rounds=1,
+    )  # fmt: skip
+
+
+def idle_cells():
+    """A few binds to compare with, ten thousand, and a hundred thousand or what the host allows."""
+    most = min(100_000, (machine.open_files_limit() - SPARE_FILES) // 1000 * 1000)
+    return [idle(IDLE_BASE, DRIVERS), idle(10_000, DRIVERS), *([idle(most, DRIVERS[:1])] if most > 10_000 else [])]
+
+
 QUICK = ("10 × 10", "100 × 10", "5,000/s over 100", "MO across cores, 100 × 10")
 SMOKE = ("10 × 10",)
 
@@ -86,9 +122,10 @@ def plain(name):
     return name.replace("×", "x").replace(" ", "").lower()
 
 
-def chosen(names, contestants, gateways):
+def chosen(names, contestants, extras):
     """The cells with one of these names (all for none), with the contestants of these names (all for none)."""
-    cells = list(CELLS)
+    cells = [*CELLS, *(idle_cells() if "idle" in extras else ())]
+    gateways = [name for name in extras if name != "idle"]
     if gateways:
         cells.append(dataclasses.replace(GATEWAY_CELL, contestants=(*GATEWAY_CELL.contestants, *gateways)))
     wanted = {plain(name) for name in names}

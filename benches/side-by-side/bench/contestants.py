@@ -1,5 +1,6 @@
 """Who is measured: how each is found, installed, configured and started. Configurations are in `peers/`."""
 
+import json
 import pathlib
 import subprocess
 
@@ -8,7 +9,9 @@ from .process import first_line, found, write_configuration
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 NGINX_MODULES = "/usr/lib/nginx/modules"
-ACCOUNTS = 10
+RANGES = ("888765", "24457", "11144")
+# From here on each account has ranges of its own.
+MANY_RANGES = 1000
 # Room for the largest cell, 100,000 messages at two servers.
 SERVER_WINDOW = 60_000
 
@@ -53,12 +56,14 @@ class Smppmux:
 
     packages = ()
 
-    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None):
+    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None, ranges=0):
         self.title = title
         self._program = program
         self._driver = driver
         self._engines = engines
         self._spin = spin
+        # Address ranges of all accounts together; 0: three, which every account may claim.
+        self._ranges = ranges
         # All clients on this engine, and the only server's session on engine 0.
         self._clients_on = clients_on
 
@@ -75,7 +80,8 @@ class Smppmux:
             "smppmux.toml", place, cores=",".join(map(str, cpus)), io=self._driver, spin=self._spin,
             pins="[]" if self._clients_on is None else f'["listener:sms={self._clients_on}"]',
             servers="\n\n".join(self._server(n, port) for n, port in enumerate(place.smscs)),
-            clients="\n\n".join(self._client(n + 1) for n in range(ACCOUNTS)),
+            clients="\n\n".join(self._clients(place.accounts)),
+            addresses=json.dumps(place.addresses),
         )  # fmt: skip
         log = running.start("smppmux", self._program, "serve", "--config", file, cpus=set(cpus))
         running.wait_for(lambda: "smppmux ready" in log.read_text(errors="replace"), log, "smppmux is not ready")
@@ -87,12 +93,23 @@ class Smppmux:
             f'system-id = "mux"\npassword = "secret"\nwindow = {SERVER_WINDOW}\n{sessions}'
         )
 
-    @staticmethod
-    def _client(number):
-        return (
-            f'[[client]]\nsystem-id = "esme{number}"\npassword = "secret"\n'
-            'address-ranges = ["888765", "24457", "11144"]'
-        )
+    def _clients(self, accounts):
+        ranges = many_ranges(self._ranges) if self._ranges else RANGES
+        is_shared = len(ranges) < MANY_RANGES
+        for number in range(accounts):
+            own = ranges if is_shared else ranges[number::accounts]
+            yield (
+                f'[[client]]\nsystem-id = "esme{number + 1}"\npassword = "secret"\n'
+                f"address-ranges = {json.dumps(own)}"
+            )
+
+
+def many_ranges(count):
+    """So many ranges that hold every destination of the load; where there are many, each destination has its own."""
+    if count < MANY_RANGES:
+        return [*RANGES, *(f"5{n:010}" for n in range(count - len(RANGES)))]
+    own = [f"{prefix:0<6}{n:05}" for prefix in RANGES for n in range(100_000)]
+    return [*own, *(f"5{n:010}" for n in range(count - len(own)))]
 
 
 class Direct:
@@ -118,6 +135,8 @@ def all_contestants(program, peers_folder):
         "epoll": Smppmux(program, "smppmux (epoll)", driver="epoll"),
         "glommio": Smppmux(program, "smppmux (glommio)", driver="glommio"),
         "spin": Smppmux(program, "smppmux (ring, spin-before-park 1 ms)", spin="1ms"),
+        "few-ranges": Smppmux(program, "ten ranges", ranges=10),
+        "many-ranges": Smppmux(program, "a million ranges", ranges=1_000_000),
         "two": Smppmux(program, "smppmux on two engines", engines=2),
         "two-local": Smppmux(program, "two engines, all on one", engines=2, clients_on=0),
         "two-across": Smppmux(program, "two engines, each message crosses", engines=2, clients_on=1),

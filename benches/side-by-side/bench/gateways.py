@@ -7,7 +7,6 @@ import tempfile
 
 from .process import ContestantError, found, write_configuration
 
-ACCOUNTS = 10
 KANNEL_VERSION = "1.4.5"
 # Debian's packages that building opensmppbox takes; kannel-dev has the libraries that Kannel itself was built from.
 KANNEL_PACKAGES = ("kannel", "kannel-dev", "dpkg-dev", "build-essential")
@@ -51,7 +50,7 @@ class Kannel:
             for n, port in enumerate(place.smscs)
         )
         logins = place.folder / "logins"
-        logins.write_text("".join(f"esme{n} secret any *.*.*.*\n" for n in range(1, ACCOUNTS + 1)))
+        logins.write_text("".join(f"esme{n} secret any *.*.*.*\n" for n in range(1, place.accounts + 1)))
         bearerbox = write_configuration("bearerbox.conf", place, servers=servers, **values)
         box = write_configuration("opensmppbox.conf", place, logins=logins, **values)
         log = running.start("bearerbox", found("bearerbox"), bearerbox, cpus={place.proxy_cpu})

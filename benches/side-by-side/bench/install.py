@@ -7,16 +7,10 @@ import subprocess
 from .process import ContestantError
 
 
-def install(contestants, gateways):
-    missing = []
-    for contestant in contestants.values():
-        try:
-            if contestant.packages:
-                contestant.version()
-        except ContestantError:
-            missing += contestant.packages
-    if missing:
-        apt_install(missing)
+def install(contestants, extras):
+    """Everything that can be had, gateways where they are asked for; tells the versions."""
+    gateways = [name for name in extras if name in contestants]
+    install_missing(contestants)
     for name in gateways:
         try:
             contestants[name].version()
@@ -27,8 +21,25 @@ def install(contestants, gateways):
     return 0
 
 
+def install_missing(contestants):
+    """Debian's packages that these contestants lack; where that is not possible, they will be left out and named."""
+    packages = []
+    for contestant in contestants.values():
+        try:
+            if contestant.packages:
+                contestant.version()
+        except ContestantError:
+            packages += contestant.packages
+    if packages and may_install():
+        apt_install(packages)
+
+
+def may_install():
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
 def apt_install(packages):
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         raise SystemExit(f"install {' '.join(packages)}, or run this as root on Debian")
     # RUNLEVEL=1 tells the packages' scripts that they may not start a service.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}

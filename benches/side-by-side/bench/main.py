@@ -4,8 +4,10 @@ import argparse
 import dataclasses
 import datetime
 import json
+import os
 import pathlib
 import platform
+import subprocess
 import sys
 import time
 
@@ -20,22 +22,24 @@ ROUNDS = 5
 # What starting, binding, warming up and ending cost, about.
 OVERHEAD_S = 0.75
 SECONDS_MIN, SECONDS_MAX = 0.4, 3.0
+# How far over its budget a run may go before it ends.
+BUDGET_SLACK = 1.1
 # More than this of somebody else's work beside a sample, in CPUs, and it is taken again.
 DISTURBED_MAX = 0.10
-GATEWAYS = ("kannel",)
-BUILD = "cargo build --release && cargo build --release -p smppmux-benches --example load"
+EXTRAS = ("kannel", "idle")
+BUILDS = (("--package", "smppmux"), ("--package", "smppmux-benches", "--example", "load"))
 
 
 def arguments():
     parser = argparse.ArgumentParser(description="Measures smppmux beside TCP proxies and gateways.")
-    build = ROOT / "target/release"
+    build = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
     add = parser.add_argument
-    add("--program", type=pathlib.Path, default=build / "smppmux")
-    add("--load", type=pathlib.Path, default=build / "examples/load", help=f"made by: {BUILD}")
+    add("--program", type=pathlib.Path, help="measure this smppmux instead of one that is built first")
+    add("--load", type=pathlib.Path, help="use this load instead of one that is built first")
     add("--peers", type=pathlib.Path, default=ROOT / "target/side-by-side-peers", help="where gateways are built")
     add("--cell", action="append", default=[], help="only this one; may repeat")
     add("--contestant", action="append", default=[], help="only this one; may repeat")
-    add("--with", dest="gateways", action="append", default=[], choices=GATEWAYS, help="a gateway too, in one cell")
+    add("--with", dest="extras", action="append", default=[], choices=EXTRAS, help="a gateway too; idle binds too")
     add("--rounds", type=int, default=ROUNDS, help="alternations")
     add("--budget", type=float, default=18, metavar="MINUTES", help="samples are as long as fits")
     add("--seconds", type=float, help="length of a sample, instead of --budget")
@@ -51,6 +55,9 @@ def arguments():
     add("--write", action="store_true", help="write docs/BENCHMARKS.md and docs/benchmarks/")
     add("--install", action="store_true", help="install what is missing, and end")
     options = parser.parse_args()
+    options.builds = options.program is None or options.load is None
+    options.program = options.program or build / "smppmux"
+    options.load = options.load or build / "examples/load"
     if options.smoke:
         options.cell, options.contestant = options.cell or list(SMOKE), options.contestant or ["haproxy", "ring"]
         options.rounds, options.seconds, options.quiet_patience, options.retries = 2, 0.4, 0, 0
@@ -63,8 +70,9 @@ def arguments():
 
 def main():
     options = arguments()
+    raise_limits()
     if options.install:
-        return install.install(all_contestants(options.program, options.peers), options.gateways)
+        return install.install(all_contestants(options.program, options.peers), options.extras)
     if options.earlier:
         results = json.loads(options.earlier.read_text())
     else:
@@ -79,30 +87,33 @@ def main():
 
 
 def measure_all(options):
-    for program in (options.program, options.load):
-        if not program.exists():
-            raise SystemExit(f"{program} is not there: {BUILD}")
-    raise_limits()
+    if options.builds:
+        for what in BUILDS:
+            subprocess.run(("cargo", "build", "--release", "--locked", "--quiet", *what), cwd=ROOT, check=True)
     contestants = all_contestants(options.program, options.peers)
-    cells, versions = available(chosen(options.cell, options.contestant, options.gateways), contestants)
-    samples = options.rounds * sum(len(cell.contestants) for cell in cells)
-    seconds = options.seconds or (options.budget * 60 / samples - OVERHEAD_S)
-    seconds = round(min(max(seconds, SECONDS_MIN), SECONDS_MAX), 2)
-    minutes = samples * (seconds + OVERHEAD_S) / 60
-    say(f"{len(cells)} cells, {samples} samples of {seconds} s, about {minutes:.0f} minutes")
+    cells = chosen(options.cell, options.contestant, options.extras)
+    install.install_missing({name: contestants[name] for cell in cells for name in cell.contestants})
+    cells, versions = available(cells, contestants)
+    seconds = sample_seconds(options, cells)
     taken = [{name: [] for name in cell.contestants} for cell in cells]
     spinners = Spinners(sorted({options.proxy_cpu, options.load_cpu, options.second_cpu}))
     start, quiet = time.time(), True
+    # Disturbed samples are taken again, and binds may take long: what was measured by then counts.
+    end = start + (options.budget * 60 * BUDGET_SLACK if options.seconds is None else float("inf"))
     try:
         # The rounds are outermost: what disturbs the machine for a minute disturbs one round of a cell, not the cell.
         for number in range(options.rounds):
             for cell, samples_of in zip(cells, taken):
+                if number >= (cell.rounds or options.rounds):
+                    continue
+                if time.time() > end:
+                    raise KeyboardInterrupt
                 quiet &= spinners.wait_until_quiet(options.quiet_patience)
                 for name in cell.contestants:
                     take(options, spinners, cell, name, contestants[name], seconds, samples_of)
                 say(f"round {number + 1}/{options.rounds}  {cell.name:30}  {summary(samples_of)}")
     except KeyboardInterrupt:
-        say("interrupted: what was measured so far counts")
+        say("ended before all rounds were done: what was measured so far counts")
     finally:
         spinners.close()
     return {
@@ -116,6 +127,19 @@ def measure_all(options):
         "contestants": versions,
         "cells": [{**dataclasses.asdict(cell), "samples": samples_of} for cell, samples_of in zip(cells, taken)],
     }
+
+
+def sample_seconds(options, cells):
+    """How long a sample is, so that all fit into the budget."""
+    rounds = {cell.name: min(cell.rounds or options.rounds, options.rounds) for cell in cells}
+    fixed = [(cell, rounds[cell.name] * len(cell.contestants)) for cell in cells if cell.seconds]
+    samples = sum(rounds[cell.name] * len(cell.contestants) for cell in cells if not cell.seconds)
+    fixed_s = sum(count * (cell.seconds + cell.warm_up + cell.start_s + OVERHEAD_S) for cell, count in fixed)
+    seconds = options.seconds or (options.budget * 60 - fixed_s) / max(samples, 1) - OVERHEAD_S
+    seconds = round(min(max(seconds, SECONDS_MIN), SECONDS_MAX), 2)
+    minutes = (samples * (seconds + OVERHEAD_S) + fixed_s) / 60
+    say(f"{len(cells)} cells, {samples} samples of {seconds} s, {len(fixed)} cells of others, about {minutes:.0f} minutes")
+    return seconds
 
 
 def available(cells, contestants):

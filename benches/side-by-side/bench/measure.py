@@ -10,7 +10,7 @@ import time
 from .machine import pinned
 from .process import Place, Running, free_ports
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 class SampleError(Exception):
@@ -21,12 +21,17 @@ def sample(options, spinners, cell, name, contestant, seconds):
     """Figures of one sample, as they go into the results."""
     with tempfile.TemporaryDirectory(prefix="side-by-side-") as folder:
         listen, *smscs = free_ports(1 + cell.smscs)
-        place = Place(pathlib.Path(folder), listen, tuple(smscs), options.proxy_cpu, options.second_cpu)
+        addresses = tuple(f"127.0.0.{number + 1}:{listen}" for number in range(cell.addresses))
+        place = Place(
+            pathlib.Path(folder), listen, addresses, cell.accounts, tuple(smscs), options.proxy_cpu, options.second_cpu
+        )
         words = [f"smsc=127.0.0.1:{port}" for port in smscs]
-        words += [f"connections={cell.connections}", f"window={cell.window}", f"kind={cell.kind}"]
+        words += [f"connections={cell.connections}", f"window={cell.window}", f"kind={cell.kind}", f"accounts={cell.accounts}"]
         words += [f"seconds={cell.seconds or seconds}", f"warm-up={cell.warm_up}"]
         if name != "direct":
-            words.append(f"target=127.0.0.1:{listen}")
+            words += [f"target={address}" for address in addresses]
+        if cell.is_range_empty:
+            words.append("range=empty")
         if cell.rate:
             words.append(f"rate={cell.rate}")
         load = subprocess.Popen(
@@ -45,13 +50,14 @@ def sample(options, spinners, cell, name, contestant, seconds):
             _, errors = load.communicate()
         if not line.startswith("{"):
             raise SampleError(errors.strip() or "the load ended without a report")
-        return figures(json.loads(line), spinners)
+        return figures(json.loads(line), spinners, cell.kind == "idle")
 
 
-def figures(report, spinners):
+def figures(report, spinners, is_idle):
     messages, elapsed = report["messages"], report["elapsed_s"]
-    if report["faults"] or not messages:
+    if report["faults"] or not (messages or is_idle):
         raise SampleError(f"{messages} messages, faults: {report['faults']}")
+    messages = max(messages, 1)
     cpus = len(spinners.pids)
     ours = report["proxy_cpu_s"] + report["load_cpu_s"] + report["spinner_cpu_s"]
     return {

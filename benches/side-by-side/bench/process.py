@@ -24,6 +24,9 @@ class Place:
 
     folder: pathlib.Path
     listen: int
+    addresses: tuple
+    # esme1 and so on, who may bind.
+    accounts: int
     smscs: tuple
     proxy_cpu: int
     second_cpu: int

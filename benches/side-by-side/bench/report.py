@@ -6,7 +6,7 @@ import statistics
 import string
 
 from . import chart
-from .cells import DRIVERS
+from .cells import DRIVERS, IDLE_BASE
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "page.md"
 # Samples beside which others used more than this many CPUs are left out where enough others are there.
@@ -55,13 +55,15 @@ def parts(results):
     cells = [(cell, medians(cell)) for cell in results["cells"]]
     titles = {name: about["title"] for name, about in results["contestants"].items()}
     main = [(cell, figures) for cell, figures in cells if cell["group"] == "MT"]
-    rest = [(cell, figures) for cell, figures in cells if cell["group"] != "MT"]
+    idle = [(cell, figures) for cell, figures in cells if cell["group"] == "Idle"]
+    rest = [(cell, figures) for cell, figures in cells if cell["group"] not in ("MT", "Idle")]
     made = {
         "CPU": table_of_cpu(main, titles),
         "Throughput": table_of(main, titles, "per_second", lambda value: f"{value:,.0f}"),
         "Latency": table_of_latency(main, titles),
         "Memory": table_of(main, titles, "resident_mib", lambda value: f"{value:.1f}", without=("direct",)),
         "Other": table_of_rest(rest, titles),
+        "Idle": table_of_idle(idle, titles),
         "Bars": table_of_bars(cells, titles),
     }
     return {title: table for title, table in made.items() if table}
@@ -138,6 +140,20 @@ def table_of_rest(cells, titles):
     return rows(["workload", "between", "messages/s", "CPU µs", "ratio", "p50 / p99 / p99.9 µs", "RSS MiB"], lines)
 
 
+def table_of_idle(cells, titles):
+    """Memory and CPU of binds that only answer enquire_link."""
+    base = next((figures for cell, figures in cells if cell["connections"] == IDLE_BASE), {})
+    lines = []
+    for cell, figures in cells:
+        for name, median in figures.items():
+            binds = cell["connections"]
+            more_kib = (median["resident_mib"] - base[name]["resident_mib"]) * 1024 if name in base else None
+            per_bind = "" if more_kib is None or binds == IDLE_BASE else f"{more_kib * 1024 / binds:,.0f}"
+            share = f"{median['proxy_busy']:.2%}"
+            lines.append([cell["name"], titles[name], f"{median['resident_mib']:.1f}", per_bind, share])
+    return rows(["", "driver", "RSS MiB", "octets a bind", "of a core"], lines)
+
+
 def table_of_bars(cells, titles):
     """Each bar, and whether it was held in this run."""
     lines = []
@@ -152,6 +168,9 @@ def table_of_bars(cells, titles):
         latency = ratio_of(cell, figures, subject, "p99_us")
         if cell["group"] == "MT" and cell["rate"] and latency is not None:
             lines.append(bar(f"{cell['name']}: p99 to {titles[reference]}", 1.0, latency))
+        if cell["group"] == "Idle" and cell["connections"] == 10_000 and subject in figures:
+            lines.append(bar(f"{cell['name']}: RSS MiB", 48, figures[subject]["resident_mib"]))
+            lines.append(bar(f"{cell['name']}: % of a core", 3, figures[subject]["proxy_busy"] * 100))
         if subject == "spin" and {"spin", "haproxy", "direct"} <= figures.keys():
             spin, haproxy = (figures[name]["p50_us"] - figures["direct"]["p50_us"] for name in ("spin", "haproxy"))
             lines.append(bar(f"{cell['name']}: added p50 to HAProxy", 0.5, spin / haproxy))
@@ -226,9 +245,10 @@ def page(results):
         "seconds": results["sample_seconds"],
         "spread": f"{statistics.median(spreads):.1%}" if spreads else "(too few samples to tell)",
         "quiet": quietness(figures),
+        "idle_base": IDLE_BASE,
         "versions": "\n".join(["| | version |", "|---|---|", *versions]),
     }
-    for title in ("CPU", "Throughput", "Latency", "Memory", "Other", "Bars"):
+    for title in ("CPU", "Throughput", "Latency", "Memory", "Other", "Idle", "Bars"):
         values[f"table_{title.lower()}"] = tables_of_page.get(title, "Not measured in this run.")
     return string.Template(PAGE.read_text()).substitute(values)
 
