@@ -77,13 +77,7 @@ fn signed_ids_are_good_for_one_account() {
     }
 }
 
-/// What belongs to an id goes to its home engine beside the answer that carries it, so an operation that another engine gets
-/// within the same turn may be there first; the manual says so.
-fn let_the_entry_settle() {
-    std::thread::sleep(std::time::Duration::from_millis(50));
-}
-
-/// Goal: a mapped id is short, opaque and good for its account alone, from every engine; the server sees its own id.
+/// Goal: a mapped id is short, opaque and good for its account alone, from every engine and at once; the server sees its own id.
 #[test]
 fn mapped_ids_are_good_for_one_account() {
     let (smppmux, servers) = start("message-id = \"mapped\"");
@@ -91,7 +85,6 @@ fn mapped_ids_are_good_for_one_account() {
     let mut bob = bind(&smppmux, "bob", 0);
     for message in 0..6 {
         let id = alices[message % 2].submit_and_wait("4477", "id").message_id();
-        let_the_entry_settle();
         assert!(
             id.len() == 12 && id.bytes().all(|octet| octet.is_ascii_alphanumeric()),
             "{id}"
@@ -141,7 +134,7 @@ fn a_tag_that_does_not_fit_is_stored() {
     }
 }
 
-/// Goal: an id that a stored owner says is another account's is refused, with plain tags too, from every engine.
+/// Goal: an id that a stored owner says is another account's is refused, with plain tags too, from every engine and at once.
 #[test]
 fn a_stored_owner_guards_its_message() {
     let (smppmux, servers) = start("");
@@ -152,7 +145,6 @@ fn a_stored_owner_guards_its_message() {
         let number = alice.next_sequence_number();
         alice.send(&submit_sm_with_receipt(number, "1000", "4477", "id"));
         let id = alice.expect(CommandId::SUBMIT_SM_RESP).message_id();
-        let_the_entry_settle();
         servers.iter().for_each(|server| drop(server.requests_so_far()));
         for bob in &mut bobs {
             assert_eq!(statuses(bob, &id), REFUSED, "{id}");

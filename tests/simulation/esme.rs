@@ -164,6 +164,11 @@ impl World {
             let system_id = &self.esmes[index].plan.system_id;
             let others = self.esmes.iter().filter(|esme| esme.plan.system_id != *system_id);
             others.flat_map(|esme| &esme.known_ids).collect()
+        } else if self.random.chance(300) {
+            // At once, by whichever session of the account comes first: what belongs to the id may still be on its way.
+            let system_id = &self.esmes[index].plan.system_id;
+            let of_account = self.esmes.iter().filter(|esme| esme.plan.system_id == *system_id);
+            of_account.filter_map(|esme| esme.known_ids.last()).collect()
         } else {
             self.esmes[index].known_ids.iter().collect()
         };

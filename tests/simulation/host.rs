@@ -399,8 +399,9 @@ fn describe(message: &CoreMessage) -> String {
         }
         CoreMessage::Directory(update) => format!("directory {} {:?}", update.version, update.entries),
         CoreMessage::DirectoryApplied(applied) => format!("applied {}", applied.version),
-        CoreMessage::Entries(batch) => format!("{} entries", batch.entries.len()),
+        CoreMessage::Entries(batch) => format!("{} entries, word {}", batch.entries.len(), batch.is_word),
         CoreMessage::EntriesTaken(_) => "entries taken".to_owned(),
+        CoreMessage::WordWanted => "word wanted".to_owned(),
         CoreMessage::LeaseQuestion(question) => format!("wants {} leases", question.wanted.len()),
         CoreMessage::LeaseGrants(grants) => format!("grants {} leases", grants.grants.len()),
     }

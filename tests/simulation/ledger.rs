@@ -261,12 +261,12 @@ impl Ledger {
     }
 
     /// smppmux may refuse this operation on its own: the id is nobody's or another account's, or what it stands for may be
-    /// lost or late.
+    /// lost. However soon it follows the answer that carried its id, that is no reason.
     fn may_be_invalid(&self, number: usize) -> bool {
         let request = &self.requests[number];
         match &request.about {
             Some(known) if !request.is_foreign => {
-                self.message_id == MessageIdMode::Mapped && !self.is_settled(known.request, request.sent_at)
+                self.message_id == MessageIdMode::Mapped && self.had_core_trouble
             }
             _ => true,
         }
@@ -280,7 +280,7 @@ impl Ledger {
             .as_ref()
             .expect("a foreign operation is about a message");
         self.message_id != MessageIdMode::Tagged
-            || self.requests[about.request].wants_receipt && self.is_settled(about.request, request.sent_at)
+            || self.requests[about.request].wants_receipt && !self.had_core_trouble
     }
 
     /// What is remembered of a request has certainly reached its home by then, and is there.

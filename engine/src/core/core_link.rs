@@ -348,6 +348,7 @@ impl PacketEngine {
         self.connect_all_servers(now);
         self.pools_have_changed(now);
         self.homes_have_changed();
+        self.word_came(now, gone);
     }
 
     #[inline]

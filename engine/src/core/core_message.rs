@@ -29,6 +29,8 @@ pub enum CoreMessage {
     Entries(MapEntries),
     /// A batch of entries has been taken in.
     EntriesTaken(MapEntriesTaken),
+    /// Please say when every entry that was put for the sender has been sent; at most one is open.
+    WordWanted,
     /// Which rates the sender needs tokens of; at most one is under way.
     LeaseQuestion(LeaseQuestion),
     /// The tokens that the receiver has asked for.
@@ -45,6 +47,7 @@ impl CoreMessage {
             | Self::DirectoryApplied(_)
             | Self::Entries(_)
             | Self::EntriesTaken(_)
+            | Self::WordWanted
             | Self::LeaseQuestion(_)
             | Self::LeaseGrants(_) => Lane::Control,
         }
@@ -143,6 +146,8 @@ pub enum MapEntry {
 pub struct MapEntries {
     /// In the order they were made.
     pub entries: Vec<KeyedEntry<MapEntry>>,
+    /// The answer to [`CoreMessage::WordWanted`]: none that was put before the question is missing now.
+    pub is_word: bool,
 }
 
 /// A batch has been taken in.

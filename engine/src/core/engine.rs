@@ -245,6 +245,7 @@ impl PacketEngine {
             }
             CoreMessage::Entries(batch) => self.entries_came(now, from, batch),
             CoreMessage::EntriesTaken(taken) => self.entries.taken(from, taken.emptied),
+            CoreMessage::WordWanted => self.entries.owe_word(from),
             CoreMessage::LeaseQuestion(question) => self.lease_question(now, from, question),
             CoreMessage::LeaseGrants(grants) => self.lease_grants(now, from, grants),
         }

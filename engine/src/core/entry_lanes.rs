@@ -33,6 +33,8 @@ struct Lane<E> {
     /// The vector of the last batch that was acknowledged.
     spare: Vec<KeyedEntry<E>>,
     is_under_way: bool,
+    /// The core has asked for our word: it goes with the next batch, behind all that waits now.
+    owes_word: bool,
 }
 
 impl<E> EntryLanes<E> {
@@ -41,6 +43,7 @@ impl<E> EntryLanes<E> {
             waiting: Vec::new(),
             spare: Vec::new(),
             is_under_way: false,
+            owes_word: false,
         };
         Self {
             lanes: (0..cores).map(lane).collect(),
@@ -70,14 +73,22 @@ impl<E> EntryLanes<E> {
         self.lanes.iter().map(|lane| lane.waiting.len()).sum()
     }
 
-    /// The next batch to send; `None` when nothing waits for a core that is done with its last one.
-    pub(super) fn next_batch(&mut self) -> Option<(CoreIndex, Vec<KeyedEntry<E>>)> {
+    /// A core wants to know when all that waits for it now is there.
+    pub(super) fn owe_word(&mut self, core: CoreIndex) {
+        if let Some(lane) = self.lanes.get_mut(core.as_usize()) {
+            lane.owes_word = true;
+        }
+    }
+
+    /// The next batch to send, and whether it brings our word with it; `None` when nothing waits for a core that is done with
+    /// its last one.
+    pub(super) fn next_batch(&mut self) -> Option<(CoreIndex, Vec<KeyedEntry<E>>, bool)> {
         let (core, lane) = (0_u16..)
             .zip(&mut self.lanes)
-            .find(|(_, lane)| !lane.is_under_way && !lane.waiting.is_empty())?;
+            .find(|(_, lane)| !lane.is_under_way && (lane.owes_word || !lane.waiting.is_empty()))?;
         lane.is_under_way = true;
         let batch = std::mem::replace(&mut lane.waiting, std::mem::take(&mut lane.spare));
-        Some((CoreIndex(core), batch))
+        Some((CoreIndex(core), batch, std::mem::take(&mut lane.owes_word)))
     }
 
     /// A core has taken its batch in; the vector comes back.
@@ -103,7 +114,7 @@ impl<E> EntryLanes<E> {
         let Some(lane) = self.lanes.get_mut(core.as_usize()) else {
             return Vec::new();
         };
-        lane.is_under_way = false;
+        (lane.is_under_way, lane.owes_word) = (false, false);
         std::mem::take(&mut lane.waiting)
     }
 
@@ -138,7 +149,7 @@ mod tests {
         let mut lanes = EntryLanes::new(2, 4);
         let kept = (0..6).filter(|entry| lanes.put(HOME, keyed(*entry))).count();
         assert_eq!((kept, lanes.waiting(), lanes.have_room()), (4, 4, false));
-        let (core, batch) = lanes.next_batch().unwrap();
+        let (core, batch, _) = lanes.next_batch().unwrap();
         assert_eq!((core, batch.len(), lanes.have_room()), (HOME, 4, true));
         assert!(
             lanes.put(HOME, keyed(9)),
@@ -157,6 +168,26 @@ mod tests {
         );
     }
 
+    /// Goal: a word comes behind every entry that was put before it was asked for, also those of a batch that is under way,
+    /// and once.
+    #[test]
+    fn a_word_comes_behind_what_was_put_before() {
+        let mut lanes = EntryLanes::new(2, 4);
+        lanes.put(HOME, keyed(1));
+        let (_, first, is_word) = lanes.next_batch().unwrap();
+        assert!(!is_word);
+        lanes.put(HOME, keyed(2));
+        lanes.owe_word(HOME);
+        assert!(lanes.next_batch().is_none(), "the first batch is still under way");
+        lanes.taken(HOME, first);
+        let (_, second, is_word) = lanes.next_batch().unwrap();
+        assert_eq!((&second[..], is_word), (&[keyed(2)][..], true));
+        lanes.taken(HOME, second);
+        assert!(lanes.next_batch().is_none());
+        lanes.owe_word(HOME);
+        assert!(lanes.next_batch().is_some_and(|(_, empty, is_word)| empty.is_empty() && is_word));
+    }
+
     proptest! {
         /// Goal: every entry that was taken on arrives once and in order, whatever the rhythm of batches and
         /// acknowledgements. Method: random puts and turns against a plain list.
@@ -171,14 +202,14 @@ mod tests {
             for (number, step) in (0_u32..).zip(steps) {
                 match step {
                     0 if lanes.put(HOME, keyed(number)) => put.push(number),
-                    1 if under_way.is_none() => under_way = lanes.next_batch().map(|(_, batch)| batch),
+                    1 if under_way.is_none() => under_way = lanes.next_batch().map(|(_, batch, _)| batch),
                     2 => if let Some(batch) = under_way.take() { deliver(&mut lanes, &mut arrived, batch) },
                     _ => {}
                 }
                 lanes.check_invariants();
             }
             if let Some(batch) = under_way { deliver(&mut lanes, &mut arrived, batch); }
-            while let Some((_, batch)) = lanes.next_batch() { deliver(&mut lanes, &mut arrived, batch); }
+            while let Some((_, batch, _)) = lanes.next_batch() { deliver(&mut lanes, &mut arrived, batch); }
             prop_assert_eq!(arrived, put);
         }
     }

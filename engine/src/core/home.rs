@@ -128,8 +128,8 @@ impl PacketEngine {
 
     /// The next batch of entries for another core.
     pub(super) fn next_entries(&mut self) -> Option<(CoreIndex, CoreMessage)> {
-        let (core, entries) = self.entries.next_batch()?;
-        Some((core, CoreMessage::Entries(MapEntries { entries })))
+        let (core, entries, is_word) = self.entries.next_batch()?;
+        Some((core, CoreMessage::Entries(MapEntries { entries, is_word })))
     }
 
     /// Entries of another core have arrived at their home.
@@ -142,6 +142,9 @@ impl PacketEngine {
         self.outbox
             .core_messages
             .push_back((from, CoreMessage::EntriesTaken(taken)));
+        if batch.is_word {
+            self.word_came(now, from);
+        }
     }
 
     /// What had not left for a core that is gone goes to the new homes.

@@ -8,6 +8,7 @@ impl PacketEngine {
     pub fn check_invariants(&self) {
         self.pools.check_invariants();
         self.receipts.held.check_invariants();
+        self.receipts.fence.check_invariants();
         self.entries.check_invariants();
         self.check_servers();
         self.queue.check_invariants();

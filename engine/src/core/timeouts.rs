@@ -52,6 +52,10 @@ impl PacketEngine {
                 }
                 TimerKey::Identities => self.expire_identities(now),
                 TimerKey::Receipts => self.expire_held_receipts(now),
+                TimerKey::Fence => {
+                    self.receipts.fence.armed_at = Moment::NEVER;
+                    self.expire_fence(now);
+                }
                 TimerKey::Queue => {
                     if self.queue.armed_at == armed_for {
                         self.queue_timer(now);

@@ -28,6 +28,8 @@ pub(super) enum TimerKey {
     Identities,
     /// Receipts that wait for the answer of their submit.
     Receipts,
+    /// Operations that wait for what other cores know of their ids.
+    Fence,
     /// The queue: pauses that are over, appends without an answer.
     Queue,
     /// The end of a drain.

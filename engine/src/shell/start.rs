@@ -29,9 +29,9 @@ use tracing::info;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
 const SHELL_REQUESTS_MAX: usize = 64;
-/// Control messages without an acknowledgement between two cores: the engine's directory, map entries and questions for
+/// Control messages without an acknowledgement between two cores: the engine's directory, map entries, questions for words and for
 /// leases of rates, and the shell's load.
-const CONTROL_MAX: usize = 4;
+const CONTROL_MAX: usize = 5;
 
 /// Starts one packet engine for each of `shell_settings.cpus`. When it returns, every listener of every core is bound
 /// and every engine runs.

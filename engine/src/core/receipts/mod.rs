@@ -3,8 +3,9 @@
 //! Pure tables and texts first (`reading`, `keys`, `message_id`, `table`, `mapped`, `record`); then what the engine does with
 //! them, one file for each way: `remember` makes entries when a submit is answered, `route` brings a receipt to its
 //! submitter, `held` lets one wait that came before its answer, `operations` looks after query_sm, cancel_sm, replace_sm,
-//! `gather` makes one answer of many, `state` is what one core keeps.
+//! `fence` lets one wait whose id may be on its way, `gather` makes one answer of many, `state` is what one core keeps.
 
+mod fence;
 mod gather;
 mod held;
 mod index;

@@ -13,7 +13,7 @@ use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
 use crate::core::sequence::{Origin, Pending};
 use crate::core::session::{Session, SessionState};
-use crate::core::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use crate::core::settings::{ClientIndex, MessageIdMode, ServerIndex, Settings, VserverIndex};
 use crate::core::time::Moment;
 use crate::core::wire::{
     Acceptance, CancelBroadcastView, CancelView, CommandId, Fault, Header, QueryBroadcastView, QueryView,
@@ -35,7 +35,18 @@ pub struct OwnerQuestion {
     /// The id's place in the receipt table, or in that of mapped ids.
     key: u64,
     id: AskedId,
+    /// The id itself says that it is this account's.
+    is_proven: bool,
     pub(in crate::core) home: u64,
+}
+
+/// What a home knows of an id and an account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ownership {
+    Theirs,
+    AnotherAccounts,
+    /// There is no entry, or not yet.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +93,7 @@ impl PacketEngine {
                 let Some(server) = server_with(&self.settings, vserver, uid) else {
                     return self.refuse(now, from, &header, Status::ESME_RINVMSGID);
                 };
+                let settings_of_ids = &settings.message_id;
                 let settings = &self.settings.servers[usize::from(server.0)];
                 let place = self
                     .settings
@@ -92,6 +104,7 @@ impl PacketEngine {
                     account,
                     key: place.key,
                     id: AskedId::Named(place.spelling),
+                    is_proven: settings_of_ids.mode == MessageIdMode::Signed,
                     home: place.home,
                 };
                 let mut resolved = self.buffers.take();
@@ -104,6 +117,7 @@ impl PacketEngine {
                     account,
                     key,
                     id: AskedId::Mapped,
+                    is_proven: false,
                     home: key,
                 };
                 let mut copy = self.buffers.take();
@@ -124,52 +138,129 @@ impl PacketEngine {
         mut pdu: BytesMut,
     ) {
         let home = self.home_of(question.home);
-        if home == self.core || !self.settings.receipts.is_kept {
-            if self.may_use_id(now, question, &mut pdu) {
-                self.client_request(now, from, header, &pdu);
-            } else {
-                self.refuse(now, from, &header, Status::ESME_RINVMSGID);
+        let is_here = home == self.core || !self.settings.receipts.is_kept;
+        let ownership = if is_here {
+            self.ownership(now, question, &mut pdu)
+        } else {
+            Ownership::Unknown
+        };
+        match ownership {
+            Ownership::Theirs => self.client_request(now, from, header, &pdu),
+            Ownership::AnotherAccounts => self.refuse(now, from, &header, Status::ESME_RINVMSGID),
+            Ownership::Unknown if self.count_request(now, from, header) => {
+                let origin = Origin::Session {
+                    connection: from,
+                    sequence_number: header.sequence_number,
+                };
+                let pending = Pending::new(origin, header.command_id, now);
+                let is_asked = if is_here {
+                    match self.wait_for_words(now, pending, question, pdu) {
+                        Ok(()) => return,
+                        Err(back) => pdu = back,
+                    }
+                    false
+                } else {
+                    self.ask_home(now, home, HomeQuestion::Owner(question), pending, &pdu)
+                };
+                if !is_asked {
+                    self.counters.throttled += 1;
+                    self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+                }
             }
-        } else if self.count_request(now, from, header) {
-            let origin = Origin::Session {
-                connection: from,
-                sequence_number: header.sequence_number,
-            };
-            let pending = Pending::new(origin, header.command_id, now);
-            if !self.ask_home(now, home, HomeQuestion::Owner(question), pending, &pdu) {
-                self.counters.throttled += 1;
-                self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
-            }
+            Ownership::Unknown => {}
         }
         self.buffers.give(pdu);
     }
 
-    /// The home's answer: no other account's, as far as is known. A mapped id is replaced by what it stands for.
-    fn may_use_id(&mut self, now: Moment, question: OwnerQuestion, pdu: &mut BytesMut) -> bool {
+    /// The home's answer, as far as is known. A mapped id is replaced by what it stands for.
+    fn ownership(&mut self, now: Moment, question: OwnerQuestion, pdu: &mut BytesMut) -> Ownership {
         if !self.settings.receipts.is_kept {
-            return true;
+            return Ownership::Theirs;
         }
+        let known = self.ownership_by_entry(now, question, pdu);
+        if known != Ownership::Unknown || self.has_other_cores() && !question.is_proven {
+            return known;
+        }
+        // No entry can be on its way.
+        match question.id {
+            AskedId::Named(_) => Ownership::Theirs,
+            AskedId::Mapped => Ownership::AnotherAccounts,
+        }
+    }
+
+    fn ownership_by_entry(
+        &mut self,
+        now: Moment,
+        question: OwnerQuestion,
+        pdu: &mut BytesMut,
+    ) -> Ownership {
         let seconds = self.seconds(now);
+        let theirs_if = |is_theirs: bool| {
+            if is_theirs {
+                Ownership::Theirs
+            } else {
+                Ownership::AnotherAccounts
+            }
+        };
         match question.id {
             AskedId::Named(spelling) => {
                 let owner = self.receipts.table.owner(seconds, question.key, spelling);
-                owner.is_none_or(|owner| Some(owner) == question.account)
+                owner.map_or(Ownership::Unknown, |owner| {
+                    theirs_if(Some(owner) == question.account)
+                })
             }
             AskedId::Mapped => {
-                let entry = self.receipts.mapped.find(seconds, question.key);
-                let Some(entry) = entry.filter(|entry| entry.account == question.account) else {
-                    return false;
+                let Some(entry) = self.receipts.mapped.find(seconds, question.key) else {
+                    return Ownership::Unknown;
                 };
-                let Some(id) = Header::read(pdu).and_then(|header| id_range(header.command_id, pdu).ok())
-                else {
-                    return false;
+                let id = Header::read(pdu).and_then(|header| id_range(header.command_id, pdu).ok());
+                let Some(id) = id.filter(|_| entry.account == question.account) else {
+                    return Ownership::AnotherAccounts;
                 };
                 let uid = self.settings.servers[usize::from(entry.server.0)].uid;
                 let mut resolved = self.buffers.take();
                 write_resolved(&mut resolved, pdu, id, entry.id(), uid);
                 self.buffers.give(std::mem::replace(pdu, resolved));
-                true
+                Ownership::Theirs
             }
+        }
+    }
+
+    /// What holds once every core has handed over what it knew: who is not known to be another account may name an id that says
+    /// what it stands for; a mapped one says nothing.
+    pub(super) fn may_use_after_all(
+        &mut self,
+        now: Moment,
+        question: OwnerQuestion,
+        pdu: &mut BytesMut,
+    ) -> bool {
+        match self.ownership_by_entry(now, question, pdu) {
+            Ownership::Theirs => true,
+            Ownership::AnotherAccounts => false,
+            Ownership::Unknown => matches!(question.id, AskedId::Named(_)),
+        }
+    }
+
+    /// Tells whoever asked about an operation.
+    pub(super) fn tell_owner(&mut self, now: Moment, pending: &Pending, may_use: bool, pdu: BytesMut) {
+        if let Origin::Core { core, reference } = pending.origin {
+            let verdict = CoreOutcome::Verdict(HomeVerdict::Owner(may_use), pdu);
+            self.send_core_answer(core, reference, verdict);
+        } else {
+            self.owner_told(now, pending, may_use, pdu);
+        }
+    }
+
+    /// A counted operation at the home of its id: an answer now, or when the other cores have spoken.
+    fn owner_asked_by(&mut self, now: Moment, pending: Pending, question: OwnerQuestion, mut pdu: BytesMut) {
+        let ownership = self.ownership(now, question, &mut pdu);
+        if ownership != Ownership::Unknown {
+            return self.tell_owner(now, &pending, ownership == Ownership::Theirs, pdu);
+        }
+        if let Err(pdu) = self.wait_for_words(now, pending, question, pdu) {
+            self.counters.throttled += 1;
+            self.fail_request(now, &pending, Status::ESME_RTHROTTLED);
+            self.buffers.give(pdu);
         }
     }
 
@@ -180,14 +271,14 @@ impl PacketEngine {
         from: CoreIndex,
         reference: u32,
         question: OwnerQuestion,
-        mut pdu: BytesMut,
+        pdu: BytesMut,
     ) {
-        let may_use = self.may_use_id(now, question, &mut pdu);
-        self.send_core_answer(
-            from,
+        let origin = Origin::Core {
+            core: from,
             reference,
-            CoreOutcome::Verdict(HomeVerdict::Owner(may_use), pdu),
-        );
+        };
+        let command = Header::read(&pdu).map_or(CommandId::QUERY_SM, |header| header.command_id);
+        self.owner_asked_by(now, Pending::new(origin, command, now), question, pdu);
     }
 
     /// The home of an id has moved here while it was asked.
@@ -196,10 +287,9 @@ impl PacketEngine {
         now: Moment,
         pending: &Pending,
         question: OwnerQuestion,
-        mut pdu: BytesMut,
+        pdu: BytesMut,
     ) {
-        let may_use = self.may_use_id(now, question, &mut pdu);
-        self.owner_told(now, pending, may_use, pdu);
+        self.owner_asked_by(now, *pending, question, pdu);
     }
 
     /// The home core has spoken about a counted operation.

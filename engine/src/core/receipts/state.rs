@@ -4,6 +4,7 @@
 //! not fit is counted; every core keeps no more than its share of the entries, and the shares are those of the ids that
 //! have their home there. Must never wait for the log.
 
+use super::fence::Fence;
 use super::gather::Gathers;
 use super::held::HeldReceipts;
 use super::keys::class_home;
@@ -28,6 +29,7 @@ pub(in crate::core) struct Receipts {
     pub(super) table: ReceiptTable,
     pub(super) mapped: MappedIds,
     pub(in crate::core) held: HeldReceipts,
+    pub(in crate::core) fence: Fence,
     pub(in crate::core) gathers: Gathers,
     log: BytesMut,
     log_records: u64,
@@ -49,6 +51,7 @@ impl Receipts {
             table: ReceiptTable::new(entries_max, store.age_max),
             mapped: MappedIds::new(entries_max, store.age_max),
             held: HeldReceipts::default(),
+            fence: Fence::default(),
             gathers: Gathers::default(),
             log: BytesMut::new(),
             log_records: 0,

@@ -268,6 +268,7 @@ impl Engine for FakeEngine {
             | CoreMessage::DirectoryApplied(_)
             | CoreMessage::Entries(_)
             | CoreMessage::EntriesTaken(_)
+            | CoreMessage::WordWanted
             | CoreMessage::LeaseQuestion(_)
             | CoreMessage::LeaseGrants(_) => {
                 unreachable!("nobody sends these here")
