@@ -15,6 +15,7 @@ mod pacing;
 mod queue;
 mod ranges;
 mod receipts;
+mod receipts_queued;
 mod routes;
 mod sequence_numbers;
 mod server_loss;

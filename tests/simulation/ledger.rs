@@ -7,6 +7,7 @@ use crate::event::LinkId;
 use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
 use crate::scenario::TIMEOUT_STATUS;
+use smppmux_engine::core::queue::QueueKey;
 use smppmux_engine::core::settings::{MessageIdMode, OnServerLoss, OnThrottle, VserverSettings};
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
@@ -87,6 +88,8 @@ pub(crate) struct Message {
     pub(crate) sent_at: Moment,
     /// The numbers under which the store took it: the queue may deliver it more than once.
     pub(crate) stored: Vec<u64>,
+    /// The line in which it stood first.
+    pub(crate) stored_in: Option<QueueKey>,
     /// A client refused it, or left it unanswered.
     pub(crate) had_trouble: bool,
     pub(crate) reached: Option<(usize, LinkId)>,
@@ -311,6 +314,7 @@ impl Ledger {
             destination,
             sent_at,
             stored: Vec::new(),
+            stored_in: None,
             had_trouble: false,
             reached: None,
             receipt_of: None,

@@ -114,9 +114,14 @@ impl World {
 
     /// An ESME is bound and may get messages for an address.
     pub(crate) fn serves_now(&self, index: usize, address: &str) -> bool {
+        self.receives_now(index) && self.specificity(index, address).is_some()
+    }
+
+    /// An ESME has a session that receives.
+    pub(crate) fn receives_now(&self, index: usize) -> bool {
         let link = self.esmes[index].link;
         let bound = link.and_then(|link| self.links[link].session.bound);
-        bound.is_some_and(|(kind, _)| receives(kind)) && self.specificity(index, address).is_some()
+        bound.is_some_and(|(kind, _)| receives(kind))
     }
 
     fn probe_request(&mut self, index: usize) {

@@ -155,7 +155,11 @@ pub(crate) fn vserver(
                 ReceiptRoute::Address,
             ]),
             hold: *random.pick(&[Duration::from_millis(200), Duration::from_secs(2)]),
-            unknown: *random.pick(&[UnknownReceipt::Address, UnknownReceipt::Refuse]),
+            unknown: *random.pick(&[
+                UnknownReceipt::Address,
+                UnknownReceipt::Queue,
+                UnknownReceipt::Refuse,
+            ]),
         },
         late_answer_hold: LATE_ANSWER_HOLD,
         forward_cache: FORWARD_CACHE,

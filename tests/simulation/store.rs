@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use smppmux_engine::core::queue::{Line, QueueKey};
 use smppmux_engine::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
 use smppmux_engine::core::time::Moment;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 /// Messages at most: sometimes it is full.
@@ -25,8 +25,8 @@ pub(crate) struct Store {
     last_number: u64,
     /// Events on their way to each core, with the time of the last one's arrival.
     outgoing: BTreeMap<usize, (VecDeque<StoreEvent>, Moment)>,
-    /// By destination and receiving link: the store's number of the last message that was delivered there for the first time.
-    first_deliveries: BTreeMap<(&'static str, LinkId), u64>,
+    /// By line and receiving link: the store's number of the last message that was delivered there for the first time.
+    first_deliveries: HashMap<(QueueKey, LinkId), u64>,
 }
 
 impl Store {
@@ -105,7 +105,19 @@ impl World {
         let number = message.message().expect("every message is numbered");
         self.store.last_number += 1;
         let stored = self.store.last_number;
-        self.ledger.messages[number].stored.push(stored);
+        let message = &mut self.ledger.messages[number];
+        message.stored.push(stored);
+        message.stored_in.get_or_insert(key);
+        if let Line::Account(account) = key.line {
+            let receipt = message.receipt_of.as_ref();
+            let receipt = receipt.expect("only receipts stand in an account's line");
+            let submitter = self.ledger.requests[receipt.request].esme;
+            assert_eq!(
+                self.esmes[submitter].plan.system_id,
+                self.scenario.settings.clients[account.0 as usize].system_id,
+                "message {number} stands in the line of an account that did not submit"
+            );
+        }
         self.trace.line(self.now, || {
             format!("core {core} stores message {number} as {stored}")
         });
@@ -167,17 +179,13 @@ impl World {
         }
     }
 
-    /// A queued message has arrived at an ESME, for the first time: those of one destination come in the order of the store.
+    /// A queued message has arrived at an ESME, for the first time: those of one line come in the order of the store.
     pub(crate) fn check_queue_order(&mut self, number: usize, link: LinkId) {
         let message = &self.ledger.messages[number];
-        let Some(stored) = message.stored.first().copied() else {
+        let (Some(stored), Some(key)) = (message.stored.first().copied(), message.stored_in) else {
             return;
         };
-        let last = self
-            .store
-            .first_deliveries
-            .entry((message.destination, link))
-            .or_default();
+        let last = self.store.first_deliveries.entry((key, link)).or_default();
         assert!(
             *last < stored,
             "message {number} (stored as {stored}) came behind {last} to {} on link {link}",
@@ -189,18 +197,33 @@ impl World {
     /// All is well: what waits is for nobody that is bound, or was failed by a client before.
     pub(crate) fn check_queue_drained(&self) {
         for (key, line) in &self.store.lines {
-            let Line::Destination(destination) = &key.line else {
-                continue;
+            let (is_served, name) = match &key.line {
+                Line::Destination(destination) => {
+                    let address = String::from_utf8_lossy(destination.address().addr).into_owned();
+                    (
+                        (0..self.esmes.len()).any(|index| self.serves_now(index, &address)),
+                        address,
+                    )
+                }
+                Line::Account(account) => {
+                    let name = self.scenario.settings.clients[account.0 as usize]
+                        .system_id
+                        .clone();
+                    let is_theirs = |index: usize| self.esmes[index].plan.system_id == name;
+                    let is_served =
+                        (0..self.esmes.len()).any(|index| is_theirs(index) && self.receives_now(index));
+                    (is_served, name)
+                }
             };
-            let address = String::from_utf8_lossy(destination.address().addr).into_owned();
-            let is_served = (0..self.esmes.len()).any(|index| self.serves_now(index, &address));
-            let has_failed = self.ledger.messages.iter().any(|message| {
-                message.destination == address && !message.stored.is_empty() && message.had_trouble
-            });
+            let has_failed = self
+                .ledger
+                .messages
+                .iter()
+                .any(|message| message.stored_in == Some(*key) && message.had_trouble);
             let was_deaf = self.links.iter().any(|link| link.session.was_deaf);
             assert!(
                 line.is_empty() || !is_served || has_failed || was_deaf,
-                "{} messages wait for {address}, though a client serves it and never failed one",
+                "{} messages wait for {name}, though a client serves it and never failed one",
                 line.len()
             );
         }

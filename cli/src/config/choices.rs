@@ -67,7 +67,7 @@ choices!(RssHash: "ahash" => Self::Ahash, "toeplitz" => Self::Toeplitz);
 
 choices!(ReceiptRoute: "submitter" => Self::Submitter, "address" => Self::Address);
 
-choices!(UnknownReceipt: "address" => Self::Address, "refuse" => Self::Refuse);
+choices!(UnknownReceipt: "address" => Self::Address, "queue" => Self::Queue, "refuse" => Self::Refuse);
 
 choices!(MessageIdMode: "tagged" => Self::Tagged, "signed" => Self::Signed, "mapped" => Self::Mapped);
 

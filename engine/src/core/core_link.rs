@@ -7,7 +7,8 @@
 use super::client_requests::{CheckedRequest, RetryOutcome, session_with_room};
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{
-    CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, PoolHandle, QueuedLine,
+    CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, PoolHandle, QueueWish,
+    QueuedLine,
 };
 use super::engine::PacketEngine;
 use super::queue::drain::Delivery;
@@ -499,7 +500,12 @@ impl PacketEngine {
             Origin::Own => return,
         };
         if let (Via::Queue(_), Some(vserver)) = (pending.via, self.vserver_of_messages(connection)) {
-            return self.queue_again(now, pending, (vserver, true), pdu);
+            let wish = QueueWish {
+                vserver,
+                account: note.account(),
+                is_tried: true,
+            };
+            return self.queue_again(now, pending, wish, pdu);
         }
         patch_sequence_number(&mut pdu, sequence_number);
         if let Some(server) = pending.remote_server() {
@@ -538,10 +544,7 @@ impl PacketEngine {
             side.identity,
             self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver,
         );
-        let account = match note {
-            Note::Account(account) => Some(account),
-            Note::Submit(_) | Note::None => None,
-        };
+        let account = note.account();
         let message =
             CheckedMessage::check(pending.command, pdu).map(|message| CheckedMessage { account, ..message });
         let is_again = pending.mark.resends() > 0;

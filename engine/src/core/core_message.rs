@@ -8,7 +8,7 @@ use super::entry_lanes::KeyedEntry;
 use super::lease::{LeaseGrants, LeaseQuestion};
 use super::receipts::{FoundReceipt, MappedEntry, OwnerQuestion, ReceiptEntry, ReceiptQuestion};
 use super::sequence::SubmitNote;
-use super::settings::{ServerIndex, VserverIndex};
+use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 use super::wire::Status;
 use bytes::BytesMut;
 use smppmux_c2c::Lane;
@@ -103,12 +103,18 @@ pub enum HomeQuestion {
     /// May this account use this message id?
     Owner(OwnerQuestion),
     /// A message for a destination that may have a backlog, or that nobody can take: deliver it, or queue it.
-    Queue {
-        /// Whose clients it is for.
-        vserver: VserverIndex,
-        /// A client was found and then had no room: it is queued now.
-        is_tried: bool,
-    },
+    Queue(QueueWish),
+}
+
+/// A message that shall be delivered, or queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueWish {
+    /// Whose clients it is for.
+    pub vserver: VserverIndex,
+    /// Only this account may get it: its receipt.
+    pub account: Option<ClientIndex>,
+    /// A client was found and then had no room, or nobody is to be looked for: it is queued now.
+    pub is_tried: bool,
 }
 
 /// What the home core of a key says about a PDU, which it sends back.

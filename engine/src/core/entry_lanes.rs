@@ -185,7 +185,11 @@ mod tests {
         lanes.taken(HOME, second);
         assert!(lanes.next_batch().is_none());
         lanes.owe_word(HOME);
-        assert!(lanes.next_batch().is_some_and(|(_, empty, is_word)| empty.is_empty() && is_word));
+        assert!(
+            lanes
+                .next_batch()
+                .is_some_and(|(_, empty, is_word)| empty.is_empty() && is_word)
+        );
     }
 
     proptest! {

@@ -175,9 +175,7 @@ impl PacketEngine {
                 self.receipt_asked_here(now, question, origin, pdu);
             }
             HomeQuestion::Owner(question) => self.owner_asked(now, from, reference, question, pdu),
-            HomeQuestion::Queue { vserver, is_tried } => {
-                self.queue_for_core(now, from, reference, (vserver, is_tried), pdu);
-            }
+            HomeQuestion::Queue(wish) => self.queue_for_core(now, from, reference, wish, pdu),
         }
     }
 
@@ -204,9 +202,9 @@ impl PacketEngine {
         let home = match question {
             HomeQuestion::Receipt(question) => question.home,
             HomeQuestion::Owner(question) => question.home,
-            HomeQuestion::Queue { vserver, is_tried } => {
+            HomeQuestion::Queue(wish) => {
                 self.homes_have_changed();
-                return self.queue_again(now, pending, (vserver, is_tried), pdu);
+                return self.queue_again(now, pending, wish, pdu);
             }
         };
         let home = self.home_of(home);
@@ -221,7 +219,7 @@ impl PacketEngine {
         match question {
             HomeQuestion::Receipt(question) => self.receipt_asked_here(now, question, pending.origin, pdu),
             HomeQuestion::Owner(question) => self.owner_asked_here(now, pending, question, pdu),
-            HomeQuestion::Queue { .. } => {}
+            HomeQuestion::Queue(_) => {}
         }
     }
 
@@ -238,7 +236,7 @@ impl PacketEngine {
         }
         let status = match question {
             // The server may send its receipt or message again.
-            HomeQuestion::Receipt(_) | HomeQuestion::Queue { .. } => Status::ESME_RX_T_APPN,
+            HomeQuestion::Receipt(_) | HomeQuestion::Queue(_) => Status::ESME_RX_T_APPN,
             HomeQuestion::Owner(_) => Status::ESME_RTHROTTLED,
         };
         self.fail_request(now, pending, status);

@@ -77,6 +77,16 @@ pub(super) enum Note {
     Account(ClientIndex),
 }
 
+impl Note {
+    /// The account that alone may get the message.
+    pub(super) const fn account(self) -> Option<ClientIndex> {
+        match self {
+            Self::Account(account) => Some(account),
+            Self::Submit(_) | Self::None => None,
+        }
+    }
+}
+
 /// Who waits for the receipt of a submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubmitNote {

@@ -176,6 +176,13 @@ impl Settings {
                 .is_some_and(|index| index.may_be_claimed(address))
     }
 
+    /// Whether an account may ever bind to receive.
+    pub(super) fn may_receive(&self, account: ClientIndex) -> bool {
+        self.clients
+            .get(account.0 as usize)
+            .is_some_and(|client| client.binds.receiver || client.binds.transceiver)
+    }
+
     /// The vservers that a server stands behind.
     pub(super) fn vservers_of(&self, server: ServerIndex) -> Vec<VserverIndex> {
         let listing = (0_u16..)

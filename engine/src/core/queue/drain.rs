@@ -122,7 +122,10 @@ impl PacketEngine {
                 .pools
                 .best(key.vserver, destination.address())
                 .map(RingKey::of),
-            Line::Account(_) => None,
+            Line::Account(account) => {
+                let pool = self.pools.of_account(key.vserver, *account);
+                pool.map(RingKey::of)
+            }
         }
     }
 
@@ -270,6 +273,7 @@ impl PacketEngine {
         let Some(line) = self.queue.lines.get_mut(place) else {
             return Turn::Over;
         };
+        let account = line.key.account();
         let (turn, Some(head)) = (line.key_hash as u32, line.head.as_mut()) else {
             return Turn::Over;
         };
@@ -297,7 +301,10 @@ impl PacketEngine {
             number: number as u32,
         };
         let way = match checked(&pdu) {
-            Some(message) => self.send_queued(now, key, &message, origin, (way, line)),
+            Some(message) => {
+                let message = CheckedMessage { account, ..message };
+                self.send_queued(now, key, &message, origin, (way, line))
+            }
             None => None,
         };
         let Some(line) = self.queue.lines.get_mut(place) else {

@@ -3,10 +3,12 @@
 //! Invariant: the answer that acknowledges it leaves only after the store's word.
 
 use super::super::contract::{ConnectionId, CoreIndex};
-use super::super::core_message::{CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict};
+use super::super::core_message::{
+    CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict, QueueWish,
+};
 use super::super::directory::DirectoryKey;
 use super::super::engine::PacketEngine;
-use super::super::sequence::{Origin, Pending, Via};
+use super::super::sequence::{Note, Origin, Pending, Via};
 use super::super::server_requests::CheckedMessage;
 use super::super::settings::VserverIndex;
 use super::super::store_message::{StoreCommand, StoreRefusal};
@@ -28,7 +30,6 @@ impl PacketEngine {
         origin: Origin,
     ) -> Result<(), Status> {
         if !self.queue.is_quiet()
-            && message.account.is_none()
             && let Some(outcome) = self.join_line(now, vserver, message, origin)
         {
             return outcome;
@@ -48,9 +49,11 @@ impl PacketEngine {
         message: &CheckedMessage<'_>,
         origin: Origin,
     ) -> Result<(), Status> {
-        // A receipt that belongs to one account must not stand in the line of an address, which others may claim.
-        let may_queue = self.queue.is_on && message.account.is_none();
-        let key = QueueKey::of_destination(vserver, message.destination).filter(|_| may_queue);
+        let may_queue = self.queue.is_on
+            && message
+                .account
+                .is_none_or(|account| self.settings.may_receive(account));
+        let key = QueueKey::of_message(vserver, message).filter(|_| may_queue);
         let key = key.ok_or(Status::ESME_RX_T_APPN)?;
         let key_hash = self.settings.key_hash(key);
         let bucket = Bucket::of(key_hash);
@@ -71,7 +74,7 @@ impl PacketEngine {
         message: &CheckedMessage<'_>,
         origin: Origin,
     ) -> Option<Result<(), Status>> {
-        let key = QueueKey::of_destination(vserver, message.destination)?;
+        let key = QueueKey::of_message(vserver, message)?;
         let key_hash = self.settings.key_hash(key);
         let bucket = Bucket::of(key_hash);
         let home = self.home_of(bucket.key_hash());
@@ -101,15 +104,24 @@ impl PacketEngine {
         };
         let copy = self.storable(message);
         let mut copy = Some(copy);
+        let wish = QueueWish {
+            vserver,
+            account: message.account,
+            is_tried,
+        };
         let sent = self.send_core_request(now, home, pending, |reference, _| CoreRequest {
             reference,
-            target: CoreTarget::Home(HomeQuestion::Queue { vserver, is_tried }),
+            target: CoreTarget::Home(HomeQuestion::Queue(wish)),
             pdu: copy.take().unwrap_or_default(),
             leave_out: 0..0,
             receipt: None,
         });
         if sent {
             self.queue.marks.ask(bucket);
+            if let Some(account) = message.account {
+                let window = &mut self.links[home.as_usize()].window;
+                window.note_last(Note::Account(account));
+            }
             return Ok(());
         }
         self.buffers.give(copy.take().unwrap_or_default());
@@ -122,7 +134,7 @@ impl PacketEngine {
         now: Moment,
         from: CoreIndex,
         reference: u32,
-        (vserver, is_tried): (VserverIndex, bool),
+        wish: QueueWish,
         pdu: BytesMut,
     ) {
         let origin = Origin::Core {
@@ -130,7 +142,13 @@ impl PacketEngine {
             reference,
         };
         let outcome = match checked(&pdu) {
-            Some(message) => self.deliver_or_queue_here(now, (vserver, is_tried), &message, origin),
+            Some(message) => {
+                let message = CheckedMessage {
+                    account: wish.account,
+                    ..message
+                };
+                self.deliver_or_queue_here(now, (wish.vserver, wish.is_tried), &message, origin)
+            }
             None => Err(Status::ESME_RX_T_APPN),
         };
         if let Err(status) = outcome {
@@ -146,7 +164,7 @@ impl PacketEngine {
         message: &CheckedMessage<'_>,
         origin: Origin,
     ) -> Result<(), Status> {
-        let key = QueueKey::of_destination(vserver, message.destination).ok_or(Status::ESME_RX_T_APPN)?;
+        let key = QueueKey::of_message(vserver, message).ok_or(Status::ESME_RX_T_APPN)?;
         let key_hash = self.settings.key_hash(key);
         if !is_tried && self.queue.lines.find(&key, key_hash).is_none() {
             match self.deliver(now, vserver, message, origin, None, false) {
@@ -309,7 +327,7 @@ impl PacketEngine {
         &mut self,
         now: Moment,
         pending: &Pending,
-        (vserver, is_tried): (VserverIndex, bool),
+        wish: QueueWish,
         mut pdu: BytesMut,
     ) {
         if let Origin::Session { sequence_number, .. } = pending.origin {
@@ -317,7 +335,11 @@ impl PacketEngine {
         }
         let outcome = match checked(&pdu) {
             Some(message) if self.drain.is_none() => {
-                self.queue_message(now, (vserver, is_tried), &message, pending.origin)
+                let message = CheckedMessage {
+                    account: wish.account,
+                    ..message
+                };
+                self.queue_message(now, (wish.vserver, wish.is_tried), &message, pending.origin)
             }
             _ => Err(Status::ESME_RX_T_APPN),
         };

@@ -1,5 +1,6 @@
 //! Whose line a message stands in: a destination's at a vserver, or an account's (its receipts).
 
+use crate::core::server_requests::CheckedMessage;
 use crate::core::settings::{ClientIndex, VserverIndex};
 use crate::core::wire::Address;
 use std::fmt;
@@ -69,6 +70,27 @@ impl fmt::Debug for Destination {
 }
 
 impl QueueKey {
+    /// The line of a message: its account's where only that may get it, so that nobody who claims the address gets it; else its
+    /// destination's. `None`: no address of SMPP.
+    #[inline]
+    pub(in crate::core) fn of_message(vserver: VserverIndex, message: &CheckedMessage<'_>) -> Option<Self> {
+        match message.account {
+            Some(account) => Some(Self {
+                vserver,
+                line: Line::Account(account),
+            }),
+            None => Self::of_destination(vserver, message.destination),
+        }
+    }
+
+    /// The account whose receipts stand in the line.
+    pub(in crate::core) const fn account(&self) -> Option<ClientIndex> {
+        match self.line {
+            Line::Account(account) => Some(account),
+            Line::Destination(_) => None,
+        }
+    }
+
     /// The line of a destination. `None`: no address of SMPP.
     pub fn of_destination(vserver: VserverIndex, address: Address<'_>) -> Option<Self> {
         Some(Self {

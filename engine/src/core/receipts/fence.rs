@@ -58,7 +58,10 @@ impl Fence {
     pub(in crate::core) fn check_invariants(&self) {
         let octets: usize = self.waiting.iter().map(|waiting| waiting.pdu.len()).sum();
         assert_eq!(self.octets, octets, "octets of waiting operations");
-        assert!(self.waiting.len() <= WAITING_MAX, "waiting operations are bounded");
+        assert!(
+            self.waiting.len() <= WAITING_MAX,
+            "waiting operations are bounded"
+        );
         assert!(
             self.waiting.is_empty() || !self.missing.is_empty(),
             "operations wait for a round that is under way"

@@ -188,12 +188,7 @@ impl PacketEngine {
         }
     }
 
-    fn ownership_by_entry(
-        &mut self,
-        now: Moment,
-        question: OwnerQuestion,
-        pdu: &mut BytesMut,
-    ) -> Ownership {
+    fn ownership_by_entry(&mut self, now: Moment, question: OwnerQuestion, pdu: &mut BytesMut) -> Ownership {
         let seconds = self.seconds(now);
         let theirs_if = |is_theirs: bool| {
             if is_theirs {

@@ -220,7 +220,11 @@ impl PacketEngine {
             account,
             ..copy.unwrap_or_else(|| original.clone())
         };
-        let outcome = self.deliver_or_queue(now, vserver, &message, origin);
+        let mut outcome = self.deliver_or_queue(now, vserver, &message, origin);
+        let policy = self.settings.vservers[usize::from(vserver.0)].receipts.unknown;
+        if outcome == Err(Status::ESME_RINVDSTADR) && policy == UnknownReceipt::Queue {
+            outcome = self.queue_message(now, (vserver, true), &message, origin);
+        }
         if let Some(buffer) = rewritten {
             self.buffers.give(buffer);
         }
@@ -305,7 +309,6 @@ impl PacketEngine {
         vserver: VserverIndex,
         account: ClientIndex,
     ) -> Result<PoolIndex, Status> {
-        // A queue for receipts takes over here: keyed by the account.
         self.pools
             .of_account(vserver, account)
             .ok_or(Status::ESME_RX_T_APPN)

@@ -55,6 +55,9 @@ pub enum UnknownReceipt {
     /// By its destination address, like any MO.
     #[default]
     Address,
+    /// The same, and where nobody can take it, even where no configured account may claim its address, it is acknowledged and
+    /// waits in the queue.
+    Queue,
     /// ESME_RX_P_APPN to the server: it shall not try again.
     Refuse,
 }
