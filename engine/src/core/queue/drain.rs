@@ -18,7 +18,7 @@ use super::super::wire::{CommandId, Status};
 use super::enqueue::checked;
 use super::lines::{Standing, Waiting, Way};
 use super::rings::{RingKey, Wake};
-use super::{Line, QueueKey};
+use super::{Line, QueueKey, Run};
 use std::time::Duration;
 
 /// Messages that one event sends from one ring at most.
@@ -427,29 +427,34 @@ impl PacketEngine {
             return false;
         };
         let known = self.queue.runs.get(&(core, line.place));
-        let next_step = known
-            .filter(|(run, _)| *run == line.run)
-            .map_or(0, |(_, next)| *next);
-        if line.step != next_step {
-            self.remember_run(core, line, BROKEN);
-            return false;
-        }
+        let known = known.filter(|run| run.number == line.run);
         let members = self.pools.get(pool).map_or(&[][..], |pool| &pool.local);
         let to = members.get(line.turn as usize % members.len().max(1)).copied();
-        let sent = to.is_some_and(|to| {
-            self.has_room_for_queued(to, message.command)
-                && self.send_message(now, to, message, origin, false)
-        });
-        self.remember_run(core, line, if sent { line.step + 1 } else { BROKEN });
+        let is_next = match known {
+            // Another member's turn while the first one's answers are due: it would be overtaken by what it did not take.
+            Some(run) => line.step == run.next_step && to == run.to,
+            None => line.step == 0,
+        };
+        let sent = is_next
+            && to.is_some_and(|to| {
+                self.has_room_for_queued(to, message.command)
+                    && self.send_message(now, to, message, origin, false)
+            });
+        let run = Run {
+            number: line.run,
+            next_step: if sent { line.step + 1 } else { BROKEN },
+            to,
+        };
+        self.remember_run(core, line, run);
         sent
     }
 
-    fn remember_run(&mut self, core: CoreIndex, line: QueuedLine, next_step: u32) {
+    fn remember_run(&mut self, core: CoreIndex, line: QueuedLine, run: Run) {
         if self.queue.runs.len() >= RUNS_MAX {
             // What is forgotten is refused at its next step, and starts anew.
             self.queue.runs.clear();
         }
-        self.queue.runs.insert((core, line.place), (line.run, next_step));
+        self.queue.runs.insert((core, line.place), run);
     }
 
     fn member_with_room_for_queued(&mut self, pool: PoolIndex, command: CommandId) -> Option<ConnectionId> {

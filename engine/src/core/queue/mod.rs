@@ -21,7 +21,7 @@ pub mod validity;
 pub use key::{Destination, Line, QueueKey};
 pub use marks::Bucket;
 
-use super::contract::CoreIndex;
+use super::contract::{ConnectionId, CoreIndex};
 use super::sequence::Window;
 use super::store_message::StoreCommand;
 use super::time::Moment;
@@ -33,6 +33,16 @@ use std::collections::{HashMap, VecDeque};
 /// Messages on their way into the store at most, and their octets; the next one is refused as by a full queue.
 const APPENDS_MAX: u32 = 16_384;
 const APPENDING_OCTETS_MAX: usize = 32 * 1024 * 1024;
+
+/// Messages of a line of another core, one behind the other, for a pool of ours.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    number: u32,
+    /// Which of its messages must be the next.
+    next_step: u32,
+    /// Who got those before it.
+    to: Option<ConnectionId>,
+}
 
 /// The queue as one core sees it.
 #[derive(Debug)]
@@ -51,8 +61,8 @@ pub(super) struct Queue {
     listing: Listing,
     loads_under_way: u32,
     last_run: u32,
-    /// By core and place of a line that it drains into pools of ours: the run, and which of its messages must be the next.
-    runs: HashMap<(CoreIndex, u32), (u32, u32)>,
+    /// By core and place of a line that it drains into pools of ours.
+    runs: HashMap<(CoreIndex, u32), Run>,
     pub(super) commands: VecDeque<StoreCommand>,
 }
 
