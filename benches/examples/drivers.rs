@@ -141,7 +141,7 @@ fn start_engine(driver: IoDriver, smsc: SocketAddr) -> Result<RunningEngines, Bo
 }
 
 fn stop(engines: RunningEngines) {
-    engines.command_all(Command::Stop);
+    engines.command_all(&Command::Stop);
     // What ended it is of no interest here.
     let _ = engines.join();
 }

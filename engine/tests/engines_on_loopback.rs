@@ -145,7 +145,7 @@ fn messages_go_through_and_a_drain_settles(driver: IoDriver) {
         "both cores worked"
     );
 
-    running.command_all(Command::Drain);
+    running.command_all(&Command::Drain);
     let mut drained = 0;
     while drained < running.cores() {
         match running.next_event(PATIENCE).expect("the drain ends") {
@@ -157,7 +157,7 @@ fn messages_go_through_and_a_drain_settles(driver: IoDriver) {
             Event::Stopped { core, .. } => panic!("{core:?} has stopped"),
         }
     }
-    running.command_all(Command::Stop);
+    running.command_all(&Command::Stop);
     running.join().expect("no engine failed");
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum Input {
     /// A stalled core goes on.
     StallEnds,
     Drain,
+    /// The order with this number arrives.
+    Order(usize),
 }
 
 /// Events in order of time, and for the same time in order of their making.

@@ -23,6 +23,9 @@ impl World {
                 self.reset(id);
             }
         }
+        if self.random.chance(faults.operator) {
+            self.operator_acts();
+        }
         let serving: Vec<_> = (0..self.hosts.len())
             .filter(|core| self.hosts[*core].serves())
             .collect();

@@ -136,6 +136,7 @@ impl World {
                 self.hosts[core].drain_began = Some(now);
                 self.hosts[core].engine.handle_command(now, Command::Drain);
             }
+            Input::Order(order) => self.obey(core, order),
             Input::TurnEnds | Input::StallEnds => {}
         }
         if !cfg!(debug_assertions) {

@@ -21,6 +21,7 @@ pub(crate) const APPLICATION_ERROR: u32 = 0x0403;
 
 const ESME_RINVBNDSTS: u32 = 0x04;
 const ESME_RSYSERR: u32 = 0x08;
+const ESME_RINVDSTADR: u32 = 0x0B;
 const ESME_RINVMSGID: u32 = 0x0C;
 const ESME_RMSGQFUL: u32 = 0x14;
 const ESME_RTHROTTLED: u32 = 0x58;
@@ -103,6 +104,8 @@ pub(crate) struct Message {
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    /// Somebody has ordered something: accounts and servers may be gone for a while.
+    pub(crate) has_operator: bool,
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Message>,
     /// `on-server-loss = "retry"`: a request may reach another session when one was lost.
@@ -120,6 +123,7 @@ const ENTRY_TIME: Duration = Duration::from_secs(1);
 impl Ledger {
     pub(crate) fn new(vserver: &VserverSettings) -> Self {
         Self {
+            has_operator: false,
             requests: Vec::new(),
             messages: Vec::new(),
             resends_lost: vserver.on_server_loss == OnServerLoss::Retry,
@@ -219,6 +223,8 @@ impl Ledger {
             pdu.status,
             ESME_RSYSERR | ESME_RTHROTTLED | TIMEOUT_STATUS | ESME_RINVBNDSTS
         ) || pdu.status == ESME_RINVMSGID && may_be_invalid;
+        // A server that was taken out of the settings is unknown by its tag.
+        let is_own = is_own || self.has_operator && pdu.status == ESME_RINVMSGID;
         assert!(
             from_server.is_some() || is_own,
             "request {number}: nobody gave the answer {:#x}",
@@ -388,6 +394,8 @@ impl Ledger {
         let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS | ESME_RMSGQFUL)
             || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some()
             || pdu.status == 0 && !message.stored.is_empty();
+        // An operator may have taken it out of the settings, or what it may claim.
+        let is_own = is_own || self.has_operator && pdu.status == ESME_RINVDSTADR;
         assert!(
             message.answers.contains(&pdu.status) || is_own,
             "message {number} to {}: nobody gave the answer {:#x}",

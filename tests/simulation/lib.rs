@@ -13,6 +13,7 @@ mod host;
 mod ledger;
 mod link;
 mod network;
+mod operator;
 mod pdu;
 mod peer;
 mod phases;

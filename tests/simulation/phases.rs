@@ -58,6 +58,7 @@ impl World {
 
     fn heal(&mut self) {
         self.scenario.faults = Faults::none();
+        self.operator_undoes();
         for link in &mut self.links {
             link.capacity = link.capacity.max(100_000);
             link.session.deaf_until = self.now;

@@ -64,6 +64,9 @@ impl World {
             let Some(link) = esme.link.filter(|link| *link != id) else {
                 continue;
             };
+            if self.may_be_drained(link) {
+                continue;
+            }
             let better = self
                 .specificity(other, message.destination)
                 .filter(|it| *it > specificity);

@@ -65,6 +65,7 @@ faults! {
     merged_turn: 400,
     store_delay_ms: 400,
     store_failure: 150,
+    operator: 25,
 }
 
 impl Faults {

@@ -40,6 +40,9 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) scenario: Scenario,
     pub(crate) events: Events,
+    /// What the operator has ordered, in order.
+    pub(crate) orders: Vec<smppmux_engine::core::contract::Command>,
+    pub(crate) last_order_at: Option<Moment>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
@@ -71,6 +74,8 @@ impl World {
                 .collect(),
             esmes: scenario.esmes.iter().cloned().map(Esme::new).collect(),
             events: Events::default(),
+            orders: Vec::new(),
+            last_order_at: None,
             ledger: Ledger::new(&scenario.settings.vservers[0]),
             store: Store::default(),
             phase: Phase::Chaos,

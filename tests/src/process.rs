@@ -35,7 +35,7 @@ pub struct Smppmux {
     log: Receiver<Value>,
     read_lines: VecDeque<String>,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Smppmux {
@@ -97,7 +97,7 @@ impl Smppmux {
             log,
             read_lines: VecDeque::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            _folder: folder,
+            folder,
         };
         let listening = smppmux.wait_for_log("listening");
         smppmux.address = listening["address"]
@@ -126,6 +126,15 @@ impl Smppmux {
     /// The process.
     pub fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes another configuration in the place of the one that it was started with; it is read when smppmux is told to.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written.
+    pub fn rewrite(&self, configuration: &Configuration) {
+        write_configuration(&self.folder, configuration);
     }
 
     /// Waits for a line of the log with this message; lines before it are passed over.

@@ -34,6 +34,29 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Order {
     /// The same as SIGTERM.
     DrainAll,
+    /// Read the configuration again, as SIGHUP does.
+    Reload,
+    /// No new submits to a server, or submits again.
+    DrainServer {
+        /// Its name.
+        name: String,
+        /// False: again.
+        drains: bool,
+    },
+    /// The end of an account's sessions, or that it may bind again.
+    DrainClient {
+        /// The account.
+        system_id: String,
+        /// False: it may bind again.
+        drains: bool,
+    },
+    /// A server's share among its equals.
+    SetWeight {
+        /// Its name.
+        name: String,
+        /// From 1.
+        weight: u32,
+    },
 }
 
 /// Why an order was not carried out.
@@ -41,6 +64,10 @@ pub(crate) enum Order {
 pub(crate) enum Refusal {
     /// It cannot be done in the state that smppmux is in.
     NotNow(String),
+    /// What it names is not there.
+    NoSuchThing(String),
+    /// It asks for something that cannot be.
+    Wrong(String),
 }
 
 /// The figures of all engines at one moment.

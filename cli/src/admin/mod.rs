@@ -13,6 +13,7 @@ mod access;
 pub(crate) mod api;
 pub(crate) mod control;
 mod doors;
+mod metrics;
 mod serve;
 mod token;
 

@@ -56,13 +56,53 @@ pub enum CtlCommand {
     Status,
     /// The servers: sessions, load, requests and answers.
     Servers,
+    /// The accounts that have, or have had, a session: sessions, load, requests and answers.
+    Clients {
+        /// Only those whose system_id starts so.
+        #[arg(long, value_name = "TEXT")]
+        prefix: Option<String>,
+        /// Also those that have had no session since the start.
+        #[arg(long)]
+        idle: bool,
+        /// So many at most.
+        #[arg(long, value_name = "ROWS", default_value_t = 1000)]
+        limit: u64,
+    },
+    /// The address ranges that have receiving sessions.
+    Pools,
     /// The packet engines and the traffic between them.
     Cores,
     /// The queue: what waits for clients, and what they refused for good.
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// Drain smppmux and end it, as SIGTERM does.
-    Drain,
+    /// Send no new submits to a server; or end an account's sessions and let it not bind; or, with neither, drain smppmux
+    /// and end it, as SIGTERM does.
+    Drain(CtlSubject),
+    /// End the drain of a server or an account.
+    #[command(group = clap::ArgGroup::new("subject").required(true).args(["server", "client"]))]
+    Undrain(CtlSubject),
+    /// Read the configuration file again, as SIGHUP does.
+    Reload,
+    /// Change a server's share among its equals, until the configuration is read again.
+    Weight {
+        /// Name of the server.
+        #[arg(value_name = "SERVER")]
+        server: String,
+        /// Its share, from 1.
+        #[arg(value_name = "WEIGHT")]
+        weight: u32,
+    },
+}
+
+/// A server or an account.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CtlSubject {
+    /// Name of the server.
+    #[arg(long, value_name = "NAME", conflicts_with = "client")]
+    pub server: Option<String>,
+    /// The account.
+    #[arg(long, value_name = "SYSTEM_ID")]
+    pub client: Option<String>,
 }
 
 /// What to show or change of the queue.

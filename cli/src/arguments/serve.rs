@@ -21,7 +21,7 @@ pub struct CheckArguments {
 }
 
 /// Arguments of `serve`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = help::SERVE)]
 #[command(group = ArgGroup::new("configuration").required(true).multiple(true).args(["config", "listen"]))]
 pub struct ServeArguments {
@@ -80,7 +80,7 @@ pub enum LogLevel {
 }
 
 /// Per-core flags; each is also a key under `[engine]`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Per-core flags (each also a key under [engine])")]
 pub struct EngineArguments {
     /// CPUs that run a packet engine, such as 0-3 or 0,2,4-7; a CPU may repeat [default: every CPU that the

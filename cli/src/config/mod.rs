@@ -13,6 +13,7 @@ pub mod flags;
 mod hint;
 pub mod key;
 pub mod problem;
+pub mod reload;
 pub mod route;
 pub mod section;
 pub mod server;
@@ -25,7 +26,7 @@ pub mod texts;
 pub mod value;
 pub mod vserver;
 
-pub use settle::{AdminSettings, Effective, ProcessSettings, Settled, settle};
+pub use settle::{AdminSettings, Effective, ProcessSettings, Settled, WEIGHT_MAX, settle, settle_continuing};
 pub use source_file::read_source;
 
 use admin::AdminSection;

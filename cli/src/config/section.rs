@@ -37,6 +37,7 @@ pub struct Item<S> {
     header: Range<usize>,
     broken: Vec<String>,
     given: bool,
+    retired: bool,
 }
 
 impl<S: Section> Item<S> {
@@ -85,6 +86,21 @@ impl<S: Section> Item<S> {
     /// Whether the file has this section at all.
     pub const fn is_given(&self) -> bool {
         self.given
+    }
+
+    /// The same section as one that is no longer configured and only keeps its place.
+    pub fn retired(section: S) -> Self {
+        Self {
+            section,
+            given: true,
+            retired: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it only keeps its place.
+    pub const fn is_retired(&self) -> bool {
+        self.retired
     }
 
     /// Whether every key could be read.

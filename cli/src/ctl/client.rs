@@ -48,9 +48,9 @@ impl Client {
         self.call(&Method::GET, path, "")
     }
 
-    /// Has something changed.
-    pub(super) fn post(&self, path: &str) -> Result<String, Failure> {
-        self.call(&Method::POST, path, "")
+    /// Has something changed; `body` is JSON, or empty.
+    pub(super) fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
+        self.call(&Method::POST, path, body)
     }
 
     fn call(&self, method: &Method, path: &str, body: &str) -> Result<String, Failure> {
@@ -129,6 +129,19 @@ where
     drop(sender);
     connection.abort();
     Ok((status, String::from_utf8(octets.into())?))
+}
+
+/// Any text as one segment of a path (RFC 3986 section 2.3).
+pub(super) fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
+            segment.push(char::from(octet));
+        } else {
+            segment += &format!("%{octet:02X}");
+        }
+    }
+    segment
 }
 
 /// An answer as what it says.

@@ -4,7 +4,9 @@
 //! shows is what the interface said.
 
 mod client;
+mod clients;
 mod cores;
+mod pools;
 mod queue;
 mod servers;
 mod status;
@@ -12,7 +14,7 @@ mod target;
 mod view;
 
 use crate::admin::api;
-use crate::arguments::{CtlArguments, CtlCommand};
+use crate::arguments::{CtlArguments, CtlCommand, CtlSubject};
 use crate::exit::Failure;
 use client::Client;
 use view::show;
@@ -28,14 +30,35 @@ pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
         CtlCommand::Status => show::<api::status::Status>(&client, arguments, "/api/v1/status"),
         CtlCommand::Servers => show::<api::servers::Servers>(&client, arguments, "/api/v1/servers"),
         CtlCommand::Cores => show::<api::cores::Cores>(&client, arguments, "/api/v1/cores"),
+        CtlCommand::Clients { prefix, idle, limit } => {
+            let path = format!(
+                "/api/v1/clients?prefix={}&idle={idle}&limit={limit}",
+                client::segment(prefix.as_deref().unwrap_or_default())
+            );
+            show::<api::clients::Clients>(&client, arguments, &path)
+        }
         CtlCommand::Queue(command) => queue::queue(&client, arguments, command),
-        CtlCommand::Drain => change(&client, arguments, "/api/v1/drain"),
+        CtlCommand::Pools => show::<api::pools::Pools>(&client, arguments, "/api/v1/pools"),
+        CtlCommand::Drain(subject) => {
+            let path = subject.path("drain").unwrap_or_else(|| "/api/v1/drain".into());
+            change(&client, arguments, &path, "")
+        }
+        CtlCommand::Undrain(subject) => {
+            // clap has seen to it that there is one.
+            let path = subject.path("undrain").unwrap_or_default();
+            change(&client, arguments, &path, "")
+        }
+        CtlCommand::Reload => change(&client, arguments, "/api/v1/reload", ""),
+        CtlCommand::Weight { server, weight } => {
+            let path = format!("/api/v1/servers/{}/weight", client::segment(server));
+            change(&client, arguments, &path, &format!("{{\"weight\":{weight}}}"))
+        }
     }
 }
 
 /// Has something changed, and says what has happened.
-fn change(client: &Client, arguments: &CtlArguments, path: &str) -> Result<(), Failure> {
-    let answer = client.post(path)?;
+fn change(client: &Client, arguments: &CtlArguments, path: &str, body: &str) -> Result<(), Failure> {
+    let answer = client.post(path, body)?;
     let text = if arguments.json {
         answer
     } else {
@@ -43,4 +66,17 @@ fn change(client: &Client, arguments: &CtlArguments, path: &str) -> Result<(), F
     };
     crate::print(&format!("{}\n", text.trim_end()));
     Ok(())
+}
+
+impl CtlSubject {
+    /// Where an order for it goes; none when nothing was named.
+    fn path(&self, order: &str) -> Option<String> {
+        match (&self.server, &self.client) {
+            (Some(server), _) => Some(format!("/api/v1/servers/{}/{order}", client::segment(server))),
+            (None, Some(system_id)) => {
+                Some(format!("/api/v1/clients/{}/{order}", client::segment(system_id)))
+            }
+            (None, None) => None,
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `ctl queue`.
 
-use super::client::Client;
+use super::client::{Client, segment};
 use super::view::{Earlier, NONE, View, show};
 use crate::admin::api::queue::{DeadLetterRow, DeadLetters, LineRow, Queue};
 use crate::arguments::{CtlArguments, QueueCommand};
@@ -31,30 +31,22 @@ pub(super) fn queue(
         QueueCommand::List => show::<Queue>(client, arguments, "/api/v1/queue"),
         QueueCommand::DeadLetters => show::<DeadLetters>(client, arguments, "/api/v1/queue/dead-letters"),
         QueueCommand::Redrive { number } => {
-            super::change(client, arguments, &numbered("/api/v1/queue/redrive", number))
+            super::change(client, arguments, &numbered("/api/v1/queue/redrive", number), "")
         }
         QueueCommand::PurgeDeadLetters { number } => super::change(
             client,
             arguments,
             &numbered("/api/v1/queue/purge-dead-letters", number),
+            "",
         ),
         QueueCommand::Purge { destination, all: _ } => {
             let path = match destination {
-                Some(destination) => format!("/api/v1/queue/purge?destination={}", encoded(destination)),
+                Some(destination) => format!("/api/v1/queue/purge?destination={}", segment(destination)),
                 None => "/api/v1/queue/purge".to_owned(),
             };
-            super::change(client, arguments, &path)
+            super::change(client, arguments, &path, "")
         }
     }
-}
-
-/// Text as a value of a URL's query.
-fn encoded(text: &str) -> String {
-    let octet = |octet: u8| match octet {
-        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.' => char::from(octet).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(octet).collect()
 }
 
 impl View for Queue {

@@ -4,9 +4,9 @@ use super::view::{Earlier, View, rate};
 use crate::admin::api::servers::{ServerRow, Servers};
 use crate::style::{Style, grouped, table};
 
-const HEAD: [&str; 12] = [
-    "server", "uid", "address", "sessions", "prio", "weight", "waiting", "requests", "answers", "errors",
-    "MO", "req/s",
+const HEAD: [&str; 13] = [
+    "server", "state", "uid", "address", "sessions", "prio", "weight", "waiting", "requests", "answers",
+    "errors", "MO", "req/s",
 ];
 
 impl View for Servers {
@@ -18,6 +18,7 @@ impl View for Servers {
             };
             let mut row = vec![
                 server.name.clone(),
+                server.state().to_owned(),
                 server.uid.clone(),
                 server.addresses.join(" "),
             ];
@@ -38,5 +39,16 @@ impl View for Servers {
             row
         };
         table(style, &HEAD, &self.servers.iter().map(row).collect::<Vec<_>>())
+    }
+}
+
+impl ServerRow {
+    fn state(&self) -> &'static str {
+        match (self.is_draining, self.sessions) {
+            (true, _) if self.outstanding == 0 => "drained",
+            (true, _) => "draining",
+            (false, 0) => "down",
+            (false, _) => "up",
+        }
     }
 }

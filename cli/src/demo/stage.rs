@@ -165,7 +165,7 @@ impl Stage {
 
 /// Has every engine settle and unbind, and waits for that.
 fn drain(engines: &RunningEngines) -> Drain {
-    engines.command_all(Command::Drain);
+    engines.command_all(&Command::Drain);
     let mut drain = Drain::default();
     let limit = Instant::now() + DRAIN_LIMIT;
     let mut ended = 0;
@@ -184,7 +184,7 @@ fn drain(engines: &RunningEngines) -> Drain {
 
 /// Stops the engines; gives how many of them ended in an orderly way and in time.
 fn stop(engines: RunningEngines) -> u32 {
-    engines.command_all(Command::Stop);
+    engines.command_all(&Command::Stop);
     let limit = Instant::now() + REPORT_LIMIT;
     let (mut stopped, mut orderly_ones) = (0, 0);
     while stopped < engines.cores() && Instant::now() < limit {

@@ -116,6 +116,7 @@ fn core(core: u16) -> CoreReport {
         answers: 45,
         errors: 0,
         mobile_originated: 30,
+        ..ServerReport::default()
     };
     CoreReport {
         engine: Report {

@@ -1,13 +1,22 @@
 //! What the control core answers the admin interface: figures, and orders carried out.
 
 use super::control::{ControlCore, REPORT_LIMIT};
+use crate::admin::api::pools::ROWS_OF_CORE_MAX;
 use crate::admin::control::{Call, Order, Phase, Refusal, Snapshot, call_channel};
 use crate::admin::{Doors, SocketFileGuard};
+use crate::config::WEIGHT_MAX;
+use smppmux_engine::core::contract::Command;
+use smppmux_engine::core::report::Wanted;
+use smppmux_engine::core::settings::ServerIndex;
 use smppmux_engine::shell::RunningEngines;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tracing::info;
+
+fn no_such(what: &str, name: &str) -> Refusal {
+    Refusal::NoSuchThing(format!("there is no {what} {name:?}"))
+}
 
 /// Figures that are no older than this are given again: however many ask, the engines report so often at most.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(100);
@@ -58,7 +67,13 @@ impl ControlCore {
             phase: self.phase(),
             uptime: now.saturating_duration_since(self.answering.started_at),
             cores: self.engines.cores(),
-            reports: self.engines.report(REPORT_LIMIT),
+            reports: self.engines.detailed_report(
+                REPORT_LIMIT,
+                Wanted {
+                    clients: true,
+                    pools_max: ROWS_OF_CORE_MAX,
+                },
+            ),
         });
         self.answering.last = Some((now, Arc::clone(&snapshot)));
         snapshot
@@ -84,6 +99,48 @@ impl ControlCore {
                 self.start_drain(now);
                 Ok("smppmux drains, and ends when all is settled".into())
             }
+            Order::Reload => self.reload(),
+            Order::DrainServer { name, drains } => {
+                let server = self.server(name)?;
+                Ok(if *drains {
+                    self.engines.command_all(&Command::DrainServer(server));
+                    format!("{name} gets no new submits; what is under way there goes on")
+                } else {
+                    self.engines.command_all(&Command::UndrainServer(server));
+                    format!("{name} gets submits again")
+                })
+            }
+            Order::DrainClient { system_id, drains } => {
+                let client = self.settings.account(system_id.as_bytes());
+                let client = client.ok_or_else(|| no_such("account", system_id))?;
+                Ok(if *drains {
+                    self.engines.command_all(&Command::DrainClient(client));
+                    format!("{system_id} may not bind, and its sessions end when all is answered")
+                } else {
+                    self.engines.command_all(&Command::UndrainClient(client));
+                    format!("{system_id} may bind again")
+                })
+            }
+            Order::SetWeight { name, weight } => {
+                let (server, weight) = (self.server(name)?, *weight);
+                if !(1..=WEIGHT_MAX).contains(&weight) {
+                    let error = format!("the weight is {weight}; it must be from 1 to {WEIGHT_MAX}");
+                    return Err(Refusal::Wrong(error));
+                }
+                self.engines.command_all(&Command::SetWeight { server, weight });
+                Ok(format!(
+                    "the weight of {name} is {weight} until the configuration is read again"
+                ))
+            }
         }
+    }
+
+    fn server(&self, name: &str) -> Result<ServerIndex, Refusal> {
+        let mut servers = (0..).zip(&self.settings.servers);
+        let found = servers.find(|(_, server)| server.name == name);
+        found
+            .map(|(index, _)| ServerIndex(index))
+            .filter(|index| !self.settings.is_retired_server(*index))
+            .ok_or_else(|| no_such("server", name))
     }
 }

@@ -11,6 +11,7 @@
 use super::answering::Answering;
 use super::notice_log::NoticeLog;
 use super::readiness::Readiness;
+use super::reload::Reloader;
 use crate::admin::Doors;
 use crate::exit::{self, Failure};
 use signal_hook::consts::SIGHUP;
@@ -45,6 +46,7 @@ pub(super) struct ControlCore {
     log: NoticeLog,
     pub(super) readiness: Readiness,
     pub(super) answering: Answering,
+    pub(super) reloader: Reloader,
     pub(super) drain: Option<Drain>,
     stopped: HashSet<CoreIndex>,
     failed: bool,
@@ -65,11 +67,13 @@ impl ControlCore {
         engines: RunningEngines,
         signals: Signals,
         doors: Doors,
+        reloader: Reloader,
     ) -> Self {
         let now = Instant::now();
         let answering = Answering::start(doors, &engines, now);
         Self {
             answering,
+            reloader,
             settings: Arc::clone(&settings),
             readiness: Readiness::new(&settings, engines.cores(), now),
             drain_timeout: settings.engine.drain_timeout,
@@ -139,7 +143,8 @@ impl ControlCore {
     fn handle_signals(&mut self, now: Instant) -> Option<Result<(), Failure>> {
         for signal in self.signals.pending().collect::<Vec<_>>() {
             if signal == SIGHUP {
-                warn!("SIGHUP: the configuration is read at the start only; restart to apply a changed file");
+                // What came of it stands in the log.
+                let _ = self.reload();
             } else if self.drain.is_some() {
                 warn!("second signal: ending at once");
                 return Some(self.outcome_at_once());
@@ -150,9 +155,16 @@ impl ControlCore {
         None
     }
 
+    /// From now on these settings are what is shown and logged.
+    pub(super) fn use_settings(&mut self, settings: &Arc<Settings>) {
+        self.settings = Arc::clone(settings);
+        self.drain_timeout = settings.engine.drain_timeout;
+        self.log.use_settings(Arc::clone(settings));
+    }
+
     pub(super) fn start_drain(&mut self, now: Instant) {
         info!(drain_timeout = ?self.drain_timeout, "draining: no new requests, waiting for answers that are due");
-        self.engines.command_all(Command::Drain);
+        self.engines.command_all(&Command::Drain);
         self.drain = Some(Drain {
             deadline: now + self.drain_timeout + DRAIN_GRACE,
             drained: HashSet::new(),
@@ -175,7 +187,7 @@ impl ControlCore {
     }
 
     fn stop(mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
-        self.engines.command_all(Command::Stop);
+        self.engines.command_all(&Command::Stop);
         let deadline = Instant::now() + STOP_LIMIT;
         let cores = usize::from(self.engines.cores());
         while self.stopped.len() < cores && Instant::now() < deadline {

@@ -8,20 +8,21 @@ mod control;
 mod notice_log;
 mod readiness;
 mod receipts;
+mod reload;
 
 use crate::admin::open_doors;
 use crate::arguments::ServeArguments;
 use crate::check::{effective_or_failure, parsed_or_failure};
 use crate::config::flags::{AdminFlags, EngineFlags};
-use crate::config::problem::Source;
+use crate::config::problem::{Problem, Source};
 use crate::config::{self, Configuration, Effective};
 use crate::exit::{self, Failure};
 use crate::logging;
 use control::ControlCore;
+use reload::Reloader;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use smppmux_engine::shell::{RunningEngines, StartError, run_engines};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -34,7 +35,9 @@ use tracing::{info, warn};
 /// way.
 pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (log_format, log_level) = (arguments.log_format, arguments.log_level);
-    let (mut effective, warnings, receipts_folder) = configure(arguments)?;
+    let loaded = load(&arguments)?;
+    let (mut effective, warnings) = loaded.settle()?;
+    let receipts_folder = receipts::folder(&loaded.configuration, arguments.config.as_deref());
     logging::start(log_format, log_level);
     for warning in warnings {
         warn!("{warning}");
@@ -44,24 +47,30 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("signals cannot be received: {error}")))?;
     let doors = open_doors(&effective.process.admin)?;
     let receipt_log = receipts::open(&mut effective, receipts_folder.as_deref())?;
+    let reloader = Reloader::new(arguments, loaded.configuration, receipt_log.clone());
     let engines = run_engines(effective.process.shell.clone(), Arc::clone(&effective.settings))
         .map_err(|error| start_failure(&error))?;
     announce(&effective, &engines);
     if let Some(cpu) = effective.process.control_cpu {
         pin_to(cpu);
     }
-    let outcome = ControlCore::new(effective.settings, engines, signals, doors).run();
+    let outcome = ControlCore::new(effective.settings, engines, signals, doors, reloader).run();
     if let Some(log) = receipt_log {
         log.finish();
     }
     outcome
 }
 
-/// What to run, what to warn of, and where receipts are kept.
-type Configured = (Effective, Vec<String>, Option<PathBuf>);
+/// A configuration as it was read, with the flags laid over it.
+#[derive(Debug)]
+struct Loaded {
+    source: Source,
+    configuration: Configuration,
+    problems: Vec<Problem>,
+}
 
-/// The configuration by file or flags, and its warnings.
-fn configure(arguments: ServeArguments) -> Result<Configured, Failure> {
+/// The configuration by file or flags.
+fn load(arguments: &ServeArguments) -> Result<Loaded, Failure> {
     let (source, mut configuration, problems) = match &arguments.config {
         Some(path) => {
             let source = config::read_source(path)?;
@@ -69,22 +78,34 @@ fn configure(arguments: ServeArguments) -> Result<Configured, Failure> {
             (source, configuration, problems)
         }
         None => {
-            let configuration = Configuration::by_flags(arguments.listen, arguments.server, arguments.client);
+            let (listen, servers) = (arguments.listen.clone(), arguments.server.clone());
+            let configuration = Configuration::by_flags(listen, servers, arguments.client.clone());
             (Source::default(), configuration, Vec::new())
         }
     };
-    configuration.apply(EngineFlags::from(arguments.engine));
+    configuration.apply(EngineFlags::from(arguments.engine.clone()));
     configuration.apply_admin(AdminFlags {
         listen: arguments.admin_listen,
-        socket: arguments.admin_socket,
+        socket: arguments.admin_socket.clone(),
     });
-    let (effective, warnings) = effective_or_failure(&source, &configuration, problems)?;
-    let warnings = warnings
-        .iter()
-        .map(|warning| source.describe_briefly(warning))
-        .collect();
-    let receipts_folder = receipts::folder(&configuration, arguments.config.as_deref());
-    Ok((effective, warnings, receipts_folder))
+    Ok(Loaded {
+        source,
+        configuration,
+        problems,
+    })
+}
+
+impl Loaded {
+    /// What it comes to, and its warnings.
+    fn settle(&self) -> Result<(Effective, Vec<String>), Failure> {
+        let (effective, warnings) =
+            effective_or_failure(&self.source, &self.configuration, self.problems.clone())?;
+        let warnings = warnings
+            .iter()
+            .map(|warning| self.source.describe_briefly(warning))
+            .collect();
+        Ok((effective, warnings))
+    }
 }
 
 fn announce(effective: &Effective, engines: &RunningEngines) {

@@ -39,6 +39,11 @@ impl NoticeLog {
         }
     }
 
+    /// Names come from these settings from now on.
+    pub(super) fn use_settings(&mut self, settings: Arc<Settings>) {
+        self.settings = settings;
+    }
+
     /// Logs a notice, unless there were too many of its kind in this second.
     pub(super) fn log(&mut self, now: Instant, core: CoreIndex, notice: &Notice) {
         self.turn_second(now);

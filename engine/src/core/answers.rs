@@ -5,6 +5,7 @@
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::figures::{RequestKind, Rule};
 use super::queue::drain::Delivery;
 use super::sequence::{Origin, Pending};
 use super::session::Session;
@@ -20,10 +21,7 @@ impl PacketEngine {
         let Some((server, pending)) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
         };
-        let figures = &mut self.servers[usize::from(server.0)].figures;
-        figures.answers += 1;
         let is_error = !header.command_status.is_ok();
-        figures.errors += u64::from(is_error);
         if pending.has_note && !is_error {
             self.remember_submit(now, server, from, &pending, &header, pdu);
         }
@@ -45,9 +43,6 @@ impl PacketEngine {
         let Some((server, pending)) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
         };
-        let figures = &mut self.servers[usize::from(server.0)].figures;
-        figures.answers += 1;
-        figures.errors += 1;
         if self.watch_answer(now, from, server, &pending, header, &[]) {
             // It goes to another server.
         } else if pending.expired {
@@ -74,7 +69,7 @@ impl PacketEngine {
                     sequence_number,
                 } => {
                     self.send_copy(connection, pdu, sequence_number);
-                    self.server_request_answered(now, connection);
+                    self.server_request_answered(now, connection, header.command_id, header.command_status);
                 }
                 Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
                 Origin::Queue { place, number } => {
@@ -176,15 +171,23 @@ impl PacketEngine {
             }
         });
         self.counters.mobile_originated_answers_own += 1;
-        self.server_request_answered(now, to);
+        self.server_request_answered(now, to, command, status);
     }
 
     /// Books one answer of a server's deliver_sm or data_sm.
     #[inline]
-    pub(super) fn server_request_answered(&mut self, now: Moment, to: ConnectionId) {
+    pub(super) fn server_request_answered(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        command: CommandId,
+        status: Status,
+    ) {
         self.counters.mobile_originated_answers += 1;
         if let Some(side) = self.sessions.get_mut(to).and_then(Session::server_mut) {
             side.unanswered = side.unanswered.saturating_sub(1);
+            let figures = &mut self.servers[usize::from(side.server.0)].figures;
+            figures.exchanges.answer(RequestKind::of_server(command), status);
         }
         self.leave_server_if_settled(now, to);
         self.guard_output(now, to);
@@ -226,7 +229,7 @@ impl PacketEngine {
         } else if !carries_id || !self.answer_with_formed_id(now, server, to, sequence_number, &header, pdu) {
             self.send_copy(to, pdu, sequence_number);
         }
-        self.client_request_answered(now, to);
+        self.client_request_answered(now, to, header.command_id, header.command_status);
     }
 
     #[inline]
@@ -267,8 +270,12 @@ impl PacketEngine {
         if is_counted {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
+        let kind = RequestKind::of_client(pending.command);
+        state.figures.exchanges.answer(kind, header.command_status);
+        let taken = now.since(pending.sent_at);
+        state.figures.latency.record(taken);
         if !pending.expired {
-            state.measure(now.since(pending.sent_at));
+            state.measure(taken);
         }
         Some((server, pending))
     }
@@ -278,6 +285,10 @@ impl PacketEngine {
         let session = self.sessions.get_mut(from)?;
         let pending = take_matching(session, header)?;
         session.faults = 0;
+        if let Some(client) = session.client_mut() {
+            let kind = RequestKind::of_server(pending.command);
+            client.exchanges.answer(kind, header.command_status);
+        }
         self.room_at_client(from);
         Some(pending)
     }
@@ -285,19 +296,25 @@ impl PacketEngine {
     #[cold]
     fn unmatched_answer(&mut self, now: Moment, from: ConnectionId) {
         self.counters.unmatched_answers += 1;
-        self.count_fault(now, from);
+        self.count_fault(now, from, Rule::UnmatchedAnswer);
     }
 
     /// Books a request that another core's client or ours has sent on a session of this server.
     #[inline]
-    pub(super) fn count_server_request(&mut self, now: Moment, server: ServerIndex, session: ConnectionId) {
+    pub(super) fn count_server_request(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        session: ConnectionId,
+        command: CommandId,
+    ) {
         let is_counted = self
             .sessions
             .get(session)
             .and_then(Session::server)
             .is_some_and(|side| side.is_counted);
         let state = &mut self.servers[usize::from(server.0)];
-        state.figures.requests += 1;
+        state.figures.exchanges.request(RequestKind::of_client(command));
         if is_counted {
             state.outstanding += 1;
             if state.pacing.is_some() {

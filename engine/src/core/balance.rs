@@ -60,17 +60,15 @@ impl Balancer {
         for group in 0..self.groups.len() {
             let chosen = match self.method {
                 Method::LeastOutstanding | Method::Priority => {
-                    self.least(group, servers, settings, &has_room, |server, weight| {
+                    self.least(group, servers, &has_room, |server, weight| {
                         u64::from(server.load()) * SCALE / weight
                     })
                 }
-                Method::LeastResponseTime => {
-                    self.least(group, servers, settings, &has_room, |server, weight| {
-                        (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
-                    })
-                }
+                Method::LeastResponseTime => self.least(group, servers, &has_room, |server, weight| {
+                    (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
+                }),
                 Method::RoundRobin => self.in_turn(group, servers, &has_room),
-                Method::WeightedRoundRobin => self.weighted(group, servers, settings, &has_room),
+                Method::WeightedRoundRobin => self.weighted(group, servers, &has_room),
                 Method::Hash => self.hashed(group, servers, settings, key, &has_room),
             };
             if chosen.is_some() {
@@ -86,7 +84,6 @@ impl Balancer {
         &self,
         group: usize,
         servers: &[Server],
-        settings: &[ServerSettings],
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
         cost: impl Fn(&Server, u64) -> u64,
     ) -> Option<ServerIndex> {
@@ -94,7 +91,7 @@ impl Balancer {
         for index in self.rotated(group) {
             let server = &servers[usize::from(index.0)];
             if has_room(index, server) {
-                let cost = cost(server, u64::from(settings[usize::from(index.0)].weight.max(1)));
+                let cost = cost(server, u64::from(server.weight.max(1)));
                 if best.is_none_or(|(lowest, _)| cost < lowest) {
                     best = Some((cost, index));
                 }
@@ -118,7 +115,6 @@ impl Balancer {
         &self,
         group: usize,
         servers: &mut [Server],
-        settings: &[ServerSettings],
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
     ) -> Option<ServerIndex> {
         let mut total = 0;
@@ -128,7 +124,7 @@ impl Balancer {
             if !has_room(index, server) {
                 continue;
             }
-            let weight = i64::from(settings[usize::from(index.0)].weight);
+            let weight = i64::from(server.weight);
             server.credit += weight;
             total += weight;
             if best.is_none_or(|(richest, _)| server.credit > richest) {
@@ -164,7 +160,7 @@ impl Balancer {
                 let settings = &settings[usize::from(index.0)];
                 let hash = self.hasher.hash_one((key, settings.uid)) >> 11;
                 let uniform = (hash as f64 + 1.0) / (1_u64 << 53) as f64;
-                -f64::from(settings.weight) / uniform.ln()
+                -f64::from(servers[usize::from(index.0)].weight) / uniform.ln()
             };
             score(one).total_cmp(&score(other))
         })
@@ -209,8 +205,9 @@ mod tests {
             .collect();
         let servers = settings
             .iter()
-            .map(|_| Server {
+            .map(|settings| Server {
                 capacity: 100,
+                weight: settings.weight,
                 ..Server::new(Duration::ZERO, Version::V34, Vec::new())
             })
             .collect();

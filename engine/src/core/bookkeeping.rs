@@ -4,8 +4,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreMessage, PoolHandle};
 use super::directory::{DirectoryAcknowledgement, DirectoryEntry, DirectoryKey, DirectoryUpdate};
 use super::engine::PacketEngine;
-use super::report::{Report, ServerReport};
-use super::session::{Session, Side};
+use super::session::Session;
 use super::settings::ServerIndex;
 use super::time::Moment;
 use std::sync::Arc;
@@ -97,41 +96,8 @@ impl PacketEngine {
         if !self.core_is_known(from) {
             return;
         }
-        let mut changed_servers = Vec::new();
         for entry in update.entries {
-            match entry {
-                DirectoryEntry::Pool {
-                    key,
-                    handle,
-                    sessions,
-                    available_sessions,
-                } => {
-                    let pools_before = self.pools.len();
-                    self.pools
-                        .update_remote(from, &key, handle, sessions, available_sessions);
-                    self.remote_pool_updated(now, &key, pools_before);
-                }
-                DirectoryEntry::Server {
-                    server,
-                    sessions,
-                    has_bound,
-                    has_room,
-                    rounds_given_up,
-                } => {
-                    if let Some(state) = self.servers.get_mut(usize::from(server.0)) {
-                        let remote = state.remote_mut(from);
-                        (remote.sessions, remote.has_bound) = (sessions, has_bound);
-                        (remote.has_room, remote.rounds_given_up) = (has_room, rounds_given_up);
-                        changed_servers.push(server);
-                    }
-                }
-                DirectoryEntry::Account { client, sessions } => {
-                    self.account_sessions.set(client, from, sessions);
-                }
-                DirectoryEntry::Queue { bucket, has_messages } => {
-                    self.queue.marks.tell(from, bucket, has_messages);
-                }
-            }
+            self.directory_entry_of(now, from, entry);
         }
         let applied = DirectoryAcknowledgement {
             version: update.version,
@@ -139,10 +105,48 @@ impl PacketEngine {
         self.outbox
             .core_messages
             .push_back((from, CoreMessage::DirectoryApplied(applied)));
-        for server in changed_servers {
-            self.connect_server(now, server);
-            self.serve_holds_of(now, server);
-            self.unbind_clients_without_server(now, server);
+    }
+
+    /// One thing that another core says.
+    pub(super) fn directory_entry_of(&mut self, now: Moment, from: CoreIndex, entry: DirectoryEntry) {
+        match entry {
+            DirectoryEntry::Pool {
+                key,
+                handle,
+                sessions,
+                available_sessions,
+            } => {
+                let pools_before = self.pools.len();
+                self.pools
+                    .update_remote(from, &key, handle, sessions, available_sessions);
+                self.remote_pool_updated(now, &key, pools_before);
+            }
+            DirectoryEntry::Server {
+                server,
+                sessions,
+                has_bound,
+                has_room,
+                rounds_given_up,
+            } => {
+                let Some(state) = self.servers.get_mut(usize::from(server.0)) else {
+                    if self.early_server_entries.len() < EARLY_ENTRIES_MAX {
+                        self.early_server_entries.push((from, entry));
+                    }
+                    return;
+                };
+                let remote = state.remote_mut(from);
+                (remote.sessions, remote.has_bound) = (sessions, has_bound);
+                (remote.has_room, remote.rounds_given_up) = (has_room, rounds_given_up);
+                self.connect_server(now, server);
+                self.serve_holds_of(now, server);
+                self.unbind_clients_without_server(now, server);
+            }
+            DirectoryEntry::Account { client, sessions } => {
+                self.account_sessions.set(client, from, sessions);
+            }
+            DirectoryEntry::Queue { bucket, has_messages } => {
+                self.queue.marks.tell(from, bucket, has_messages);
+            }
         }
     }
 
@@ -211,56 +215,10 @@ impl PacketEngine {
             },
         }
     }
-
-    pub(super) fn make_report(&self) -> Report {
-        let mut report = Report {
-            core: self.core.0,
-            counters: self.counters,
-            receipts: self.receipts.report(),
-            ..Report::default()
-        };
-        let mut bound_sessions = vec![0_u64; self.servers.len()];
-        for (_, session) in self.sessions.iter() {
-            match &session.side {
-                Side::Client(_) => {
-                    report.client_connections += 1;
-                    report.client_sessions += u64::from(session.bound().is_some());
-                }
-                Side::Server(side) => {
-                    bound_sessions[usize::from(side.server.0)] += u64::from(session.bound().is_some());
-                }
-                Side::Gone => {}
-            }
-        }
-        report.held_requests = self
-            .vservers
-            .iter()
-            .map(|vserver| vserver.hold.requests() as u64)
-            .sum();
-        report.core_requests_outstanding = self
-            .links
-            .iter()
-            .map(|link| u64::from(link.window.outstanding()))
-            .sum();
-        report.entries_waiting = self.entries.waiting() as u64;
-        report.pools = self.pools.len() as u64;
-        report.queue_lines = self.queue.lines.len() as u64;
-        report.queue_appending = u64::from(self.queue.appends.outstanding());
-        report.servers = (0_u16..)
-            .zip(self.servers.iter().zip(bound_sessions))
-            .map(|(index, (server, bound_sessions))| ServerReport {
-                server: ServerIndex(index),
-                bound_sessions,
-                outstanding: u64::from(server.load()),
-                requests: server.figures.requests,
-                answers: server.figures.answers,
-                errors: server.figures.errors,
-                mobile_originated: server.figures.mobile_originated,
-            })
-            .collect();
-        report
-    }
 }
+
+/// Entries of servers that are not known yet; they come while the cores get new settings one after the other.
+const EARLY_ENTRIES_MAX: usize = 65_536;
 
 /// Sessions are bounded by a u32.
 fn count(sessions: usize) -> u32 {

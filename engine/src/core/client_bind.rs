@@ -6,7 +6,9 @@
 use super::contract::{CloseReason, ConnectionId, Notice};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
+use super::figures::Exchanges;
 use super::range::{AddressRange, PoolKey, RangeKind};
+use super::routing::is_curbed;
 use super::sequence::Window;
 use super::session::{BindKind, ClientSide, Session, SessionState, Side};
 use super::settings::{
@@ -130,8 +132,7 @@ impl PacketEngine {
         client.bind_answer = grant.answer;
         client.accepted = true;
         let (vserver, receives) = (client.vserver, client.bind.receives());
-        session.is_curbed =
-            self.settings.has_rate(grant.client) || self.vservers[usize::from(vserver.0)].routing.is_some();
+        session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
         let mut version = 0;
         if let Some(account) = grant.client {
             let sessions = self.account_sessions.at(account, self.core) + 1;
@@ -298,7 +299,8 @@ impl PacketEngine {
             return Err(Status::ESME_RINVPASWD);
         }
         let sessions = self.account_sessions.total(index);
-        let is_allowed = (account.vservers.is_empty() || account.vservers.contains(&vserver))
+        let is_allowed = !self.operator.is_client_draining(index)
+            && (account.vservers.is_empty() || account.vservers.contains(&vserver))
             && is_kind_allowed(account.binds, kind)
             && is_address_allowed(&account.allow, peer)
             && account.max_binds.is_none_or(|max| sessions < max);
@@ -368,6 +370,8 @@ impl ClientSide {
             unbind_sequence_number: None,
             reported_full: false,
             identity: None,
+            is_draining: false,
+            exchanges: Exchanges::default(),
         }
     }
 }

@@ -5,8 +5,10 @@
 use super::balance::BalanceKey;
 use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
+use super::figures::RequestKind;
 use super::receipts::read_note;
 use super::relay::Relay;
+use super::route::RouteGroups;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
 use super::server::Server;
@@ -98,13 +100,17 @@ impl PacketEngine {
             Err(Refusal::Status(status)) => return self.refuse(now, from, &header, status),
         };
         self.counters.client_requests += 1;
+        client
+            .exchanges
+            .request(RequestKind::of_client(header.command_id));
+        let is_draining = client.is_draining;
         client.unanswered += 1;
         let is_over_window = client.unanswered > client.window;
         // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
         let must_queue = client.held_requests > 0;
         session.faults = 0;
         let is_curbed = session.is_curbed;
-        if self.drain.is_some() {
+        if is_draining || self.drain.is_some() {
             self.answer_client(now, from, header, Status::ESME_RSYSERR);
         } else if is_over_window || is_curbed && !self.curbed_client_may_send(now, from) {
             self.counters.throttled += 1;
@@ -211,12 +217,18 @@ impl PacketEngine {
     pub(super) fn answer_client(&mut self, now: Moment, to: ConnectionId, header: Header, status: Status) {
         self.send_header(to, header.command_id.response(), status, header.sequence_number);
         self.counters.client_answers_own += 1;
-        self.client_request_answered(now, to);
+        self.client_request_answered(now, to, header.command_id, status);
     }
 
     /// Books one answer of a client's request.
     #[inline]
-    pub(super) fn client_request_answered(&mut self, now: Moment, to: ConnectionId) {
+    pub(super) fn client_request_answered(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        command: CommandId,
+        status: Status,
+    ) {
         let Some(session) = self.sessions.get_mut(to) else {
             return;
         };
@@ -227,9 +239,13 @@ impl PacketEngine {
             return;
         };
         client.unanswered = client.unanswered.saturating_sub(1);
+        client.exchanges.answer(RequestKind::of_client(command), status);
         self.counters.client_answers += 1;
+        let is_drained = client.is_draining && client.unanswered == 0;
         if is_leaving && client.unanswered == 0 {
             self.client_settled(now, to);
+        } else if is_drained {
+            self.client_drained(now, to);
         } else {
             self.guard_output(now, to);
         }
@@ -264,7 +280,7 @@ impl PacketEngine {
                 {
                     self.note_submit(to, note);
                 }
-                self.count_server_request(now, server, to);
+                self.count_server_request(now, server, to, header.command_id);
                 Ok(())
             }
             Way::Core(server, core) => {
@@ -309,12 +325,15 @@ impl PacketEngine {
             Some(index) => settings.clients[index.0 as usize].servers.as_slice(),
             None => &[],
         };
-        let group = match &vserver.routing {
-            Some(routing) => routing.servers(route),
-            None => &[],
+        let group = match route {
+            RouteGroups::NOT_ROUTED => &[],
+            mark => settings.route_groups().servers(mark),
         };
         let may_take = |index: ServerIndex, server: &Server| {
-            request.server.is_none_or(|wanted| wanted == index)
+            // A server that drains still gets what concerns a message that it has.
+            request
+                .server
+                .map_or(!server.is_draining, |wanted| wanted == index)
                 && (allowed.is_empty() || allowed.contains(&index))
                 && (group.is_empty() || group.contains(&index))
                 && server.version.knows(command)

@@ -2,10 +2,11 @@
 //!
 //! Owns only plain values. The order of calls is on [`PacketEngine`](super::PacketEngine).
 
-use super::settings::{ServerIndex, VserverIndex};
+use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::wire::{CommandId, Status};
 use bytes::BytesMut;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use smppmux_c2c::CoreIndex;
@@ -92,12 +93,50 @@ pub struct Unsent {
 }
 
 /// An order from the control core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Take no new sessions and requests, settle what is under way, unbind, and report `Action::Drained`.
     Drain,
     /// Close everything now.
     Stop,
+    /// Send no new submits to this server. What concerns messages that it has goes on, and so does what it sends.
+    DrainServer(ServerIndex),
+    /// That is over.
+    UndrainServer(ServerIndex),
+    /// Accept no binds of this account, refuse its new requests, and unbind its sessions once what is under way is answered,
+    /// after `drain_timeout` at the latest.
+    DrainClient(ClientIndex),
+    /// It may bind again.
+    UndrainClient(ClientIndex),
+    /// Go on with these settings. Sessions that the change does not concern do not notice.
+    Reconfigure(NewSettings),
+    /// From now on this is a server's share among its equals, until the configuration is read again.
+    SetWeight {
+        /// Which server.
+        server: ServerIndex,
+        /// Its share, from 1.
+        weight: u32,
+    },
+}
+
+/// Settings to go on with. They must [continue](Settings::continues) those that the engine has.
+#[derive(Clone)]
+pub struct NewSettings(pub Arc<Settings>);
+
+impl PartialEq for NewSettings {
+    /// They are the very same.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for NewSettings {}
+
+impl std::fmt::Debug for NewSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // All of it would fill a log.
+        formatter.write_str("NewSettings(…)")
+    }
 }
 
 /// Something that an operator may want to read. Few by design: never one for each message.

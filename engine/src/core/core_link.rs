@@ -439,7 +439,7 @@ impl PacketEngine {
             if let Some(note) = receipt {
                 self.note_submit(to, note);
             }
-            self.count_server_request(now, server, to);
+            self.count_server_request(now, server, to, header.command_id);
         }
         sent
     }
@@ -468,7 +468,7 @@ impl PacketEngine {
             }
             None => {
                 self.send_copy(connection, pdu, sequence_number);
-                self.server_request_answered(now, connection);
+                self.server_request_answered(now, connection, header.command_id, header.command_status);
             }
         }
     }

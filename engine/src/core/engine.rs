@@ -10,28 +10,28 @@ use super::contract::{
 };
 use super::core_link::CoreLink;
 use super::core_message::{CoreMessage, MapEntry};
-use super::directory::Directory;
+use super::directory::{Directory, DirectoryEntry};
 use super::drain::Drain;
 use super::entry_lanes::{EntryLanes, WAITING_ENTRIES_MAX};
+use super::figures::{PastExchanges, Violations};
 use super::forward_bind::Identities;
 use super::hold::Hold;
 use super::lease::Leases;
+use super::operator::Operator;
 use super::outbox::Outbox;
 use super::output::Buffers;
-use super::pacing::Pacing;
 use super::pool::Pools;
 use super::queue::Queue;
 use super::random::Random;
 use super::receipts::Receipts;
-use super::report::{Counters, Report};
+use super::report::{Counters, Report, Wanted};
 use super::routing::Routing;
 use super::server::Server;
 use super::session::Sessions;
-use super::settings::{ClientIndex, Connections, ServerIndex, Settings, VserverIndex};
+use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::store_message::{StoreCommand, StoreEvent};
 use super::time::Moment;
 use super::timer::Timers;
-use super::wire::Version;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -80,6 +80,11 @@ pub struct PacketEngine {
     /// Which account waits for which receipt, and what mapped ids stand for.
     pub(super) receipts: Receipts,
     pub(super) counters: Counters,
+    pub(super) violations: Violations,
+    pub(super) past: PastExchanges,
+    pub(super) operator: Operator,
+    /// What other cores have said of servers that this core does not know yet: they have their new settings already.
+    pub(super) early_server_entries: Vec<(CoreIndex, DirectoryEntry)>,
     pub(super) random: Random,
 }
 
@@ -129,21 +134,7 @@ impl PacketEngine {
     pub fn new(core: CoreIndex, cores: u16, settings: Arc<Settings>, seed: u64, now: Moment) -> Self {
         let servers = (0_u16..)
             .zip(&settings.servers)
-            .map(|(index, server)| {
-                let version = Version::from_interface_version(server.interface_version);
-                let retains = settings.retains(ServerIndex(index));
-                Server {
-                    retains,
-                    pacing: server.rate.map(|_| Box::new(Pacing::new(true))),
-                    is_watched: retains || server.rate.is_some(),
-                    is_placed: matches!(server.connections, Connections::Total(_)),
-                    ..Server::new(
-                        server.reconnect_min,
-                        version,
-                        settings.vservers_of(ServerIndex(index)),
-                    )
-                }
-            })
+            .map(|(index, _)| Server::configured(&settings, ServerIndex(index)))
             .collect();
         let vservers = (0_u16..)
             .zip(&settings.vservers)
@@ -176,6 +167,10 @@ impl PacketEngine {
             buffers: Buffers::default(),
             receipts: Receipts::new(core, cores, &settings),
             counters: Counters::default(),
+            violations: Violations::default(),
+            past: PastExchanges::new(settings.vservers.len()),
+            operator: Operator::default(),
+            early_server_entries: Vec::new(),
             random: Random::new(seed ^ u64::from(core.0)),
             settings,
         };
@@ -281,6 +276,12 @@ impl PacketEngine {
         match command {
             Command::Drain => self.start_drain(now),
             Command::Stop => self.stop(now),
+            Command::DrainServer(server) => self.drain_server(now, server, true),
+            Command::UndrainServer(server) => self.drain_server(now, server, false),
+            Command::DrainClient(client) => self.drain_client(now, client),
+            Command::UndrainClient(client) => self.operator.undrain_client(client),
+            Command::Reconfigure(settings) => self.reconfigure(now, &settings.0),
+            Command::SetWeight { server, weight } => self.set_weight(server, weight),
         }
         self.check_invariants_in_debug_builds();
     }
@@ -333,6 +334,11 @@ impl PacketEngine {
 
     /// Figures for operators, taken without changing anything.
     pub fn report(&self) -> Report {
-        self.make_report()
+        self.make_report(Wanted::default())
+    }
+
+    /// The same with as many details as are wanted.
+    pub fn detailed_report(&self, wanted: Wanted) -> Report {
+        self.make_report(wanted)
     }
 }

@@ -15,7 +15,8 @@ impl PacketEngine {
         let mut held = vec![0_usize; self.vservers.len()];
         for (id, session) in self.sessions.iter() {
             session.window.check_invariants();
-            session.output.check_invariants(|| session.window.unanswered());
+            let unanswered = |position| session.window.unanswered_behind(position);
+            session.output.check_invariants(unanswered);
             match &session.side {
                 Side::Client(client) => {
                     held[usize::from(client.vserver.0)] += client.held_requests as usize;

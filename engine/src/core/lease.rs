@@ -71,6 +71,12 @@ pub(super) struct Leases {
 }
 
 impl Leases {
+    /// A rate is another one now: what was lent of the old one is worth nothing, and its bucket begins anew.
+    pub(super) fn forget(&mut self, key: RateKey) {
+        self.leases.remove(&key);
+        self.buckets.remove(&key);
+    }
+
     pub(super) fn new(cores: u16, seed: u64) -> Self {
         Self {
             leases: HashMap::with_hasher(RandomState::with_seeds(seed, 4, 5, 6)),

@@ -89,7 +89,17 @@ impl Output {
 
     /// From here on written requests are kept until they are settled, up to so many octets.
     pub(super) fn retain_requests(&mut self, octets_max: usize) {
-        self.retention = Some(Box::new(Retention::new(octets_max)));
+        match &mut self.retention {
+            Some(retention) => retention.set_limit(octets_max),
+            None => self.retention = Some(Box::new(Retention::new(octets_max, self.stream_end()))),
+        }
+    }
+
+    /// Nothing is kept any more.
+    pub(super) fn forget_requests(&mut self, buffers: &mut Buffers) {
+        if let Some(retention) = self.retention.take() {
+            retention.recycle(buffers);
+        }
     }
 
     /// A request has been appended.
@@ -160,12 +170,13 @@ impl Output {
         })
     }
 
-    pub(super) fn check_invariants(&self, requests: impl FnOnce() -> u32) {
+    /// `requests` says how many requests that end behind a position have no answer.
+    pub(super) fn check_invariants(&self, requests: impl FnOnce(u64) -> u32) {
         if let Some(retention) = &self.retention {
             retention.check_invariants();
             assert_eq!(
                 retention.requests(),
-                requests(),
+                requests(retention.start()),
                 "a request without an answer is kept"
             );
         }

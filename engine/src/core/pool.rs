@@ -240,6 +240,11 @@ impl Pools {
         self.by_key.len()
     }
 
+    /// Every pool, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pool> {
+        self.places.iter().filter_map(|place| place.pool.as_ref())
+    }
+
     pub(super) fn check_invariants(&self) {
         assert_eq!(
             self.by_key.len(),

@@ -4,6 +4,7 @@
 
 use super::contract::{Action, CloseReason, ConnectionId, ReadOutcome};
 use super::engine::PacketEngine;
+use super::figures::Rule;
 use super::session::{SessionState, Side};
 use super::time::Moment;
 use super::wire::{CommandId, Fault, Frame, HEADER_OCTETS, Header, Status, next_frame};
@@ -153,7 +154,7 @@ impl PacketEngine {
             CommandId::UNBIND_RESP => self.unbind_answered(now, from, header.sequence_number),
             command if command.is_response() => {
                 self.counters.unmatched_answers += 1;
-                self.count_fault(now, from);
+                self.count_fault(now, from, Rule::UnmatchedAnswer);
             }
             _ => self.refuse_fault(now, from, &header, &Fault::unknown_command()),
         }
@@ -170,13 +171,13 @@ impl PacketEngine {
                 reply.sequence_number,
             );
         }
-        self.count_fault(now, from);
+        self.count_fault(now, from, Rule::of_fault(fault.kind));
     }
 
     /// Answers a request that cannot be done, though nothing is wrong with it on the wire; the session goes on.
     #[cold]
     pub(super) fn refuse(&mut self, now: Moment, from: ConnectionId, header: &Header, status: Status) {
-        self.counters.violations += 1;
+        self.count_violation(Rule::of_refusal(status));
         if !header.command_id.is_response() {
             self.send_header(from, header.command_id.response(), status, header.sequence_number);
             self.guard_output(now, from);
@@ -184,8 +185,8 @@ impl PacketEngine {
     }
 
     /// A peer that sends nothing but faults is given up in the end.
-    pub(super) fn count_fault(&mut self, now: Moment, from: ConnectionId) {
-        self.counters.violations += 1;
+    pub(super) fn count_fault(&mut self, now: Moment, from: ConnectionId, rule: Rule) {
+        self.count_violation(rule);
         let Some(session) = self.sessions.get_mut(from) else {
             return;
         };
@@ -197,9 +198,14 @@ impl PacketEngine {
         }
     }
 
+    fn count_violation(&mut self, rule: Rule) {
+        self.counters.violations += 1;
+        self.violations[rule as usize] += 1;
+    }
+
     #[cold]
     fn bad_length(&mut self, now: Moment, from: ConnectionId, command_length: u32) {
-        self.counters.violations += 1;
+        self.count_violation(Rule::CommandLength);
         let Some(session) = self.sessions.get(from) else {
             return;
         };

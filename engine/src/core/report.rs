@@ -1,7 +1,8 @@
 //! Figures of one engine for operators: plain numbers, copied out on request, never shared memory.
 
 use super::contract::CoreIndex;
-use super::settings::ServerIndex;
+use super::figures::{Exchanges, Latency, Violations};
+use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 
 /// One engine's figures at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,15 @@ pub struct Report {
     pub servers: Vec<ServerReport>,
     /// What is remembered of message ids.
     pub receipts: ReceiptReport,
+    /// One row for each configured vserver, in configured order.
+    pub vservers: Vec<VserverReport>,
+    /// Violations by rule, in the order of [`Rule::NAMES`](super::figures::Rule::NAMES).
+    pub violations: Violations,
+    /// Accounts that have, or have had, a session here, if they were wanted. The row without an account is of those whom
+    /// a server knows alone (`auth = "forward"`).
+    pub clients: Vec<ClientReport>,
+    /// Pools with a session on this core, as far as they were wanted.
+    pub pool_rows: Vec<PoolReport>,
 }
 
 /// Receipts and mapped ids whose home is one engine.
@@ -57,6 +67,15 @@ pub struct ReceiptReport {
     pub log_records_lost: u64,
 }
 
+/// What a report shall hold beside the figures of the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// A row for each account.
+    pub clients: bool,
+    /// Rows of pools at most.
+    pub pools_max: u32,
+}
+
 impl Report {
     /// The core that this report is of.
     pub const fn core(&self) -> CoreIndex {
@@ -65,7 +84,7 @@ impl Report {
 }
 
 /// One server as one engine sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerReport {
     /// Which server.
     pub server: ServerIndex,
@@ -81,6 +100,75 @@ pub struct ServerReport {
     pub errors: u64,
     /// deliver_sm and data_sm received from it.
     pub mobile_originated: u64,
+    /// Room in the windows of its sessions on this core.
+    pub window: u64,
+    /// Its share among its equals.
+    pub weight: u32,
+    /// It gets no new submits.
+    pub is_draining: bool,
+    /// Sessions that were bound since the start.
+    pub binds: u64,
+    /// Sessions that were lost or could not be made.
+    pub losses: u64,
+    /// Binds that it refused.
+    pub refused_binds: u64,
+    /// Requests and answers by kind and status.
+    pub exchanges: Exchanges,
+    /// Response times.
+    pub latency: Latency,
+}
+
+/// One vserver as one engine sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VserverReport {
+    /// Connections, bound or not.
+    pub connections: u64,
+    /// Bound sessions.
+    pub sessions: u64,
+    /// Requests that wait in its hold.
+    pub held_requests: u64,
+    /// Requests and answers of its clients by kind and status.
+    pub exchanges: Exchanges,
+}
+
+/// One account as one engine sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientReport {
+    /// Which account.
+    pub client: Option<ClientIndex>,
+    /// Bound sessions.
+    pub sessions: u64,
+    /// Bound sessions among them that may receive.
+    pub receiving_sessions: u64,
+    /// Its requests without an answer.
+    pub outstanding: u64,
+    /// Room in its windows for those.
+    pub window: u64,
+    /// Messages to it without an answer.
+    pub deliveries_outstanding: u64,
+    /// Requests that wait in a hold.
+    pub held_requests: u64,
+    /// Its sessions are being ended and it may not bind.
+    pub is_draining: bool,
+    /// Requests and answers by kind and status.
+    pub exchanges: Exchanges,
+}
+
+/// One pool as one engine sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolReport {
+    /// Which vserver's.
+    pub vserver: VserverIndex,
+    /// addr_ton of the claim; 0 stands for every one.
+    pub addr_ton: u8,
+    /// addr_npi of the claim; 0 stands for every one.
+    pub addr_npi: u8,
+    /// Its addresses, as they were claimed.
+    pub range: String,
+    /// Sessions on this core.
+    pub sessions: u64,
+    /// Sessions on this core with room.
+    pub available_sessions: u64,
 }
 
 /// Events since the engine's start. Plain integers of one thread.

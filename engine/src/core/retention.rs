@@ -15,6 +15,8 @@ pub(super) struct Retention {
     kept: VecDeque<Kept>,
     octets: usize,
     octets_max: usize,
+    /// Requests that end here or before are none of its business: nothing was kept yet.
+    start: u64,
     /// Requests without an answer in the buffer that is in the shell's hands.
     in_flight_requests: u32,
     /// Requests without an answer in what the shell has not taken yet.
@@ -31,14 +33,23 @@ struct Kept {
 }
 
 impl Retention {
-    pub(super) const fn new(octets_max: usize) -> Self {
+    pub(super) const fn new(octets_max: usize, start: u64) -> Self {
         Self {
             kept: VecDeque::new(),
             octets: 0,
             octets_max,
+            start,
             in_flight_requests: 0,
             pending_requests: 0,
         }
+    }
+
+    pub(super) const fn set_limit(&mut self, octets_max: usize) {
+        self.octets_max = octets_max;
+    }
+
+    pub(super) const fn start(&self) -> u64 {
+        self.start
     }
 
     /// More requests may be kept.
@@ -80,6 +91,9 @@ impl Retention {
         in_flight_end: u64,
         buffers: &mut Buffers,
     ) {
+        if stream_end <= self.start {
+            return;
+        }
         if stream_end > in_flight_end {
             self.pending_requests = self.pending_requests.saturating_sub(1);
         } else if stream_end > in_flight_start {

@@ -5,11 +5,11 @@
 
 use super::client_requests::{NoWay, Refusal, check};
 use super::contract::ConnectionId;
-use super::engine::PacketEngine;
-use super::route::{Direction, Hop, HopGuard, RouteAction, RouteQuery, RouteTable};
+use super::engine::{PacketEngine, Vserver};
+use super::route::{Direction, Hop, HopGuard, RouteAction, RouteGroups, RouteQuery, RouteTable};
 use super::sequence::{Journey, Mark, Origin};
 use super::server_requests::CheckedMessage;
-use super::session::Session;
+use super::session::{Session, Side};
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::wire::{
@@ -17,10 +17,8 @@ use super::wire::{
 };
 use bytes::BytesMut;
 
-/// No rule has been looked for yet.
-pub(super) const NOT_ROUTED: u16 = 0;
-/// No rule matched.
-const NO_RULE: u16 = Mark::ROUTE_MAX;
+/// The marks of routing fill what a window has room for.
+const _: () = assert!(RouteGroups::NO_GROUP == Mark::ROUTE_MAX && RouteGroups::NOT_ROUTED == 0);
 
 /// An address would not fit its field after a rule has changed it.
 const CANNOT_REWRITE: Status = Status::ESME_RINVDSTADR;
@@ -46,7 +44,7 @@ pub(super) enum Routed {
 struct Judged {
     /// The message as it goes on, where it was changed.
     changed: Option<BytesMut>,
-    /// The rule's mark for [`Journey::route`].
+    /// The mark for [`Journey::route`]: the servers that may take it.
     route: u16,
     /// Whose clients get it (MO).
     vserver: Option<VserverIndex>,
@@ -64,17 +62,17 @@ impl Routing {
             routing.to_servers.is_some() || routing.to_clients.is_some() || routing.hop_guard.is_some();
         is_needed.then(|| Box::new(routing))
     }
+}
 
-    /// The servers that the rule with this mark names; empty for all.
-    pub(super) fn servers(&self, route: u16) -> &[ServerIndex] {
-        let rule = match route {
-            NOT_ROUTED | NO_RULE => None,
-            mark => self.to_servers.as_ref().and_then(|table| table.rule(mark - 1)),
-        };
-        match rule.map(|rule| &rule.action) {
-            Some(RouteAction::Forward { servers, .. }) => servers,
-            _ => &[],
-        }
+/// A message of this session needs a closer look before it goes on: its account has a rate, or there are rules.
+pub(super) fn is_curbed(settings: &Settings, vservers: &[Vserver], side: &Side) -> bool {
+    let has_rules = |vserver: VserverIndex| vservers[usize::from(vserver.0)].routing.is_some();
+    match side {
+        Side::Client(client) => settings.has_rate(client.client) || has_rules(client.vserver),
+        Side::Server(side) => settings.servers[usize::from(side.server.0)]
+            .mobile_originated_vserver
+            .is_some_and(has_rules),
+        Side::Gone => false,
     }
 }
 
@@ -112,7 +110,7 @@ impl PacketEngine {
         };
         let (vserver, version, account) = (client.vserver, session.version, client.client);
         let mut changed = None;
-        if journey.route == NOT_ROUTED {
+        if journey.route == RouteGroups::NOT_ROUTED {
             let query = query_of(header.command_id, pdu, account, None);
             match self.judge(vserver, Direction::MobileTerminated, query, pdu) {
                 Ok(judged) => {
@@ -196,11 +194,14 @@ impl PacketEngine {
         pdu: &[u8],
     ) -> Result<Judged, Status> {
         let Self {
-            vservers, buffers, ..
+            vservers,
+            buffers,
+            settings,
+            ..
         } = self;
         let mut judged = Judged {
             changed: None,
-            route: NO_RULE,
+            route: RouteGroups::NO_GROUP,
             vserver: None,
         };
         let (Some(routing), Some(query)) = (&vservers[usize::from(vserver.0)].routing, query) else {
@@ -211,7 +212,7 @@ impl PacketEngine {
             Direction::MobileOriginated => &routing.to_clients,
         };
         if let Some((number, rule)) = table.as_ref().and_then(|table| table.first_match(&query)) {
-            judged.route = number + 1;
+            judged.route = settings.route_groups().mark_of(number);
             match &rule.action {
                 RouteAction::Reject(status) => return Err(*status),
                 RouteAction::Forward { vserver, rewrite, .. } => {

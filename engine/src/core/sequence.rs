@@ -203,6 +203,8 @@ pub(super) struct Window {
     /// The number to try next.
     next_number: u32,
     limit: u32,
+    /// Before it was changed: so many may still be under way.
+    highest_limit: u32,
     counted: u32,
     own: u32,
 }
@@ -221,6 +223,7 @@ impl Window {
             notes: Vec::new(),
             next_number,
             limit,
+            highest_limit: 0,
             counted: 0,
             own: 0,
         }
@@ -236,6 +239,12 @@ impl Window {
     #[inline]
     pub(super) const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// From now on so many may be under way. More than that may be now; no new one fits until they are fewer.
+    pub(super) fn set_limit(&mut self, limit: u32) {
+        self.highest_limit = self.highest_limit.max(self.limit);
+        self.limit = limit;
     }
 
     /// No request of others fits.
@@ -353,11 +362,11 @@ impl Window {
             .map(|slot| (slot.number, &slot.pending))
     }
 
-    /// Requests of others that were not answered yet, late ones not included.
-    pub(super) fn unanswered(&self) -> u32 {
+    /// Requests of others that end behind this position of the stream and were not answered yet, late ones not included.
+    pub(super) fn unanswered_behind(&self, position: u64) -> u32 {
         let unanswered = self
             .iter()
-            .filter(|(_, pending)| !pending.expired && !pending.is_own());
+            .filter(|(_, pending)| !pending.expired && !pending.is_own() && pending.stream_end > position);
         u32::try_from(unanswered.count()).unwrap_or(u32::MAX)
     }
 
@@ -408,7 +417,7 @@ impl Window {
             self.iter().all(|(number, _)| number <= SEQUENCE_NUMBER_MAX),
             "numbers"
         );
-        assert!(self.counted <= self.limit, "the limit");
+        assert!(self.counted <= self.limit.max(self.highest_limit), "the limit");
     }
 
     fn grow(&mut self) {

@@ -4,6 +4,7 @@
 //! does not have to look at its sessions.
 
 use super::contract::{ConnectionId, CoreIndex};
+use super::figures::{Exchanges, Latency};
 use super::pacing::Pacing;
 use super::settings::VserverIndex;
 use super::time::Moment;
@@ -50,6 +51,10 @@ pub(super) struct Server {
     /// What the engine's timers are armed for.
     pub(super) armed_at: Moment,
     pub(super) figures: ServerFigures,
+    /// Its share among its equals, as it is configured or was changed since.
+    pub(super) weight: u32,
+    /// It gets no new submits: an operator wants it so.
+    pub(super) is_draining: bool,
 }
 
 /// Another core's sessions at this server, by its last directory update.
@@ -85,12 +90,18 @@ pub(super) struct Reconnect {
 }
 
 /// Plain counters for the report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ServerFigures {
-    pub(super) requests: u64,
-    pub(super) answers: u64,
-    pub(super) errors: u64,
-    pub(super) mobile_originated: u64,
+    /// Requests to it and from it, and their answers.
+    pub(super) exchanges: Exchanges,
+    /// From a request to its answer.
+    pub(super) latency: Latency,
+    /// Sessions that were bound.
+    pub(super) binds: u64,
+    /// Sessions that were lost, or could not be made.
+    pub(super) losses: u64,
+    /// Binds that it refused.
+    pub(super) refused_binds: u64,
 }
 
 /// What a server is taken for before its first answer: neither a black hole nor a last resort.
@@ -125,6 +136,8 @@ impl Server {
             },
             armed_at: Moment::NEVER,
             figures: ServerFigures::default(),
+            weight: 1,
+            is_draining: false,
         }
     }
 

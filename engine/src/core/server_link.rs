@@ -8,6 +8,8 @@
 use super::contract::{Action, CloseReason, ConnectionId, CoreIndex, Notice};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
+use super::figures::Rule;
+use super::routing::is_curbed;
 use super::sequence::{Origin, Pending, Window};
 use super::server::Server;
 use super::session::{BindKind, ServerSide, Session, SessionState, Side};
@@ -94,6 +96,7 @@ impl PacketEngine {
             bind,
             identity,
             is_counted: false,
+            is_leaving: false,
             unanswered: 0,
             unbind_sequence_number: None,
         });
@@ -101,9 +104,7 @@ impl PacketEngine {
         let timeout = configured.response_timeout;
         let mut session = Session::new(side, SessionState::Connecting, window, now, now + timeout);
         session.version = Version::from_interface_version(configured.interface_version);
-        session.is_curbed = configured
-            .mobile_originated_vserver
-            .is_some_and(|vserver| self.vservers[usize::from(vserver.0)].routing.is_some());
+        session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
         if server.retains && bind.transmits() {
             session.output.retain_requests(configured.window_octets);
         }
@@ -180,7 +181,7 @@ impl PacketEngine {
             && session.window.take(header.sequence_number).is_some();
         if !is_answer {
             self.counters.unmatched_answers += 1;
-            return self.count_fault(now, id);
+            return self.count_fault(now, id, Rule::UnmatchedAnswer);
         }
         if !header.command_status.is_ok() {
             return self.bind_refused(now, id, side, header.command_status);
@@ -202,6 +203,7 @@ impl PacketEngine {
         let server = &mut self.servers[usize::from(side.server.0)];
         server.version = version;
         server.update_watch();
+        server.figures.binds += 1;
         server.reconnect.failures = 0;
         server.reconnect.pause = self.settings.servers[usize::from(side.server.0)].reconnect_min;
         if side.bind.transmits() {
@@ -258,6 +260,15 @@ impl PacketEngine {
         self.directory.changed(&DirectoryKey::Server(side.server));
         if self.drain.is_some() {
             return;
+        }
+        if side.is_leaving {
+            // It was wanted so: no failure, and no reason to wait.
+            return self.connect_server(now, side.server);
+        }
+        let figures = &mut self.servers[usize::from(side.server.0)].figures;
+        match reason {
+            CloseReason::BindRefused(_) => figures.refused_binds += 1,
+            _ => figures.losses += 1,
         }
         let retry_after = self.plan_reconnect(now, side.server, reason);
         let notice = match reason {
@@ -356,7 +367,7 @@ impl PacketEngine {
     }
 
     /// How many connections this core should hold at a server.
-    fn wanted_connections(&self, index: ServerIndex, configured: &ServerSettings) -> u32 {
+    pub(super) fn wanted_connections(&self, index: ServerIndex, configured: &ServerSettings) -> u32 {
         let is_shared = self
             .settings
             .vservers

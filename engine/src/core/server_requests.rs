@@ -5,6 +5,7 @@
 
 use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
+use super::figures::{RequestKind, Rule};
 use super::pool::{PoolIndex, PoolTurn};
 use super::relay::Relay;
 use super::sequence::Origin;
@@ -93,7 +94,10 @@ impl PacketEngine {
             side.unanswered += 1;
         }
         self.counters.mobile_originated += 1;
-        self.servers[usize::from(server.0)].figures.mobile_originated += 1;
+        let figures = &mut self.servers[usize::from(server.0)].figures;
+        figures
+            .exchanges
+            .request(RequestKind::of_server(header.command_id));
         if self.drain.is_some() {
             return self.answer_mobile_originated(now, from, &header, Status::ESME_RX_T_APPN);
         }
@@ -220,6 +224,9 @@ impl PacketEngine {
             if let Some(account) = message.account {
                 self.note_account(to, account);
             }
+            if let Some(client) = self.sessions.get_mut(to).and_then(Session::client_mut) {
+                client.exchanges.request(RequestKind::of_server(message.command));
+            }
             self.room_taken_at_client(to);
         }
         sent
@@ -264,7 +271,7 @@ impl PacketEngine {
     /// alert_notification has no response and takes no window slot: it goes to a local session of the ESME's pool.
     pub(super) fn alert(&mut self, now: Moment, from: ConnectionId, pdu: &[u8]) {
         let Ok(view) = AlertView::parse(pdu) else {
-            return self.count_fault(now, from);
+            return self.count_fault(now, from, Rule::Other);
         };
         let Some(server) = self.sessions.get(from).and_then(Session::server) else {
             return;

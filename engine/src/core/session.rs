@@ -5,6 +5,7 @@
 //! the requests that *we* sent to this peer.
 
 use super::contract::ConnectionId;
+use super::figures::Exchanges;
 use super::output::Output;
 use super::pool::PoolIndex;
 use super::sequence::Window;
@@ -142,6 +143,10 @@ pub(super) struct ClientSide {
     pub(super) reported_full: bool,
     /// The identity whose server sessions it uses (`auth = "forward"`).
     pub(super) identity: Option<u32>,
+    /// It gets no new work and its requests are refused: an operator wants it to end.
+    pub(super) is_draining: bool,
+    /// Its requests and those to it, with their answers.
+    pub(super) exchanges: Exchanges,
 }
 
 /// A session that we hold at an SMSC.
@@ -153,6 +158,8 @@ pub(super) struct ServerSide {
     pub(super) identity: Option<u32>,
     /// It stands among the server's transmitting sessions, and its requests in their sum.
     pub(super) is_counted: bool,
+    /// It gets no new requests and is unbound once all is answered.
+    pub(super) is_leaving: bool,
     /// Its deliver_sm and data_sm that have no answer.
     pub(super) unanswered: u32,
     /// The number of its unbind, answered once the requests of both sides are.
@@ -299,6 +306,12 @@ impl Sessions {
         Some(*session)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.places
+            .iter_mut()
+            .filter_map(|place| place.session.as_deref_mut())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Session)> {
         (0_u32..).zip(&self.places).filter_map(|(index, place)| {
             Some((
@@ -330,6 +343,7 @@ mod tests {
                 bind: BindKind::Transceiver,
                 identity: None,
                 is_counted: false,
+                is_leaving: false,
                 unanswered: 0,
                 unbind_sequence_number: None,
             })

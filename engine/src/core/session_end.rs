@@ -7,6 +7,7 @@ use super::contract::{Action, CloseReason, ClosedBy, ConnectionId, Notice, Unsen
 use super::core_message::CoreOutcome;
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
+use super::figures::Rule;
 use super::output::{Output, Remains};
 use super::queue::drain::Delivery;
 use super::sequence::{Note, Origin, Pending, Window};
@@ -133,20 +134,33 @@ impl PacketEngine {
             Status::ESME_RINVBNDSTS,
             sequence_number,
         );
-        self.count_fault(now, id);
+        self.count_fault(now, id, Rule::State);
     }
 
     /// The last answer between us and a server that unbound has passed (or there was none to give).
     #[inline]
     pub(super) fn leave_server_if_settled(&mut self, now: Moment, id: ConnectionId) {
         if let Some(session) = self.sessions.get(id)
-            && matches!(session.state, SessionState::Unbinding(_))
+            && let Some(side) = session.server()
+            && (side.is_leaving || matches!(session.state, SessionState::Unbinding(_)))
             && session.window.outstanding() == 0
-            && let Some(side) = session.server().filter(|side| side.unanswered == 0)
-            && let Some(number) = side.unbind_sequence_number
+            && side.unanswered == 0
         {
+            self.server_settled(now, id);
+        }
+    }
+
+    #[cold]
+    fn server_settled(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let Some(side) = session.server() else { return };
+        if let Some(number) = side.unbind_sequence_number {
             self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
             self.end_session(now, id, CloseReason::PeerUnbound);
+        } else if session.bound().is_some() {
+            self.unbind_peer(now, id);
         }
     }
 
@@ -390,6 +404,7 @@ impl PacketEngine {
 
     fn settle_client(&mut self, now: Moment, id: ConnectionId, client: &ClientSide, reason: CloseReason) {
         self.leave_books_of(now, id, client);
+        self.past.keep(client.vserver, client.client, &client.exchanges);
         self.forget_held(client.vserver, id, client.held_requests);
         if let Some(identity) = client.identity {
             self.leave_identity(now, identity, id);
@@ -459,7 +474,7 @@ impl PacketEngine {
     }
 
     /// Takes a session that gets no new work out of pools and servers; its answers still pass.
-    fn leave_books(&mut self, now: Moment, id: ConnectionId) {
+    pub(super) fn leave_books(&mut self, now: Moment, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };

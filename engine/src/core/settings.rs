@@ -4,13 +4,14 @@
 //! place: a reload brings a new one. Every limit that the engines rely on has been checked before a `Settings` exists;
 //! names are unique and every index points at something.
 
+mod continuing;
 mod policies;
 
 pub use policies::*;
 
 use super::range::{AddressRange, AllowedIndex};
 use super::rate::RateLimit;
-use super::route::{HopGuard, RouteRule};
+use super::route::{HopGuard, RouteGroups, RouteRule};
 use super::secret::Secret;
 use super::wire::Status;
 use ahash::RandomState;
@@ -28,7 +29,7 @@ pub use super::receipts::{
 pub struct VserverIndex(pub u16);
 
 /// Which server of [`Settings::servers`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerIndex(pub u16);
 
 /// Which account of [`Settings::clients`].
@@ -66,6 +67,11 @@ struct Lookups {
     response_timeout_max: Duration,
     /// The same on all cores.
     key_hasher: RandomState,
+    seed: u64,
+    /// Kept in their places so that the others keep theirs; sorted.
+    retired_servers: Vec<ServerIndex>,
+    retired_clients: Vec<ClientIndex>,
+    route_groups: RouteGroups,
 }
 
 impl Settings {
@@ -137,6 +143,10 @@ impl Settings {
                 client_response_timeout_max,
                 response_timeout_max,
                 key_hasher: RandomState::with_seeds(seed, 0x6B65_7900, 0x6861_7368, 0x686F_6D65),
+                seed,
+                retired_servers: Vec::new(),
+                retired_clients: Vec::new(),
+                route_groups: RouteGroups::default(),
             },
         }
     }
@@ -150,7 +160,26 @@ impl Settings {
     /// The same with routing rules.
     #[must_use]
     pub fn with_routes(self, routes: Vec<RouteRule>) -> Self {
+        let groups = RouteGroups::default().with_rules(&routes);
+        debug_assert!(groups.is_some(), "there are more rules than marks");
+        self.with_routes_in(routes, groups.unwrap_or_default())
+    }
+
+    /// The same with routing rules, and the lists of servers that they (and rules before them) name.
+    #[must_use]
+    pub fn with_routes_in(mut self, routes: Vec<RouteRule>, groups: RouteGroups) -> Self {
+        self.lookups.route_groups = groups;
         Self { routes, ..self }
+    }
+
+    /// The lists of servers that rules name, and have named.
+    pub const fn route_groups(&self) -> &RouteGroups {
+        &self.lookups.route_groups
+    }
+
+    /// How many accounts are configured.
+    pub fn accounts(&self) -> usize {
+        self.lookups.accounts.len()
     }
 
     /// The account with this system_id.

@@ -5,6 +5,7 @@
 use super::contract::{Action, CloseReason, ConnectionId};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::routing::is_curbed;
 use super::sequence::{Origin, Pending};
 use super::session::{ServerSide, Session, SessionState, Side};
 use super::time::Moment;
@@ -116,6 +117,9 @@ impl PacketEngine {
                 self.answer_what_is_due(now, id);
                 self.end_session(now, id, CloseReason::WeUnbound);
             }
+            // Only a session that drains or leaves has a deadline while it is bound.
+            (SessionState::Bound(_), Side::Client(_)) => self.client_drained(now, id),
+            (SessionState::Bound(_), Side::Server(side)) if side.is_leaving => self.unbind_peer(now, id),
             (SessionState::Bound(_) | SessionState::Connecting, _) | (_, Side::Gone) => {}
         }
     }
@@ -389,10 +393,7 @@ impl PacketEngine {
             && session.output.waiting_octets() <= limit
         {
             session.is_slow = false;
-            if let Some(client) = session.client() {
-                session.is_curbed = self.settings.has_rate(client.client)
-                    || self.vservers[usize::from(client.vserver.0)].routing.is_some();
-            }
+            session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
             if std::mem::take(&mut session.reading_paused) {
                 self.outbox.actions.push_back(Action::ResumeReading(id));
             }

@@ -7,7 +7,7 @@ use crate::core::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
 };
 use crate::core::core_message::CoreMessage;
-use crate::core::report::Report;
+use crate::core::report::{Report, Wanted};
 use crate::core::settings::VserverIndex;
 use crate::core::store_message::{StoreCommand, StoreEvent};
 use crate::core::time::Moment;
@@ -45,7 +45,7 @@ pub(crate) trait Engine: 'static {
     /// A buffer of records has come back.
     fn handle_log_buffer(&mut self, _buffer: BytesMut) {}
     fn next_timeout(&self) -> Moment;
-    fn report(&self) -> Report;
+    fn report(&self, wanted: Wanted) -> Report;
 }
 
 impl Engine for PacketEngine {
@@ -134,7 +134,7 @@ impl Engine for PacketEngine {
         self.next_timeout()
     }
 
-    fn report(&self) -> Report {
-        self.report()
+    fn report(&self, wanted: Wanted) -> Report {
+        self.detailed_report(wanted)
     }
 }

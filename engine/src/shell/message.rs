@@ -4,6 +4,7 @@
 use super::report::CoreReport;
 use crate::core::contract::Command;
 use crate::core::core_message::CoreMessage;
+use crate::core::report::Wanted;
 use crate::core::settings::VserverIndex;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -26,7 +27,7 @@ pub(crate) enum ShellMessage {
     /// The order was given to the engine (an answer).
     CommandTaken,
     /// The control core asks for figures (a request). The token comes back with them.
-    ReportRequest(u32),
+    ReportRequest(u32, Wanted),
     /// The figures (an answer).
     Report(u32, Box<CoreReport>),
 }

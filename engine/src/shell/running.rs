@@ -6,6 +6,7 @@ use super::event::{Event, EventReceiver, EventWaker};
 use super::message::ShellMessage;
 use super::report::CoreReport;
 use crate::core::contract::{Command, CoreIndex};
+use crate::core::report::Wanted;
 use crate::core::settings::VserverIndex;
 use crate::store::{StoreControl, StoreThread};
 use smppmux_c2c::{Endpoint, ThreadParker};
@@ -104,15 +105,20 @@ impl RunningEngines {
     }
 
     /// Gives an order to every engine; those that have stopped need none.
-    pub fn command_all(&self, command: Command) {
+    pub fn command_all(&self, command: &Command) {
         for core in (0..self.cores()).map(CoreIndex) {
-            let _ = self.command(core, command);
+            let _ = self.command(core, command.clone());
         }
     }
 
     /// Every engine's figures, in the order of the cores. An engine that has stopped, or does not answer within
     /// `timeout`, is missing.
     pub fn report(&self, timeout: Duration) -> Vec<CoreReport> {
+        self.detailed_report(timeout, Wanted::default())
+    }
+
+    /// The same, with as many details as are wanted.
+    pub fn detailed_report(&self, timeout: Duration, wanted: Wanted) -> Vec<CoreReport> {
         let deadline = Instant::now() + timeout;
         let mut control = lock(&self.control);
         control.last_token = control.last_token.wrapping_add(1);
@@ -121,7 +127,7 @@ impl RunningEngines {
         control.take_reports(token, &mut reports);
         let asked = (0..self.cores())
             .filter(|core| {
-                let request = ShellMessage::ReportRequest(token);
+                let request = ShellMessage::ReportRequest(token, wanted);
                 control.endpoint.try_request(CoreIndex(*core), request).is_ok()
             })
             .count();

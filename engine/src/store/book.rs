@@ -154,7 +154,8 @@ impl Claimants {
         let vservers = (0..).map(VserverIndex).zip(&settings.vservers);
         let vservers = vservers.filter(|_| is_needed).map(|(vserver, _)| {
             let mut index = RangeIndex::new(seed);
-            for (client, account) in (0..).map(ClientIndex).zip(&settings.clients) {
+            let accounts = (0..).map(ClientIndex).zip(&settings.clients);
+            for (client, account) in accounts.filter(|(client, _)| !settings.is_retired_client(*client)) {
                 let is_here = account.vservers.is_empty() || account.vservers.contains(&vserver);
                 let names_something = |range: &&AddressRange| range.kind() != RangeKind::Empty;
                 for range in account

@@ -1,11 +1,13 @@
 //! The operator's handle of the store: what waits, what was refused for good, and what shall become of it.
 //!
-//! Every call waits for the store's thread, so none may be made on an engine's thread.
+//! Calls wait for the store's thread, so none may be made on an engine's thread.
 
 use super::thread::Message;
+use crate::core::settings::Settings;
 use crate::core::wire::Status;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -148,6 +150,12 @@ impl StoreControl {
     /// See [`Self::report`].
     pub fn purge(&self, name: Option<&str>) -> Result<u64, StoreUnreachable> {
         self.ask(|answer| ControlRequest::PurgeLines(name.map(str::to_owned), answer))
+    }
+
+    /// Goes on with these settings: names and ranges of accounts. Whatever is ordered later comes behind them. Does not wait.
+    pub fn use_settings(&self, settings: &Arc<Settings>) {
+        // A store that has ended keeps nothing, so it needs no names.
+        drop(self.messages.send(Message::Settings(Arc::clone(settings))));
     }
 
     pub(super) fn messages(&self) -> Sender<Message> {

@@ -28,6 +28,8 @@ pub(super) enum Message {
     /// An engine's orders.
     Commands(CoreIndex, Vec<StoreCommand>),
     Control(ControlRequest),
+    /// What the engines will go on with: names and ranges of accounts.
+    Settings(Arc<Settings>),
     /// End when all that came before is done.
     Stop,
 }

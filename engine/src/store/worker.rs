@@ -16,6 +16,7 @@ use crate::core::settings::Settings;
 use crate::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
 use bytes::BytesMut;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -161,8 +162,16 @@ impl Worker {
                 self.commit();
                 self.control(request);
             }
+            Message::Settings(settings) => self.use_settings(settings),
             Message::Stop => self.batch.stops = true,
         }
+    }
+
+    /// Lines that are there count for whom they counted before.
+    fn use_settings(&mut self, settings: Arc<Settings>) {
+        let seed = RandomState::new().hash_one(0);
+        self.claimants = Claimants::new(&self.store, &settings, seed);
+        self.settings = settings;
     }
 
     fn take_command(&mut self, core: CoreIndex, command: StoreCommand) {

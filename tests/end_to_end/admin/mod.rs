@@ -1,7 +1,11 @@
 //! The admin interface and `ctl`, against a process that carries messages.
 
 mod access;
+mod changes;
 mod figures;
+mod metrics;
+mod reload;
+mod reload_others;
 
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::http::{self, Answer};
@@ -19,6 +23,7 @@ struct Administered {
     smppmux: Smppmux,
     address: SocketAddr,
     folder: TempDir,
+    section: String,
 }
 
 impl Administered {
@@ -38,7 +43,14 @@ impl Administered {
             smppmux,
             address,
             folder,
+            section,
         }
+    }
+
+    /// Writes another configuration, which lacks nothing but the same `[admin]`.
+    fn rewrite(&self, configuration: &Configuration) {
+        self.smppmux
+            .rewrite(&configuration.clone().section(&self.section));
     }
 
     fn socket(&self) -> PathBuf {

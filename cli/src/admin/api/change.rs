@@ -4,7 +4,8 @@ use super::ApiState;
 use super::problem::{Problem, ProblemBody};
 use crate::admin::control::Order;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +29,142 @@ pub(crate) struct Changed {
 )]
 pub(super) async fn drain(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainAll).await
+}
+
+/// Reads the configuration file again, as SIGHUP does. All or nothing: what is wrong, or needs a restart, is told and changes
+/// nothing.
+#[utoipa::path(
+    post, path = "/api/v1/reload", tag = "changes",
+    responses(
+        (status = OK, body = Changed, description = "What was different"),
+        (status = BAD_REQUEST, body = ProblemBody, description = "The file is wrong; where, and how"),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = CONFLICT, body = ProblemBody, description = "It needs a restart; why"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn reload(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
+    carry_out(&state, Order::Reload).await
+}
+
+/// A server's share among its equals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct NewWeight {
+    /// From 1.
+    pub(crate) weight: u32,
+}
+
+/// Sends no new submits to a server. Operations on messages that it has, its answers, messages and receipts go on.
+#[utoipa::path(
+    post, path = "/api/v1/servers/{name}/drain", tag = "changes",
+    params(("name" = String, Path, description = "Name of the server")),
+    responses(
+        (status = OK, body = Changed),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn drain_server(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<Changed>, Problem> {
+    carry_out(&state, Order::DrainServer { name, drains: true }).await
+}
+
+/// Sends submits to a server again.
+#[utoipa::path(
+    post, path = "/api/v1/servers/{name}/undrain", tag = "changes",
+    params(("name" = String, Path, description = "Name of the server")),
+    responses(
+        (status = OK, body = Changed),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn undrain_server(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<Json<Changed>, Problem> {
+    carry_out(&state, Order::DrainServer { name, drains: false }).await
+}
+
+/// Changes a server's share among its equals, until the configuration is read again.
+#[utoipa::path(
+    post, path = "/api/v1/servers/{name}/weight", tag = "changes", request_body = NewWeight,
+    params(("name" = String, Path, description = "Name of the server")),
+    responses(
+        (status = OK, body = Changed),
+        (status = BAD_REQUEST, body = ProblemBody, description = "The weight is none"),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn set_weight(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+    body: Result<Json<NewWeight>, JsonRejection>,
+) -> Result<Json<Changed>, Problem> {
+    let Json(NewWeight { weight }) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    carry_out(&state, Order::SetWeight { name, weight }).await
+}
+
+/// Accepts no binds of an account, refuses its new requests, and unbinds its sessions when all that is under way is answered.
+#[utoipa::path(
+    post, path = "/api/v1/clients/{system_id}/drain", tag = "changes",
+    params(("system_id" = String, Path, description = "The account")),
+    responses(
+        (status = OK, body = Changed),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn drain_client(
+    State(state): State<ApiState>,
+    Path(system_id): Path<String>,
+) -> Result<Json<Changed>, Problem> {
+    carry_out(
+        &state,
+        Order::DrainClient {
+            system_id,
+            drains: true,
+        },
+    )
+    .await
+}
+
+/// Lets an account bind again.
+#[utoipa::path(
+    post, path = "/api/v1/clients/{system_id}/undrain", tag = "changes",
+    params(("system_id" = String, Path, description = "The account")),
+    responses(
+        (status = OK, body = Changed),
+        (status = UNAUTHORIZED, body = ProblemBody),
+        (status = FORBIDDEN, body = ProblemBody),
+        (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"),
+        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
+    )
+)]
+pub(super) async fn undrain_client(
+    State(state): State<ApiState>,
+    Path(system_id): Path<String>,
+) -> Result<Json<Changed>, Problem> {
+    carry_out(
+        &state,
+        Order::DrainClient {
+            system_id,
+            drains: false,
+        },
+    )
+    .await
 }
 
 async fn carry_out(state: &ApiState, order: Order) -> Result<Json<Changed>, Problem> {

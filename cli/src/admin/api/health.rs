@@ -42,7 +42,7 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Result<&'static str
 }
 
 /// Why new clients are not welcome.
-pub(super) fn obstacle(snapshot: &Snapshot) -> Option<String> {
+pub(crate) fn obstacle(snapshot: &Snapshot) -> Option<String> {
     let is_some_server_bound = snapshot
         .reports
         .iter()

@@ -4,8 +4,11 @@
 //! OpenAPI description of the same list: neither can have what the other lacks.
 
 pub(crate) mod change;
+pub(crate) mod clients;
 pub(crate) mod cores;
 pub(crate) mod health;
+pub(crate) mod metrics;
+pub(crate) mod pools;
 pub(crate) mod problem;
 pub(crate) mod queue;
 pub(crate) mod servers;
@@ -42,8 +45,11 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
     let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(status::status))
         .routes(routes!(servers::servers))
+        .routes(routes!(clients::clients))
+        .routes(routes!(pools::pools))
         .routes(routes!(cores::cores))
         .routes(routes!(queue::queue))
         .routes(routes!(queue::dead_letters))
@@ -51,6 +57,12 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(queue::purge_dead_letters))
         .routes(routes!(queue::purge))
         .routes(routes!(change::drain))
+        .routes(routes!(change::reload))
+        .routes(routes!(change::drain_server))
+        .routes(routes!(change::undrain_server))
+        .routes(routes!(change::set_weight))
+        .routes(routes!(change::drain_client))
+        .routes(routes!(change::undrain_client))
         .split_for_parts();
     let served = description.to_pretty_json().unwrap_or_default();
     let serve_description =

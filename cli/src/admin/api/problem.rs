@@ -33,6 +33,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, error)
     }
 
+    pub(crate) fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -52,6 +56,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotNow(error) => Self::new(StatusCode::CONFLICT, error),
+            Refusal::NoSuchThing(error) => Self::not_found(error),
+            Refusal::Wrong(error) => Self::bad_request(error),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use smppmux_engine::core::report::ServerReport;
-use smppmux_engine::core::settings::ServerSettings;
+use smppmux_engine::core::settings::{ServerIndex, ServerSettings};
 use utoipa::ToSchema;
 
 /// All servers, in configured order.
@@ -30,6 +30,16 @@ pub(crate) struct ServerRow {
     pub(crate) priority: u32,
     /// Its share in its group.
     pub(crate) weight: u32,
+    /// It is drained: it gets no new submits.
+    pub(crate) is_draining: bool,
+    /// Room in the windows of its sessions.
+    pub(crate) window: u64,
+    /// Sessions that were bound since the start.
+    pub(crate) binds: u64,
+    /// Sessions that were lost or could not be made.
+    pub(crate) losses: u64,
+    /// Binds that it refused.
+    pub(crate) refused_binds: u64,
     /// Bound sessions.
     pub(crate) sessions: u64,
     /// Cores with a bound session.
@@ -62,8 +72,18 @@ impl Servers {
             let reports = reports.filter_map(|report| report.engine.servers.get(place));
             ServerRow::of(settings, &reports.collect::<Vec<_>>())
         };
+        let servers = snapshot.settings.servers.iter().enumerate();
+        // One that was removed is shown until its last session is gone.
+        let is_shown = |server: &ServerRow, place: usize| {
+            let index = u16::try_from(place).map_or(ServerIndex(u16::MAX), ServerIndex);
+            server.sessions > 0 || !snapshot.settings.is_retired_server(index)
+        };
         Self {
-            servers: snapshot.settings.servers.iter().enumerate().map(row).collect(),
+            servers: servers
+                .map(|(place, settings)| (place, row((place, settings))))
+                .filter(|(place, row)| is_shown(row, *place))
+                .map(|(_, row)| row)
+                .collect(),
         }
     }
 }
@@ -76,7 +96,13 @@ impl ServerRow {
             uid: settings.uid.iter().copied().map(char::from).collect(),
             addresses: settings.addresses.clone(),
             priority: settings.priority,
-            weight: settings.weight,
+            // As it was last set; the same on every core.
+            weight: reports.first().map_or(settings.weight, |report| report.weight),
+            is_draining: reports.iter().any(|report| report.is_draining),
+            window: sum(|report| report.window),
+            binds: sum(|report| report.binds),
+            losses: sum(|report| report.losses),
+            refused_binds: sum(|report| report.refused_binds),
             sessions: sum(|report| report.bound_sessions),
             cores: reports.iter().filter(|report| report.bound_sessions > 0).count() as u64,
             outstanding: sum(|report| report.outstanding),

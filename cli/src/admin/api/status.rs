@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use smppmux_engine::core::report::Counters;
+use smppmux_engine::core::settings::ServerIndex;
 use std::net::SocketAddr;
 use utoipa::ToSchema;
 
@@ -115,9 +116,13 @@ impl Status {
             cores: snapshot.cores.into(),
             cores_answering: snapshot.reports.len() as u64,
             vservers: vservers(snapshot),
-            servers: settings.servers.len() as u64,
+            servers: (0..)
+                .map(ServerIndex)
+                .zip(&settings.servers)
+                .filter(|(index, _)| !settings.is_retired_server(*index))
+                .count() as u64,
             servers_bound: (0..settings.servers.len()).filter(is_bound).count() as u64,
-            clients: settings.clients.len() as u64,
+            clients: settings.accounts() as u64,
             client_connections: engines().map(|engine| engine.client_connections).sum(),
             client_sessions: engines().map(|engine| engine.client_sessions).sum(),
             held_requests: engines().map(|engine| engine.held_requests).sum(),

@@ -16,6 +16,8 @@ pub(super) const CONNECTIONS_MAX: u32 = 1000;
 
 /// Messages per second at most that can be asked for.
 const RATE_MAX: u32 = 10_000_000;
+/// Largest share of a server among its equals.
+pub const WEIGHT_MAX: u32 = 1000;
 
 /// Octets of a system_id or password that the wire formats of peers are known to carry at most.
 pub(super) const CREDENTIAL_OCTETS_MAX: usize = 63;

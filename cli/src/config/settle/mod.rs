@@ -18,6 +18,7 @@ mod vservers;
 
 pub use admin::AdminSettings;
 pub use engine::ProcessSettings;
+pub use limits::WEIGHT_MAX;
 
 use super::Configuration;
 use super::key::{Key, Origin};
@@ -76,6 +77,26 @@ pub struct Settled {
 /// Checks everything and makes the settings. `problems` are those of reading, `available_cpus` the CPUs that
 /// this process may use.
 pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_cpus: &[u16]) -> Settled {
+    settle_beside(configuration, problems, available_cpus, None)
+}
+
+/// The same to continue settings that run already: with their seed, and with their store of receipts as it was opened at the
+/// start.
+pub fn settle_continuing(
+    configuration: &Configuration,
+    problems: Vec<Problem>,
+    available_cpus: &[u16],
+    running: &Settings,
+) -> Settled {
+    settle_beside(configuration, problems, available_cpus, Some(running))
+}
+
+fn settle_beside(
+    configuration: &Configuration,
+    problems: Vec<Problem>,
+    available_cpus: &[u16],
+    running: Option<&Settings>,
+) -> Settled {
     let mut settling = Settling {
         configuration,
         problems,
@@ -89,18 +110,26 @@ pub fn settle(configuration: &Configuration, problems: Vec<Problem>, available_c
     let clients = settling.clients(&names, &vservers);
     let receipts = settling.receipts();
     let routes = settling.routes(&names, &vservers);
+    let groups = settling.route_groups(&routes, running);
     settling.check_relations(&vservers, &servers);
     settling.warn_of_no_effect();
     let Settling {
         problems, warnings, ..
     } = settling;
-    let effective = problems.is_empty().then(|| Effective {
-        settings: Arc::new(
-            Settings::new(engine, vservers, servers, clients, random_seed())
-                .with_receipts(receipts)
-                .with_routes(routes),
-        ),
-        process,
+    let effective = problems.is_empty().then(|| {
+        let (seed, receipts) = match running {
+            Some(running) => (running.seed(), running.receipts.clone()),
+            None => (random_seed(), receipts),
+        };
+        let (retired_servers, retired_clients) = configuration.retired();
+        let settings = Settings::new(engine, vservers, servers, clients, seed)
+            .with_receipts(receipts)
+            .with_routes_in(routes, groups)
+            .with_retired(retired_servers, retired_clients);
+        Effective {
+            settings: Arc::new(settings),
+            process,
+        }
     });
     Settled {
         effective,

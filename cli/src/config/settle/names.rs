@@ -36,7 +36,8 @@ impl<'c> Names<'c> {
                 configuration.clients.iter().map(|item| &item.section.system_id),
             ),
         };
-        let uids = configuration.servers.iter().map(|item| &item.section.uid);
+        let configured = configuration.servers.iter().filter(|item| !item.is_retired());
+        let uids = configured.map(|item| &item.section.uid);
         settling.unique("uid", uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key))));
         let listens = configuration
             .vservers
@@ -92,8 +93,11 @@ impl<'c> Names<'c> {
 
     /// Every server, in the file's order.
     pub(super) fn all_servers(settling: &Settling<'c>) -> Vec<ServerIndex> {
-        let count = u16::try_from(settling.configuration.servers.len()).unwrap_or(u16::MAX);
-        (0..count).map(ServerIndex).collect()
+        (0_u16..)
+            .zip(&settling.configuration.servers)
+            .filter(|(_, item)| !item.is_retired())
+            .map(|(index, _)| ServerIndex(index))
+            .collect()
     }
 }
 

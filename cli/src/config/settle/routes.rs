@@ -2,14 +2,14 @@
 
 use super::Settling;
 use super::names::Names;
-use crate::config::key::Key;
+use crate::config::key::{Key, Origin};
 use crate::config::route::RouteSection;
 use crate::config::section::Item;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::route::{
-    AddressChange, AddressMatch, Direction, Rewrite, RouteAction, RouteMatch, RouteRule,
+    AddressChange, AddressMatch, Direction, Rewrite, RouteAction, RouteGroups, RouteMatch, RouteRule,
 };
-use smppmux_engine::core::settings::{ServerIndex, VserverIndex, VserverSettings};
+use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex, VserverSettings};
 
 /// Rules at most.
 const RULES_MAX: usize = 10_000;
@@ -32,6 +32,19 @@ impl<'c> Settling<'c> {
             .enumerate()
             .map(|(index, item)| self.route(index, names, vservers, item))
             .collect()
+    }
+
+    /// The lists of servers that rules name, beside those that the rules of running engines have named.
+    pub(super) fn route_groups(&mut self, rules: &[RouteRule], running: Option<&Settings>) -> RouteGroups {
+        let before = running.map(Settings::route_groups).cloned().unwrap_or_default();
+        before.with_rules(rules).unwrap_or_else(|| {
+            let reason = format!(
+                "the routing rules have named more than {} lists of servers since the start",
+                RouteGroups::GROUPS_MAX
+            );
+            self.problem(&Origin::Default, reason);
+            RouteGroups::default()
+        })
     }
 
     fn route(

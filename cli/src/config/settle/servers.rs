@@ -1,6 +1,8 @@
 //! Each `[[server]]`: checked, and turned into what the engines take.
 
-use super::limits::{CONNECTIONS_MAX, CREDENTIAL_OCTETS_MAX, DAY, MILLISECOND, WINDOW_MAX, shown};
+use super::limits::{
+    CONNECTIONS_MAX, CREDENTIAL_OCTETS_MAX, DAY, MILLISECOND, WEIGHT_MAX, WINDOW_MAX, shown,
+};
 use super::names::Names;
 use super::{Settling, blame};
 use crate::config::key::{Key, Origin};
@@ -154,7 +156,7 @@ impl<'c> Settling<'c> {
         }
         self.optional_number("window", &section.window, &(1..=WINDOW_MAX));
         self.octets("window-octets", &section.window_octets, &(65_536..=(1 << 30)));
-        self.number("weight", &section.weight, &(1..=1000));
+        self.number("weight", &section.weight, &(1..=WEIGHT_MAX));
         self.number("priority", &section.priority, &(0..=1000));
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));
         if section.reconnect_min.value > section.reconnect_max.value {
@@ -204,7 +206,7 @@ impl<'c> Settling<'c> {
             }
             (Some(None), _) => None,
             (None, []) => {
-                if !vservers.is_empty() {
+                if !vservers.is_empty() && !item.is_retired() {
                     self.warn(
                         &item.at(),
                         format!("no vserver lists the server {}", name_of(item)),

@@ -8,7 +8,7 @@ use crate::core::client_requests::{CheckedRequest, Way};
 use crate::core::contract::ConnectionId;
 use crate::core::engine::PacketEngine;
 use crate::core::relay::Relay;
-use crate::core::routing::NOT_ROUTED;
+use crate::core::route::RouteGroups;
 use crate::core::sequence::{Origin, Pending};
 use crate::core::session::Session;
 use crate::core::settings::ServerIndex;
@@ -141,7 +141,7 @@ impl PacketEngine {
         gather: GatherId,
     ) -> Result<(), Status> {
         let origin = Origin::Gathered(gather);
-        let sent = match self.choose_way(now, from, header.command_id, request, NOT_ROUTED) {
+        let sent = match self.choose_way(now, from, header.command_id, request, RouteGroups::NOT_ROUTED) {
             Way::Session(server, to) => {
                 let sent = self.send_request(
                     now,
@@ -152,7 +152,7 @@ impl PacketEngine {
                     false,
                 );
                 if sent {
-                    self.count_server_request(now, server, to);
+                    self.count_server_request(now, server, to, CommandId::CANCEL_SM);
                 }
                 sent
             }

@@ -100,6 +100,15 @@ pub struct ReceiptStore {
     pub started_at_seconds: u64,
 }
 
+impl ReceiptStore {
+    /// Entries of `old` are found and dated by this one just as well.
+    pub(in crate::core) fn continues(&self, old: &Self) -> bool {
+        (self.is_kept, self.is_logged) == (old.is_kept, old.is_logged)
+            && self.started_at_seconds == old.started_at_seconds
+            && self.keys.of_client_id(&[]) == old.keys.of_client_id(&[])
+    }
+}
+
 impl Default for ReceiptStore {
     /// Kept in memory.
     fn default() -> Self {

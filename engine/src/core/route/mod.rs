@@ -4,10 +4,12 @@
 //! and for a dry run. Invariants: the first rule of the configuration that matches wins, whatever the index does; a look-up
 //! allocates nothing, and its price grows with the rules that could match, not with all of them.
 
+mod groups;
 mod hop;
 mod rewrite;
 mod table;
 
+pub use groups::RouteGroups;
 pub use hop::{Hop, HopGuard};
 pub use rewrite::{AddressChange, Rewrite};
 pub use table::RouteTable;

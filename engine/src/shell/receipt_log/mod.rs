@@ -60,6 +60,8 @@ enum Writer {
 enum Batch {
     /// Records, and where the emptied buffer is wanted back.
     Records(BytesMut, SyncSender<BytesMut>),
+    /// Accounts that records behind this may name.
+    Settings(Arc<Settings>),
     /// Nothing more comes.
     End,
 }
@@ -186,6 +188,15 @@ impl ReceiptLog {
         Ok(())
     }
 
+    /// Tells of settings that continue those of the start, before any engine has them: records of new accounts need their
+    /// names in the log. Never waits; false: there is no room, and the settings must not be used.
+    #[must_use]
+    pub fn use_settings(&self, settings: &Arc<Settings>) -> bool {
+        let told = self.0.sender.try_send(Batch::Settings(Arc::clone(settings)));
+        // Nobody writes any more: there is nothing to name them to.
+        !matches!(told, Err(TrySendError::Full(_)))
+    }
+
     /// Writes what has been handed over, syncs it, and ends the thread. After the engines have stopped.
     pub fn finish(&self) {
         let writer = std::mem::replace(&mut *lock(&self.0.writer), Writer::Ended);
@@ -232,7 +243,7 @@ impl LogLane {
                 self.figures.batches_lost.fetch_add(1, Ordering::Relaxed);
                 match batch {
                     Batch::Records(records, _) => Some(records),
-                    Batch::End => None,
+                    Batch::Settings(_) | Batch::End => None,
                 }
             }
         }

@@ -201,3 +201,28 @@ fn accounts_are_known_by_name() {
     assert!(reader.read(&settings, &again, |_| {}).is_ok());
     let _ = ServerIndex(0);
 }
+
+/// Goal: records of an account that a reload brings are read again at the next start. Method: new settings in the middle of
+/// a file.
+#[test]
+fn new_accounts_are_named_before_their_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let with = |names: &[&str]| {
+        let clients = names.iter().copied().map(client_settings).collect();
+        let (vservers, servers) = (vec![vserver_settings()], vec![server_settings()]);
+        Arc::new(Settings::new(engine_settings(), vservers, servers, clients, 1))
+    };
+    let log = ReceiptLog::open(folder.path(), LIMITS).expect("the log opens");
+    log.start(&with(&["alpha"])).expect("the log starts");
+    assert!(log.use_settings(&with(&["alpha", "beta"])));
+    assert_eq!(log.lane().send(record(7)), None);
+    log.finish();
+    let log = ReceiptLog::open(folder.path(), LIMITS).expect("the log opens");
+    let mut found = Vec::new();
+    let report = log.load(&with(&["beta"]), |record| {
+        if let LoadedRecord::Receipt { entry, .. } = record {
+            found.push((entry.account, entry.key));
+        }
+    });
+    assert_eq!((found, report.skipped), (vec![(ClientIndex(0), 7)], 0));
+}

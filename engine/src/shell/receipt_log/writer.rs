@@ -67,8 +67,28 @@ struct Current {
     file: File,
     octets: u64,
     counts: RecordCounts,
+    /// Accounts whose names it has: those before this one.
+    accounts: u32,
     /// Written since the last sync; when the next one is due.
     sync_at: Option<Instant>,
+}
+
+impl Current {
+    /// Writes the names of the accounts that this file does not have yet. They keep their numbers over all reloads.
+    fn name_accounts(&mut self, settings: &Settings) -> io::Result<()> {
+        let new = (0_u32..).zip(&settings.clients).skip(self.accounts as usize);
+        let (mut names, mut accounts) = (BytesMut::new(), self.accounts);
+        for (index, client) in new {
+            write_account(&mut names, ClientIndex(index), &client.system_id);
+            accounts = index + 1;
+        }
+        if !names.is_empty() {
+            file::write_frame(&mut self.file, &names)?;
+            self.octets += file::frame_octets(names.len());
+            self.accounts = accounts;
+        }
+        Ok(())
+    }
 }
 
 impl LogWriter {
@@ -103,6 +123,7 @@ impl LogWriter {
             match next {
                 None => return false,
                 Some(Batch::End) => return true,
+                Some(Batch::Settings(settings)) => self.settings = settings,
                 Some(Batch::Records(mut records, give_back)) => {
                     self.frame.extend_from_slice(&records);
                     records.clear();
@@ -141,7 +162,9 @@ impl LogWriter {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
-        let written = file::write_frame(&mut current.file, payload);
+        let written = current
+            .name_accounts(&self.settings)
+            .and_then(|()| file::write_frame(&mut current.file, payload));
         if let Err(error) = written {
             self.retry_at = Instant::now() + RETRY_INTERVAL;
             // Half a frame must not stand in front of the next one.
@@ -186,23 +209,17 @@ impl LogWriter {
     /// Opens the next file; the accounts' numbers come first.
     fn open_file(&mut self) -> io::Result<()> {
         self.retry_at = Instant::now() + RETRY_INTERVAL;
-        let (path, mut file) = self.folder.new_file()?;
-        let mut accounts = BytesMut::new();
-        for (index, client) in (0_u32..).zip(&self.settings.clients) {
-            write_account(&mut accounts, ClientIndex(index), &client.system_id);
-        }
-        let mut octets = HEADER_OCTETS;
-        if !accounts.is_empty() {
-            file::write_frame(&mut file, &accounts)?;
-            octets += file::frame_octets(accounts.len());
-        }
-        self.current = Some(Current {
+        let (path, file) = self.folder.new_file()?;
+        let mut current = Current {
             path,
             file,
-            octets,
+            octets: HEADER_OCTETS,
             counts: RecordCounts::default(),
+            accounts: 0,
             sync_at: None,
-        });
+        };
+        current.name_accounts(&self.settings)?;
+        self.current = Some(current);
         Ok(())
     }
 

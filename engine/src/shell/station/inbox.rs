@@ -6,8 +6,10 @@ use super::super::message::ShellMessage;
 use super::super::report::CoreReport;
 use super::{Lifecycle, Station};
 use crate::core::contract::{Command, CoreIndex};
+use crate::core::report::Wanted;
 use crate::core::time::Moment;
 use crate::store::StoreClient;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Messages that one turn takes at most, so that sockets get their share.
@@ -73,8 +75,8 @@ impl<E: Engine> Station<E> {
                 self.obey(now, command);
                 self.endpoint.answer(from, ShellMessage::CommandTaken);
             }
-            ShellMessage::ReportRequest(token) => {
-                let report = Box::new(self.report());
+            ShellMessage::ReportRequest(token, wanted) => {
+                let report = Box::new(self.report(wanted));
                 self.endpoint.answer(from, ShellMessage::Report(token, report));
             }
             ShellMessage::Load(connections) => {
@@ -93,8 +95,11 @@ impl<E: Engine> Station<E> {
             (Command::Stop, Lifecycle::Stopping(until)) => Lifecycle::Stopping(until),
             (Command::Stop, _) => Lifecycle::Stopping(now + STOP_LIMIT),
             (Command::Drain, Lifecycle::Running) => Lifecycle::Draining,
-            (Command::Drain, unchanged) => unchanged,
+            (_, unchanged) => unchanged,
         };
+        if let Command::Reconfigure(settings) = &command {
+            self.settings = Arc::clone(&settings.0);
+        }
         self.engine.handle_command(now, command);
     }
 
@@ -107,12 +112,12 @@ impl<E: Engine> Station<E> {
         }
     }
 
-    fn report(&self) -> CoreReport {
+    fn report(&self, wanted: Wanted) -> CoreReport {
         let mut shell = self.report;
         shell.links_open = self.links.len() as u64;
         shell.core_wakes = self.endpoint.counters().wakes();
         CoreReport {
-            engine: self.engine.report(),
+            engine: self.engine.report(wanted),
             shell,
         }
     }

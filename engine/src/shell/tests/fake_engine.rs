@@ -7,7 +7,7 @@ use crate::core::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
 };
 use crate::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget};
-use crate::core::report::Report;
+use crate::core::report::{Report, Wanted};
 use crate::core::settings::{ServerIndex, VserverIndex};
 use crate::core::store_message::{StoreCommand, StoreEvent};
 use crate::core::time::Moment;
@@ -312,6 +312,7 @@ impl Engine for FakeEngine {
                     session.close_when_empty = true;
                 }
             }
+            _ => {}
         }
     }
 
@@ -369,7 +370,7 @@ impl Engine for FakeEngine {
             .unwrap_or(Moment::NEVER)
     }
 
-    fn report(&self) -> Report {
+    fn report(&self, _wanted: Wanted) -> Report {
         Report {
             core: self.core.0,
             ..Report::default()

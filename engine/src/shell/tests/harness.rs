@@ -118,7 +118,7 @@ impl Harness {
         let Some(running) = self.running.take() else {
             return Vec::new();
         };
-        running.command_all(Command::Stop);
+        running.command_all(&Command::Stop);
         let mut events = Vec::new();
         let mut stopped = 0;
         while stopped < running.cores() {

@@ -114,7 +114,7 @@ fn drain_then_stop(driver: TestedDriver) {
     for client in &mut clients {
         assert_eq!(client.ask(order::ECHO, b"x"), b"x");
     }
-    harness.running().command_all(Command::Drain);
+    harness.running().command_all(&Command::Drain);
     let mut drained = Vec::new();
     while drained.len() < 2 {
         match harness.running().next_event(Duration::from_secs(10)) {

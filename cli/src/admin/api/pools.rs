@@ -1,0 +1,81 @@
+//! `/api/v1/pools`: which address ranges have receiving sessions.
+
+use super::ApiState;
+use super::problem::{Problem, ProblemBody};
+use crate::admin::control::Snapshot;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Rows that each core reports at most.
+pub(crate) const ROWS_OF_CORE_MAX: u32 = 10_000;
+
+/// Pools, by vserver and range.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Pools {
+    /// One for each; at most 10,000 of each core.
+    pub(crate) pools: Vec<PoolRow>,
+    /// Pools that there are.
+    pub(crate) total: u64,
+}
+
+/// One pool, over all cores.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct PoolRow {
+    /// Where its clients are bound.
+    pub(crate) vserver: String,
+    /// address_range of their binds; empty for all that nobody claims more precisely.
+    pub(crate) range: String,
+    /// addr_ton of the claim; 0 stands for every one.
+    pub(crate) addr_ton: u8,
+    /// addr_npi of the claim; 0 stands for every one.
+    pub(crate) addr_npi: u8,
+    /// Receiving sessions.
+    pub(crate) sessions: u64,
+    /// Receiving sessions with room for a message.
+    pub(crate) available_sessions: u64,
+    /// Cores with a session.
+    pub(crate) cores: Vec<u16>,
+}
+
+/// Which address ranges have receiving sessions.
+#[utoipa::path(
+    get, path = "/api/v1/pools", tag = "figures",
+    responses((status = OK, body = Pools), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+)]
+pub(super) async fn pools(State(state): State<ApiState>) -> Result<Json<Pools>, Problem> {
+    Ok(Json(Pools::of(&*state.control.snapshot().await?)))
+}
+
+impl Pools {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut rows: BTreeMap<_, PoolRow> = BTreeMap::new();
+        for report in &snapshot.reports {
+            for pool in &report.engine.pool_rows {
+                let key = (pool.vserver, pool.range.as_str(), pool.addr_ton, pool.addr_npi);
+                let row = rows.entry(key).or_insert_with(|| PoolRow {
+                    vserver: snapshot
+                        .settings
+                        .vservers
+                        .get(usize::from(pool.vserver.0))
+                        .map_or(String::new(), |vserver| vserver.name.clone()),
+                    range: pool.range.clone(),
+                    addr_ton: pool.addr_ton,
+                    addr_npi: pool.addr_npi,
+                    ..PoolRow::default()
+                });
+                row.sessions += pool.sessions;
+                row.available_sessions += pool.available_sessions;
+                row.cores.push(report.engine.core);
+            }
+        }
+        // Every core knows all pools; one may be a moment behind.
+        let total = snapshot.reports.iter().map(|report| report.engine.pools).max();
+        Self {
+            pools: rows.into_values().collect(),
+            total: total.unwrap_or(0),
+        }
+    }
+}

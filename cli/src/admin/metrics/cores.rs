@@ -1,0 +1,122 @@
+//! Each packet engine: load, octets, and the traffic with the others.
+
+use super::family::{Families, Labels, label};
+use crate::admin::control::Snapshot;
+use smppmux_engine::shell::CoreReport;
+use std::fmt;
+
+type Figure = fn(&CoreReport) -> u64;
+
+/// What there is now: name, meaning, figure.
+const GAUGES: [(&str, &str, Figure); 6] = [
+    (
+        "core_client_connections",
+        "Connections from clients, bound or not",
+        |core| core.engine.client_connections,
+    ),
+    ("core_client_sessions", "Bound sessions of clients", |core| {
+        core.engine.client_sessions
+    }),
+    ("core_sockets", "Open sockets", |core| core.shell.links_open),
+    ("core_waiting_requests", "Requests in a hold", |core| {
+        core.engine.held_requests
+    }),
+    ("core_pools", "Pools that the core knows", |core| {
+        core.engine.pools
+    }),
+    (
+        "core_c2c_in_flight",
+        "Requests to other cores and from them without an answer",
+        |core| core.engine.core_requests_outstanding,
+    ),
+];
+
+/// What has happened since the start.
+const COUNTERS: [(&str, &str, Figure); 7] = [
+    ("core_turns", "Turns of the loop", |core| core.shell.turns),
+    ("c2c_wakes", "Sleeping cores that were woken", |core| {
+        core.shell.core_wakes
+    }),
+    (
+        "core_accepted_connections",
+        "Connections that the core's listeners accepted",
+        |core| core.shell.accepted,
+    ),
+    (
+        "core_handed_over_connections",
+        "Accepted connections that went to another core",
+        |core| core.shell.handed_over,
+    ),
+    (
+        "core_unwanted_connections",
+        "Connections closed at once: the table is full, or a drain is on",
+        |core| core.shell.not_admitted,
+    ),
+    (
+        "core_accept_errors",
+        "Accepts that failed for want of a resource of the host",
+        |core| core.shell.accept_errors,
+    ),
+    (
+        "core_dropped_notices",
+        "Lines that the log lacks because it was too slow",
+        |core| core.shell.events_dropped,
+    ),
+];
+
+/// Which way messages between cores went.
+const DIRECTIONS: [(&str, Figure); 2] = [
+    ("sent", |core| core.shell.core_messages_sent),
+    ("received", |core| core.shell.core_messages_received),
+];
+
+/// Why messages between cores came to nothing.
+const DROPS: [(&str, Figure); 3] = [
+    ("no_credit", |core| core.engine.counters.core_requests_refused),
+    ("mailbox_full", |core| core.shell.core_messages_refused),
+    ("stale_answer", |core| core.engine.counters.core_answers_stale),
+];
+
+pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let each = |figure: Figure| {
+        let reports = snapshot.reports.iter();
+        reports.map(move |report| (label("core", &report.engine.core), figure(report)))
+    };
+    for (name, help, figure) in GAUGES {
+        families.gauge(name, help, each(figure))?;
+    }
+    for (name, help, figure) in COUNTERS {
+        families.counter(name, help, each(figure))?;
+    }
+    families.octets(
+        "core_received",
+        "Octets read from connections",
+        each(|core| core.engine.counters.received_octets),
+    )?;
+    families.octets(
+        "core_transmitted",
+        "Octets handed out for writing",
+        each(|core| core.engine.counters.transmitted_octets),
+    )?;
+    let by = |name: &'static str, values: &'static [(&str, Figure)]| {
+        values.iter().flat_map(move |(value, figure)| {
+            snapshot.reports.iter().map(move |report| {
+                let labels: Labels = vec![
+                    ("core", report.engine.core.to_string()),
+                    (name, (*value).to_owned()),
+                ];
+                (labels, figure(report))
+            })
+        })
+    };
+    families.counter(
+        "c2c_messages",
+        "Messages between cores",
+        by("direction", &DIRECTIONS),
+    )?;
+    families.counter(
+        "c2c_drops",
+        "Messages between cores that were refused or had nowhere to go",
+        by("reason", &DROPS),
+    )
+}

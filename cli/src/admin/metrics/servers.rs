@@ -1,0 +1,103 @@
+//! Each server: sessions, window, requests and answers, response times, and how often it was lost.
+
+use super::family::{Families, Subject, label};
+use crate::admin::control::Snapshot;
+use smppmux_engine::core::figures::{Exchanges, Latency};
+use smppmux_engine::core::report::ServerReport;
+use smppmux_engine::core::settings::ServerIndex;
+use std::fmt;
+
+const SUBJECT: Subject = Subject {
+    name: "server",
+    words: "clients to a server",
+};
+
+type Figure = fn(&ServerReport) -> u64;
+
+/// What there is now: name, meaning, figure.
+const GAUGES: [(&str, &str, Figure); 3] = [
+    ("server_sessions", "Bound sessions", |server| {
+        server.bound_sessions
+    }),
+    ("server_in_flight", "Requests without an answer", |server| {
+        server.outstanding
+    }),
+    (
+        "server_window",
+        "Requests that its sessions can have in flight",
+        |server| server.window,
+    ),
+];
+
+/// What has happened since the start.
+const COUNTERS: [(&str, &str, Figure); 3] = [
+    ("server_binds", "Sessions that were bound", |server| server.binds),
+    (
+        "server_losses",
+        "Sessions that were lost or could not be made",
+        |server| server.losses,
+    ),
+    ("server_refused_binds", "Binds that it refused", |server| {
+        server.refused_binds
+    }),
+];
+
+pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let is_configured = |place: &usize| {
+        let index = u16::try_from(*place).map_or(ServerIndex(u16::MAX), ServerIndex);
+        !snapshot.settings.is_retired_server(index)
+    };
+    let rows = || {
+        snapshot
+            .settings
+            .servers
+            .iter()
+            .enumerate()
+            .filter(move |(place, _)| is_configured(place))
+    };
+    let of_cores = move |place: usize| {
+        let reports = snapshot.reports.iter();
+        reports.filter_map(move |report| report.engine.servers.get(place))
+    };
+    let each = |figure: Figure| {
+        rows().map(move |(place, server)| {
+            let sum: u64 = of_cores(place).map(figure).sum();
+            (label(SUBJECT.name, &server.name), sum)
+        })
+    };
+    // The same on every core, but for a moment.
+    let shared = |figure: Figure| {
+        rows().map(move |(place, server)| {
+            let value = of_cores(place).map(figure).max().unwrap_or(0);
+            (label(SUBJECT.name, &server.name), value)
+        })
+    };
+    families.gauge(
+        "server_draining",
+        "1 while it gets no new submits",
+        shared(|server| server.is_draining.into()),
+    )?;
+    families.gauge(
+        "server_weight",
+        "Its share among its equals",
+        shared(|server| server.weight.into()),
+    )?;
+    for (name, help, figure) in GAUGES {
+        families.gauge(name, help, each(figure))?;
+    }
+    for (name, help, figure) in COUNTERS {
+        families.counter(name, help, each(figure))?;
+    }
+    let (mut exchanges, mut times) = (Vec::new(), Vec::new());
+    for (place, server) in rows() {
+        let (mut sum, mut latency) = (Exchanges::default(), Latency::default());
+        for of_core in of_cores(place) {
+            sum.add(&of_core.exchanges);
+            latency.add(&of_core.latency);
+        }
+        exchanges.push((server.name.clone(), sum));
+        times.push((label(SUBJECT.name, &server.name), latency));
+    }
+    families.exchanges(SUBJECT, &exchanges)?;
+    families.times("server_response", "From a request to its answer", times)
+}

@@ -1,0 +1,286 @@
+//! New settings while the engine runs: what has changed is carried out, everything else goes on without noticing.
+//!
+//! Indices keep their meaning: [`Settings::continues`] says so of old and new, and whoever makes new settings has to see to it.
+//! What an engine works out of its settings at the start (balancers, compiled routing rules, servers' weights) is worked out anew here. Must never
+//! touch a session whose server, vserver and account are the same as before.
+
+use super::balance::Balancer;
+use super::contract::{CloseReason, ConnectionId};
+use super::engine::PacketEngine;
+use super::lease::RateKey;
+use super::pacing::Pacing;
+use super::routing::{Routing, is_curbed};
+use super::server::Server;
+use super::session::{Session, SessionState, Side};
+use super::settings::{
+    ClientIndex, ClientSettings, Connections, ServerIndex, ServerSettings, Settings, VserverIndex,
+};
+use super::time::Moment;
+use super::timer::TimerKey;
+use super::wire::Version;
+use std::sync::Arc;
+
+impl Server {
+    /// A server that has no session yet.
+    pub(super) fn configured(settings: &Settings, index: ServerIndex) -> Self {
+        let server = &settings.servers[usize::from(index.0)];
+        let version = Version::from_interface_version(server.interface_version);
+        let retains = settings.retains(index);
+        Self {
+            retains,
+            pacing: server.rate.map(|_| Box::new(Pacing::new(true))),
+            is_watched: retains || server.rate.is_some(),
+            is_placed: matches!(server.connections, Connections::Total(_)),
+            weight: server.weight,
+            ..Self::new(server.reconnect_min, version, settings.vservers_of(index))
+        }
+    }
+}
+
+impl PacketEngine {
+    /// Goes on with these settings. Settings that do not continue the old ones are not taken.
+    pub(super) fn reconfigure(&mut self, now: Moment, settings: &Arc<Settings>) {
+        if !settings.continues(&self.settings) {
+            debug_assert!(false, "indices must keep their meaning");
+            return;
+        }
+        let old = std::mem::replace(&mut self.settings, Arc::clone(settings));
+        let seed = self.random.next();
+        for ((index, vserver), settings_of) in (0..).zip(&mut self.vservers).zip(&settings.vservers) {
+            vserver.balancer = Balancer::new(settings_of, &settings.servers);
+            vserver.routing = Routing::new(settings, VserverIndex(index), seed);
+        }
+        for place in 0..settings.servers.len() {
+            // At most 1,296 servers have distinct uids.
+            let index = ServerIndex(u16::try_from(place).unwrap_or(u16::MAX));
+            match old.servers.get(place) {
+                Some(before) => self.reconfigure_server(now, index, before),
+                None => self.servers.push(Server::configured(settings, index)),
+            }
+        }
+        self.curb_sessions();
+        for (index, before) in (0..).map(ClientIndex).zip(&old.clients) {
+            if has_changed(before, settings, index) {
+                self.reconfigure_client(now, index, before);
+            }
+        }
+        let early = std::mem::take(&mut self.early_server_entries);
+        for (from, entry) in early {
+            self.directory_entry_of(now, from, entry);
+        }
+        self.connect_all_servers(now);
+        for place in 0..self.vservers.len() {
+            let vserver = VserverIndex(u16::try_from(place).unwrap_or(u16::MAX));
+            self.serve_hold(now, vserver);
+        }
+    }
+
+    fn reconfigure_server(&mut self, now: Moment, index: ServerIndex, before: &ServerSettings) {
+        let settings = Arc::clone(&self.settings);
+        let configured = &settings.servers[usize::from(index.0)];
+        let server = &mut self.servers[usize::from(index.0)];
+        server.vservers = settings.vservers_of(index);
+        server.is_placed = matches!(configured.connections, Connections::Total(_));
+        // A weight that an operator has set holds until the configuration is read again.
+        server.weight = configured.weight;
+        server.retains = settings.retains(index);
+        if before.rate != configured.rate {
+            server.pacing = configured.rate.map(|_| Box::new(Pacing::new(true)));
+            // The timer that would have found it again belonged to the old pace.
+            server.is_paced = false;
+            self.leases.forget(RateKey::Server(index));
+            self.room_changed_at_server(index);
+        }
+        self.retain_as_configured(index);
+        let server = &mut self.servers[usize::from(index.0)];
+        server.update_watch();
+        let is_new_login = !is_same_login(before, configured);
+        if is_new_login {
+            // Whatever was wrong with the old one: the new one is tried at once.
+            server.reconnect.not_before = Moment::START;
+            server.reconnect.pause = configured.reconnect_min;
+            server.reconnect.failures = 0;
+            server.reconnect.next_address = 0;
+        }
+        if before.window != configured.window {
+            self.resize_windows(index, configured.window);
+        }
+        let kept = if is_new_login || settings.is_retired_server(index) {
+            0
+        } else {
+            self.wanted_connections(index, configured)
+        };
+        for id in self.surplus_sessions(index, kept) {
+            self.leave_gently(now, id);
+        }
+    }
+
+    /// The sessions of a server beyond the first `kept` of each kind; those for one identity alone stay, but for none at all.
+    fn surplus_sessions(&self, index: ServerIndex, kept: u32) -> Vec<ConnectionId> {
+        let mut counts = [0_u32; 3];
+        let mut surplus = Vec::new();
+        for id in &self.servers[usize::from(index.0)].sessions {
+            let Some(side) = self.sessions.get(*id).and_then(Session::server) else {
+                continue;
+            };
+            let count = &mut counts[side.bind as usize];
+            *count += u32::from(!side.is_leaving && side.identity.is_none());
+            if *count > kept || (kept == 0 && side.identity.is_some()) {
+                surplus.push(*id);
+            }
+        }
+        surplus
+    }
+
+    /// No new requests for this session; it is unbound once both sides' requests are answered.
+    fn leave_gently(&mut self, now: Moment, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        let Side::Server(side) = &mut session.side else {
+            return;
+        };
+        if std::mem::replace(&mut side.is_leaving, true) {
+            return;
+        }
+        let index = side.server;
+        match session.state {
+            SessionState::Bound(_) => {}
+            SessionState::Connecting | SessionState::Open | SessionState::Binding => {
+                return self.end_session(now, id, CloseReason::WeUnbound);
+            }
+            SessionState::Unbinding(_) | SessionState::Closing => return,
+        }
+        let patience = self.settings.servers[usize::from(index.0)].response_timeout;
+        session.state_deadline = now + patience;
+        self.timers
+            .arm(&mut session.armed_at, now + patience, TimerKey::Session(id));
+        self.leave_books(now, id);
+        self.leave_server_if_settled(now, id);
+    }
+
+    /// Rules and rates may have come or gone for sessions that are there.
+    fn curb_sessions(&mut self) {
+        for session in self.sessions.iter_mut() {
+            let is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
+            // Of a server's messages that are under way some may have been changed by rules that are gone.
+            let stays = session.is_slow || session.server().is_some() && session.is_curbed;
+            session.is_curbed = is_curbed || stays;
+        }
+    }
+
+    /// Sessions that are there keep what they send from now on, or let go of what they have kept.
+    fn retain_as_configured(&mut self, index: ServerIndex) {
+        let octets_max = self.settings.servers[usize::from(index.0)].window_octets;
+        let server = &mut self.servers[usize::from(index.0)];
+        if !server.retains {
+            server.is_choked = false;
+        }
+        for id in &server.sessions {
+            let Some(session) = self.sessions.get_mut(*id) else {
+                continue;
+            };
+            match &session.side {
+                Side::Server(side) if server.retains && side.bind.transmits() => {
+                    session.output.retain_requests(octets_max);
+                }
+                _ => session.output.forget_requests(&mut self.buffers),
+            }
+        }
+    }
+
+    fn resize_windows(&mut self, index: ServerIndex, limit: u32) {
+        for place in 0..self.servers[usize::from(index.0)].sessions.len() {
+            let id = self.servers[usize::from(index.0)].sessions[place];
+            let Some(session) = self.sessions.get_mut(id) else {
+                continue;
+            };
+            let before = session.window.limit();
+            session.window.set_limit(limit);
+            if session.server().is_some_and(|side| side.is_counted) {
+                let server = &mut self.servers[usize::from(index.0)];
+                server.capacity = server.capacity - before + limit;
+            }
+        }
+        self.room_changed_at_server(index);
+    }
+
+    fn reconfigure_client(&mut self, now: Moment, index: ClientIndex, before: &ClientSettings) {
+        let settings = Arc::clone(&self.settings);
+        let configured = &settings.clients[index.0 as usize];
+        if before.rate != configured.rate {
+            self.leases.forget(RateKey::Client(index));
+        }
+        for id in self.sessions_of_client(index) {
+            let Some(session) = self.sessions.get_mut(id) else {
+                continue;
+            };
+            if before.window != configured.window && session.bound().is_some() {
+                session.window.set_limit(configured.window);
+                if let Some(client) = session.client_mut() {
+                    client.window = configured.window;
+                }
+            }
+            if settings.is_retired_client(index) || !self.may_stay(id, configured) {
+                self.drain_client_session(now, id);
+            }
+        }
+    }
+
+    /// The account may still be where this session is, and claim what it has claimed.
+    fn may_stay(&self, id: ConnectionId, account: &ClientSettings) -> bool {
+        let Some(client) = self.sessions.get(id).and_then(Session::client) else {
+            return true;
+        };
+        let is_at_home = account.vservers.is_empty() || account.vservers.contains(&client.vserver);
+        let may_claim = |pool: &super::pool::PoolIndex| {
+            let key = self.pools.get(*pool).map(|pool| &pool.key);
+            // An account's own receipts are no claim.
+            key.is_none_or(|key| {
+                key.account.is_some()
+                    || account
+                        .address_ranges
+                        .iter()
+                        .any(|allowed| allowed.covers(&key.range))
+            })
+        };
+        is_at_home && client.pools.iter().all(may_claim)
+    }
+}
+
+/// The connections that a server has now would be made again just like this.
+fn is_same_login(before: &ServerSettings, after: &ServerSettings) -> bool {
+    let login = |of: &ServerSettings| {
+        (
+            (
+                of.addresses.clone(),
+                of.transmitter_address.clone(),
+                of.receiver_address.clone(),
+            ),
+            (
+                of.local_address,
+                of.system_id.clone(),
+                of.password.clone(),
+                of.system_type.clone(),
+            ),
+            (
+                of.interface_version,
+                of.bind,
+                of.address_range.clone(),
+                of.addr_ton,
+                of.addr_npi,
+            ),
+        )
+    };
+    login(before) == login(after)
+}
+
+/// Something that concerns sessions which are there.
+fn has_changed(before: &ClientSettings, settings: &Settings, index: ClientIndex) -> bool {
+    let after = &settings.clients[index.0 as usize];
+    settings.is_retired_client(index)
+        || before.window != after.window
+        || before.rate != after.rate
+        || before.vservers != after.vservers
+        || before.address_ranges != after.address_ranges
+}

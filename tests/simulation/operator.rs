@@ -1,0 +1,118 @@
+//! What an operator orders while everything goes wrong: drains, weights, and new settings. Each core hears of it at a moment of
+//! its own. In the end all is undone, and everything must work as if nothing had ever been ordered.
+
+use crate::event::{Event, Input};
+use crate::world::World;
+use smppmux_engine::core::contract::{Command, NewSettings};
+use smppmux_engine::core::settings::{ClientIndex, OnServerLoss, OnThrottle, ServerIndex, Settings};
+use std::sync::Arc;
+use std::time::Duration;
+
+impl World {
+    /// One order, drawn.
+    pub(crate) fn operator_acts(&mut self) {
+        let servers = self.scenario.settings.servers.len();
+        let clients = self.scenario.settings.clients.len();
+        let server = ServerIndex(self.random.below(servers) as u16);
+        let client = ClientIndex(self.random.below(clients) as u32);
+        let command = match self.random.below(6) {
+            0 => Command::DrainServer(server),
+            1 => Command::UndrainServer(server),
+            2 => Command::DrainClient(client),
+            3 => Command::UndrainClient(client),
+            4 => Command::SetWeight {
+                server,
+                weight: self.random.between(1, 5) as u32,
+            },
+            _ => self.other_settings(),
+        };
+        self.order(&command);
+    }
+
+    /// Everything as it was in the beginning.
+    pub(crate) fn operator_undoes(&mut self) {
+        let settings = Arc::clone(&self.scenario.settings);
+        for index in 0..settings.servers.len() {
+            self.order(&Command::UndrainServer(ServerIndex(index as u16)));
+        }
+        for index in 0..settings.clients.len() {
+            self.order(&Command::UndrainClient(ClientIndex(index as u32)));
+        }
+        self.order(&Command::Reconfigure(NewSettings(settings)));
+    }
+
+    /// Carries out what was ordered.
+    pub(crate) fn obey(&mut self, core: usize, order: usize) {
+        let command = self.orders[order].clone();
+        self.hosts[core].engine.handle_command(self.now, command);
+    }
+
+    fn order(&mut self, command: &Command) {
+        self.trace.line(self.now, || format!("ordered: {command:?}"));
+        self.ledger.has_operator = true;
+        self.last_order_at = Some(self.now);
+        self.orders.push(command.clone());
+        let order = self.orders.len() - 1;
+        for core in 0..self.hosts.len() {
+            // Orders to one core keep their order: each is as long under way as those before it.
+            let wait = Duration::from_micros(10 + 200 * core as u64);
+            self.after(wait, Event::Engine(core, Input::Order(order)));
+        }
+    }
+
+    /// The same settings with other windows and weights, perhaps with another login, without a server or without an account.
+    fn other_settings(&mut self) -> Command {
+        let old = Arc::clone(&self.scenario.settings);
+        let (mut vservers, mut servers, mut clients) =
+            (old.vservers.clone(), old.servers.clone(), old.clients.clone());
+        for server in &mut servers {
+            if self.random.chance(300) {
+                server.weight = self.random.between(1, 5) as u32;
+            }
+            if self.random.chance(300) {
+                server.window = self.random.between(1, server.window as usize) as u32;
+            }
+            if self.random.chance(200) {
+                server.system_type = "other".into();
+            }
+        }
+        // Only ever less than the scenario says, so that what is forbidden there stays so.
+        for vserver in &mut vservers {
+            if self.random.chance(300) {
+                vserver.on_server_loss = OnServerLoss::Fail;
+                vserver.on_throttle = OnThrottle::Answer;
+            }
+        }
+        for client in &mut clients {
+            if self.random.chance(300) {
+                client.window = self.random.between(1, client.window as usize) as u32;
+            }
+        }
+        let mut retired = (Vec::new(), Vec::new());
+        if servers.len() > 1 && self.random.chance(300) {
+            let gone = ServerIndex(self.random.below(servers.len()) as u16);
+            for vserver in &mut vservers {
+                vserver.servers.retain(|server| *server != gone);
+            }
+            servers[usize::from(gone.0)].mobile_originated_vserver = None;
+            retired.0.push(gone);
+        }
+        // Where servers know who may bind, one that is not configured may do so with other limits.
+        if !self.scenario.is_forward && self.random.chance(300) {
+            retired
+                .1
+                .push(ClientIndex(self.random.below(clients.len()) as u32));
+        }
+        let settings = Settings::new(old.engine.clone(), vservers, servers, clients, old.seed())
+            .with_receipts(old.receipts.clone())
+            .with_routes(old.routes.clone());
+        Command::Reconfigure(NewSettings(Arc::new(settings.with_retired(retired.0, retired.1))))
+    }
+
+    /// This session may be one that an operator has drained: it gets no messages, though it is bound.
+    pub(crate) fn may_be_drained(&self, link: usize) -> bool {
+        let bound_at = self.links[link].session.bound.map(|(_, at)| at);
+        let last = self.last_order_at;
+        last.is_some_and(|last| bound_at.is_none_or(|bound_at| bound_at <= last + Duration::from_secs(3)))
+    }
+}
