@@ -102,8 +102,8 @@ pub(crate) struct PeerSession {
     /// Our own requests that wait for an answer: number, message.
     pub(crate) outstanding: BTreeMap<u32, usize>,
     pub(crate) unbind_sequence: Option<u32>,
-    /// Our enquire_links that wait for an answer; a number may be there more than once.
-    pub(crate) enquiries: Vec<u32>,
+    /// Our enquire_links that wait for an answer, and since when; a number may be there more than once.
+    pub(crate) enquiries: Vec<(u32, Moment)>,
     /// We have said that we leave, by unbind, half-close or silence.
     pub(crate) is_leaving: bool,
     /// The connection was cut, so answers may be missing.

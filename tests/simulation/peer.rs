@@ -65,7 +65,7 @@ impl World {
     pub(crate) fn peer_wrote(&mut self, id: LinkId, pdu: &Pdu) {
         let now = self.now;
         if pdu.command == command::ENQUIRE_LINK {
-            self.links[id].session.enquiries.push(pdu.sequence);
+            self.links[id].session.enquiries.push((pdu.sequence, now));
         }
         if pdu.is_response() {
             let request = self.links[id].session.in_flight.remove(&pdu.sequence);
@@ -91,7 +91,7 @@ impl World {
     /// The engine has answered an enquire_link of ours.
     pub(crate) fn enquiry_answered(&mut self, id: LinkId, pdu: &Pdu) {
         let enquiries = &mut self.links[id].session.enquiries;
-        let place = enquiries.iter().position(|number| *number == pdu.sequence);
+        let place = enquiries.iter().position(|(number, _)| *number == pdu.sequence);
         let place = place.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
         enquiries.remove(place);
         assert_eq!(pdu.status, 0, "link {id}: an enquire_link was refused");

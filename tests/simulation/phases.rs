@@ -8,6 +8,7 @@ use crate::scenario::{AUTH_RETRY, DRAIN_TIMEOUT, FORWARD_CACHE, LATE_ANSWER_HOLD
 use crate::weights::Faults;
 use crate::world::{Phase, World};
 use smppmux_engine::core::settings::{Connections, ServerBind};
+use smppmux_engine::core::time::Moment;
 use std::time::Duration;
 
 /// The engine's own patience with an unbind or a closing session.
@@ -15,6 +16,8 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 
 /// One probe at a time, so that a window of one has room for it.
 const PROBE_STEP: Duration = Duration::from_millis(150);
+/// When all is well an enquire_link is answered in less than that.
+const ENQUIRY_ANSWER_TIME: Duration = Duration::from_secs(1);
 
 impl World {
     pub(crate) fn next_phase(&mut self) {
@@ -172,8 +175,9 @@ impl World {
                 "link {id}: never answered: {:?}",
                 session.outstanding
             );
+            let is_overdue = |(_, since): &(u32, Moment)| self.now.since(*since) > ENQUIRY_ANSWER_TIME;
             assert!(
-                session.enquiries.is_empty() || !link.is_open() || session.is_excused,
+                !session.enquiries.iter().any(is_overdue) || !link.is_open() || session.is_excused,
                 "link {id}: enquire_links never answered: {:?}",
                 session.enquiries
             );

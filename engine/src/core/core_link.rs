@@ -179,8 +179,7 @@ impl PacketEngine {
             && let Some(pending) = link.window.get_mut(answer.reference)
             && let Some(server) = pending.remote_server()
         {
-            // Its entry in the directory, which it has just made anew, will say when there is room again.
-            self.servers[usize::from(server.0)].remote_mut(from).has_room = false;
+            self.servers[usize::from(server.0)].remote_mut(from).has_refused();
         }
         self.settle_core_request(now, from, answer);
     }
@@ -197,6 +196,9 @@ impl PacketEngine {
         if let Some(server) = pending.remote_server() {
             let remote = self.servers[usize::from(server.0)].remote_mut(from);
             remote.outstanding = remote.outstanding.saturating_sub(1);
+            if matches!(answer.outcome, CoreOutcome::Answered(_)) {
+                remote.has_taken();
+            }
         }
         if let Via::Queue(bucket) = pending.via {
             let is_queued = matches!(answer.outcome, CoreOutcome::Verdict(HomeVerdict::Queued, _));

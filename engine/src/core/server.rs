@@ -72,6 +72,32 @@ pub(super) struct RemoteServer {
     pub(super) closed_until: Moment,
     /// Our requests under way there.
     pub(super) outstanding: u32,
+    /// So many may be under way there at once: what it refuses has crossed cores twice for nothing. Without this limit all
+    /// that this core holds would go there and come back for each place in a window that comes free.
+    allowed: u32,
+}
+
+impl RemoteServer {
+    /// Another request may go there.
+    #[inline]
+    fn takes_more(&self, now: Moment) -> bool {
+        self.sessions > 0 && self.has_room && self.closed_until <= now && self.outstanding < self.allowed
+    }
+
+    /// One of our requests under way was answered.
+    #[inline]
+    pub(super) fn has_taken(&mut self) {
+        self.allowed = self.allowed.saturating_add(1);
+    }
+
+    /// It had no room for one of our requests under way: its entry in the directory, which it has just made anew, will say
+    /// when there is room again, and then half as much goes there as went now.
+    pub(super) fn has_refused(&mut self) {
+        if self.has_room {
+            self.has_room = false;
+            self.allowed = (self.outstanding / 2).max(1);
+        }
+    }
 }
 
 /// When and where to connect next.
@@ -163,9 +189,10 @@ impl Server {
         if !self.is_placed && !self.transmitting.is_empty() {
             return None;
         }
-        let candidates = self.remotes.iter().filter(|remote| {
-            remote.sessions > 0 && remote.has_room && remote.closed_until <= now && usable(remote.core)
-        });
+        let candidates = self
+            .remotes
+            .iter()
+            .filter(|remote| remote.takes_more(now) && usable(remote.core));
         candidates
             .min_by_key(|remote| remote.outstanding)
             .map(|remote| remote.core)
@@ -199,6 +226,7 @@ impl Server {
                     rounds_given_up: 0,
                     closed_until: Moment::START,
                     outstanding: 0,
+                    allowed: u32::MAX,
                 });
                 self.remotes.len() - 1
             }
@@ -213,5 +241,50 @@ impl Server {
         self.response_nanoseconds = (self.response_nanoseconds - self.response_nanoseconds / 8)
             .saturating_add(taken / 8)
             .max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: when a core has a place free now and then, few of the many requests that wait here go there in vain; when it
+    /// has room again, all may go there soon. Method: 1000 requests wait; in each round all that may go do, and the core
+    /// takes one of them, or later all.
+    #[test]
+    fn refusals_stay_few() {
+        let mut server = Server::new(Duration::ZERO, Version::V34, Vec::new());
+        server.is_placed = true;
+        let core = CoreIndex(1);
+        let mut refused_in_round = Vec::new();
+        for round in 0..40 {
+            let remote = server.remote_mut(core);
+            (remote.sessions, remote.has_room) = (1, true);
+            let mut sent = 0;
+            while sent < 1000 && server.remote_with_room(Moment::START, |_| true).is_some() {
+                server.remote_mut(core).outstanding += 1;
+                sent += 1;
+            }
+            let taken = if round < 20 { 1 } else { sent };
+            assert!(sent > 0, "some of those who wait must try");
+            let remote = server.remote_mut(core);
+            for place in 0..sent {
+                if place >= taken {
+                    remote.has_refused();
+                }
+                remote.outstanding -= 1;
+                if place < taken {
+                    remote.has_taken();
+                }
+            }
+            refused_in_round.push(sent - taken);
+            if round == 39 {
+                assert_eq!(sent, 1000, "room is used when it is there");
+            }
+        }
+        assert!(
+            refused_in_round[12..].iter().all(|refused| *refused <= 2),
+            "{refused_in_round:?}"
+        );
     }
 }
