@@ -133,7 +133,8 @@ impl AddressRange {
         }
     }
 
-    /// The normal form, printable ASCII: what equal ranges share. Parses to an equal range.
+    /// The normal form, printable ASCII: what equal ranges share. Parses to an equal range, but where the escapes of its signs
+    /// make it longer than [`RANGE_OCTETS_MAX`].
     pub fn text(&self) -> &str {
         &self.0.text
     }

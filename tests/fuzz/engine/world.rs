@@ -1,0 +1,452 @@
+//! The engines, their connections, the octets on them, and the books of who has been answered.
+
+use super::peers;
+use super::store::Store;
+use crate::input::Input;
+use bytes::BytesMut;
+use smppmux_engine::core::PacketEngine;
+use smppmux_engine::core::contract::{Action, ClosedBy, Command, ConnectionId, CoreIndex, Transmit, Unsent};
+use smppmux_engine::core::core_message::CoreMessage;
+use smppmux_engine::core::settings::{Settings, VserverIndex};
+use smppmux_engine::core::time::Moment;
+use smppmux_engine::core::wire::{CommandId, Frame, Header, next_frame};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+const CORES: usize = 2;
+/// Settings that the simulation draws, as many as the first octet of an input can choose from.
+const SETTINGS: usize = 64;
+const MAX_PDU_OCTETS: u32 = 81_920;
+/// More connections do not make other bugs.
+const CONNECTIONS_MAX: usize = 24;
+/// Time in the end until everything is overdue.
+const LAST_STEPS: usize = 40;
+const LAST_STEP: Duration = Duration::from_secs(5);
+
+pub(super) struct World {
+    now: Moment,
+    cores: Vec<Core>,
+    links: Vec<Link>,
+    store: Store,
+}
+
+struct Core {
+    engine: PacketEngine,
+    links: BTreeMap<ConnectionId, usize>,
+    mail: VecDeque<(usize, CoreMessage)>,
+}
+
+/// A connection, seen from the peer.
+struct Link {
+    core: usize,
+    connection: ConnectionId,
+    is_client: bool,
+    is_connected: bool,
+    is_open: bool,
+    is_paused: bool,
+    /// Written by the peer and not consumed.
+    unread: Vec<u8>,
+    /// In the hands of the kernel.
+    sending: Option<BytesMut>,
+    /// Requests of the peer that the engine has read, by number, that have no answer.
+    unanswered: BTreeMap<u32, u32>,
+    /// Requests of the engine, the oldest first: number and command.
+    asked: VecDeque<(u32, CommandId)>,
+    /// The framing is broken, or the peer has said that it leaves.
+    is_over: bool,
+}
+
+/// Drawn once, for they never change.
+fn settings_of(choice: u8) -> Arc<Settings> {
+    static ALL: OnceLock<Vec<Arc<Settings>>> = OnceLock::new();
+    let draw = |seed| smppmux_simulation::settings_of(seed as u64);
+    let all = ALL.get_or_init(|| (0..SETTINGS).map(draw).collect());
+    Arc::clone(&all[usize::from(choice) % SETTINGS])
+}
+
+impl World {
+    pub(super) fn new(choice: u8) -> Self {
+        let now = Moment::from_nanoseconds(1_000_000_000);
+        let settings = settings_of(choice);
+        let cores = (0..CORES).map(|core| Core {
+            engine: PacketEngine::new(
+                CoreIndex(core as u16),
+                CORES as u16,
+                Arc::clone(&settings),
+                u64::from(choice),
+                now,
+            ),
+            links: BTreeMap::new(),
+            mail: VecDeque::new(),
+        });
+        let mut world = Self {
+            now,
+            cores: cores.collect(),
+            links: Vec::new(),
+            store: Store::default(),
+        };
+        for core in 0..CORES {
+            world.end_turn(core);
+        }
+        world
+    }
+
+    /// One thing happens.
+    pub(super) fn step(&mut self, input: &mut Input<'_>) {
+        let kind = input.octet();
+        let link = input.octet();
+        let client = self.pick(link, true);
+        let server = self.pick(link, false);
+        match (kind % 16, client, server) {
+            (0, ..) => self.accept(usize::from(link) % CORES),
+            (1, Some(link), _) => self.peer_writes(link, &peers::bind(input)),
+            (2..=4, Some(link), _) => self.peer_writes(link, &peers::of_client(input)),
+            (5 | 6, _, Some(link)) => self.connected_or_answers(link, input),
+            (7, _, Some(link)) => self.peer_writes(link, &peers::of_server(input)),
+            (8, Some(link), _) => self.raw(link, input),
+            (9, _, Some(link)) => self.raw(link, input),
+            (10, ..) => self.written(),
+            (11, ..) => self.mail(input.octet()),
+            (12, ..) => self.time_passes(Duration::from_millis(u64::from(input.octet()) * 40)),
+            (13, Some(link), _) => self.ends(link, input.octet()),
+            (14, _, Some(link)) => self.ends(link, input.octet()),
+            (15, Some(link), _) if input.below(3) > 0 => self.answers(link, input),
+            (15, ..) if input.octet() == 0xFF => self.drain(usize::from(link) % CORES),
+            _ => {}
+        }
+    }
+
+    /// Nobody says anything any more: everything that was read must have its answer.
+    pub(super) fn finish(&mut self) {
+        for _ in 0..LAST_STEPS {
+            self.written();
+            self.mail(0);
+            self.time_passes(LAST_STEP);
+        }
+        self.written();
+        for link in self.links.iter().filter(|link| link.is_open && !link.is_over) {
+            assert!(
+                link.unanswered.is_empty(),
+                "a request was never answered: {:?}",
+                link.unanswered
+            );
+        }
+    }
+
+    /// For people who look into an input that fails.
+    fn tell(&self, link: usize, what: &str, octets: &[u8]) {
+        static IS_ASKED_FOR: LazyLock<bool> =
+            LazyLock::new(|| std::env::var_os("SMPPMUX_FUZZ_TRACE").is_some());
+        if *IS_ASKED_FOR {
+            let Link { core, is_client, .. } = self.links[link];
+            let peer = if is_client { "client" } else { "server" };
+            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            eprintln!("{:?} core {core} {what} {peer} {link}: {hex}", self.now);
+        }
+    }
+
+    fn pick(&self, choice: u8, is_client: bool) -> Option<usize> {
+        let mut fitting = (0..self.links.len())
+            .filter(|link| self.links[*link].is_open && self.links[*link].is_client == is_client);
+        let count = fitting.clone().count();
+        fitting.nth(usize::from(choice) % count.max(1))
+    }
+
+    fn accept(&mut self, core: usize) {
+        if self.links.len() >= CONNECTIONS_MAX {
+            return;
+        }
+        let peer = "192.0.2.1:4000".parse().unwrap_or_else(|_| panic!("an address"));
+        let accepted = self.cores[core]
+            .engine
+            .handle_accepted(self.now, VserverIndex(0), peer);
+        if let Some(connection) = accepted {
+            self.new_link(core, connection, true);
+        }
+        self.end_turn(core);
+    }
+
+    fn new_link(&mut self, core: usize, connection: ConnectionId, is_client: bool) {
+        let known = self.cores[core].links.insert(connection, self.links.len());
+        assert!(known.is_none(), "a handle that is in use");
+        self.links.push(Link {
+            core,
+            connection,
+            is_client,
+            is_connected: is_client,
+            is_open: true,
+            is_paused: false,
+            unread: Vec::new(),
+            sending: None,
+            unanswered: BTreeMap::new(),
+            asked: VecDeque::new(),
+            is_over: false,
+        });
+    }
+
+    fn connected_or_answers(&mut self, link: usize, input: &mut Input<'_>) {
+        if self.links[link].is_connected {
+            return self.answers(link, input);
+        }
+        if input.octet() == 0xFF {
+            return self.closed(link, ClosedBy::ConnectFailed(ErrorKind::ConnectionRefused), 0);
+        }
+        self.links[link].is_connected = true;
+        let (core, connection) = (self.links[link].core, self.links[link].connection);
+        self.cores[core].engine.handle_connected(self.now, connection);
+        self.end_turn(core);
+    }
+
+    /// The peer answers the engine's oldest request, well or badly.
+    fn answers(&mut self, link: usize, input: &mut Input<'_>) {
+        let Some((number, command)) = self.links[link].asked.pop_front() else {
+            return;
+        };
+        let status = [0, 0, 0, 0x58, 0x45, 0x0E, 0x0400, 0x08][input.below(8)];
+        let command = if input.octet() == 0xFF {
+            CommandId::GENERIC_NACK
+        } else {
+            command.response()
+        };
+        let body: &[u8] = [&b"5F2A\0"[..], b"\0", b"", b"5F2A\0\x02\x10\0\x01\x50"][input.below(4)];
+        self.peer_writes(link, &peers::pdu(command, status, number, body));
+    }
+
+    fn raw(&mut self, link: usize, input: &mut Input<'_>) {
+        let octets = input.below(40);
+        let octets = input.take(octets).to_vec();
+        self.peer_writes(link, &octets);
+    }
+
+    fn peer_writes(&mut self, link: usize, octets: &[u8]) {
+        if self.links[link].is_connected {
+            self.links[link].unread.extend_from_slice(octets);
+            self.show(link);
+        }
+    }
+
+    /// Shows the engine what the peer has written, as the shell does.
+    fn show(&mut self, link: usize) {
+        if self.links[link].is_paused || !self.links[link].is_open {
+            return;
+        }
+        let (core, connection) = (self.links[link].core, self.links[link].connection);
+        let unread = std::mem::take(&mut self.links[link].unread);
+        self.tell(link, "reads", &unread);
+        let outcome = self.cores[core]
+            .engine
+            .handle_bytes(self.now, connection, &unread);
+        assert!(outcome.consumed_octets <= unread.len() && outcome.missing_octets > 0);
+        self.links[link].read(&unread[..outcome.consumed_octets]);
+        self.links[link].unread = unread[outcome.consumed_octets..].to_vec();
+        self.end_turn(core);
+    }
+
+    /// The kernels have written everything.
+    fn written(&mut self) {
+        for link in 0..self.links.len() {
+            while let Some(octets) = self.links[link].sending.take() {
+                let (core, connection) = (self.links[link].core, self.links[link].connection);
+                self.cores[core]
+                    .engine
+                    .handle_transmitted(self.now, connection, octets);
+                self.end_turn(core);
+            }
+        }
+    }
+
+    /// Messages between the cores arrive, or their requests are refused; the store tells what it has done.
+    fn mail(&mut self, choice: u8) {
+        if choice == 0xFE {
+            self.store.news(0);
+        }
+        while let Some((core, event)) = self.store.next_event() {
+            self.cores[core].engine.handle_store(self.now, event);
+            self.end_turn(core);
+        }
+        for core in 0..CORES {
+            for _ in 0..self.cores[core].mail.len() {
+                let Some((from, message)) = self.cores[core].mail.pop_front() else {
+                    break;
+                };
+                if choice == 0xFF && matches!(message, CoreMessage::Request(_)) {
+                    let to = CoreIndex(core as u16);
+                    self.cores[from].engine.handle_core_refused(self.now, to, message);
+                    self.end_turn(from);
+                } else {
+                    let from = CoreIndex(from as u16);
+                    self.cores[core]
+                        .engine
+                        .handle_core_message(self.now, from, message);
+                    self.end_turn(core);
+                }
+            }
+        }
+    }
+
+    fn time_passes(&mut self, time: Duration) {
+        let until = self.now + time;
+        for core in 0..CORES {
+            // Timers fire when they are due, not all at the end.
+            for _ in 0..1_000 {
+                let next = self.cores[core].engine.next_timeout();
+                if next > until {
+                    break;
+                }
+                self.now = self.now.max(next);
+                self.cores[core].engine.handle_timeout(self.now);
+                assert!(
+                    self.cores[core].engine.next_timeout() > self.now,
+                    "a timer in the past"
+                );
+                self.end_turn(core);
+            }
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn ends(&mut self, link: usize, how: u8) {
+        if !self.links[link].is_connected {
+            return;
+        }
+        if how.is_multiple_of(2) {
+            let written = usize::from(how);
+            return self.closed(link, ClosedBy::Error(ErrorKind::ConnectionReset), written);
+        }
+        self.links[link].is_over = true;
+        let (core, connection) = (self.links[link].core, self.links[link].connection);
+        self.cores[core].engine.handle_read_closed(self.now, connection);
+        self.end_turn(core);
+    }
+
+    fn closed(&mut self, link: usize, by: ClosedBy, written_octets: usize) {
+        let unsent = self.links[link].sending.take().map(|octets| Unsent {
+            written_octets: written_octets.min(octets.len()),
+            octets,
+        });
+        self.links[link].is_open = false;
+        let (core, connection) = (self.links[link].core, self.links[link].connection);
+        self.cores[core].links.remove(&connection);
+        self.cores[core]
+            .engine
+            .handle_closed(self.now, connection, by, unsent);
+        self.end_turn(core);
+    }
+
+    fn drain(&mut self, core: usize) {
+        self.cores[core].engine.handle_command(self.now, Command::Drain);
+        self.end_turn(core);
+    }
+
+    /// Polls everything, in the order that the contract asks for.
+    fn end_turn(&mut self, core: usize) {
+        self.cores[core].engine.check_invariants();
+        while let Some(Transmit { connection, octets }) = self.cores[core].engine.poll_transmit() {
+            assert!(!octets.is_empty(), "an empty transmit");
+            let link = self.cores[core].links[&connection];
+            self.tell(link, "writes", &octets);
+            self.links[link].engine_wrote(&octets);
+            assert!(
+                self.links[link].sending.replace(octets).is_none(),
+                "two buffers at once"
+            );
+        }
+        while let Some((to, message)) = self.cores[core].engine.poll_core_message() {
+            self.cores[to.as_usize()].mail.push_back((core, message));
+        }
+        let mut resumed = Vec::new();
+        while let Some(command) = self.cores[core].engine.poll_store() {
+            self.store.order(core, command);
+        }
+        while let Some(octets) = self.cores[core].engine.poll_receipt_log() {
+            self.cores[core].engine.handle_log_buffer(octets);
+        }
+        while let Some(action) = self.cores[core].engine.poll_action() {
+            match action {
+                Action::Connect { connection, .. } => self.new_link(core, connection, false),
+                Action::Close { connection, .. } => {
+                    if let Some(link) = self.cores[core].links.remove(&connection) {
+                        self.links[link].is_open = false;
+                        self.links[link].sending = None;
+                    }
+                }
+                Action::PauseReading(connection) => self.set_paused(core, connection, true),
+                Action::ResumeReading(connection) => {
+                    self.set_paused(core, connection, false);
+                    resumed.extend(self.cores[core].links.get(&connection).copied());
+                }
+                Action::Drained { .. } => {
+                    assert!(self.cores[core].links.is_empty(), "drained with connections");
+                }
+            }
+        }
+        while self.cores[core].engine.poll_notice().is_some() {}
+        for link in resumed {
+            self.show(link);
+        }
+    }
+
+    fn set_paused(&mut self, core: usize, connection: ConnectionId, is_paused: bool) {
+        if let Some(link) = self.cores[core].links.get(&connection) {
+            self.links[*link].is_paused = is_paused;
+        }
+    }
+}
+
+impl Link {
+    /// The engine has consumed these octets: its requests want answers.
+    fn read(&mut self, mut octets: &[u8]) {
+        while let Frame::Pdu(pdu) = next_frame(octets, MAX_PDU_OCTETS) {
+            octets = &octets[pdu.len()..];
+            let Some(header) = Header::read(pdu) else { return };
+            match header.command_id {
+                command if command.is_response() => {}
+                // Nobody answers these, and behind an unbind or in a session that ends not everything is read.
+                CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => {}
+                command => {
+                    self.is_over |= command == CommandId::UNBIND;
+                    *self.unanswered.entry(header.sequence_number).or_default() += 1;
+                }
+            }
+        }
+        // What is no whole PDU was consumed because the session is over.
+        self.is_over |= !octets.is_empty();
+    }
+
+    /// What the engine writes are PDUs; its requests have numbers in range, its answers belong to requests.
+    fn engine_wrote(&mut self, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let Frame::Pdu(pdu) = next_frame(octets, u32::MAX) else {
+                panic!("not a PDU: {octets:02x?}")
+            };
+            octets = &octets[pdu.len()..];
+            let Some(header) = Header::read(pdu) else { return };
+            let number = header.sequence_number;
+            if !header.command_id.is_response() {
+                assert!((1..=0x7FFF_FFFF).contains(&number), "number {number:#x}");
+                let is_free = self.asked.iter().all(|(asked, _)| *asked != number);
+                assert!(
+                    is_free || header.command_id == CommandId::UNBIND,
+                    "number {number:#x} is in flight"
+                );
+                self.asked.push_back((number, header.command_id));
+                self.is_over |= header.command_id == CommandId::UNBIND;
+                continue;
+            }
+            match self.unanswered.get_mut(&number) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) => drop(self.unanswered.remove(&number)),
+                // An unbind, or a length that is none.
+                None => assert!(
+                    matches!(
+                        header.command_id,
+                        CommandId::UNBIND_RESP | CommandId::GENERIC_NACK
+                    ),
+                    "an answer to nothing: {header:?}"
+                ),
+            }
+        }
+    }
+}
