@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         std::process::exit(if error.use_stderr() { 64 } else { 0 });
     });
     // A broken promise is told once, by what it says, and not as the panic that it travels as.
-    std::panic::set_hook(Box::new(|_| {}));
+    if !matches!(arguments.command, Command::Scale(_)) {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     let held = match arguments.command {
         Command::Run(runs) => run_seeds(&runs),
         Command::Replay(replay) => replay_one(&replay),
