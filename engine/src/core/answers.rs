@@ -272,7 +272,7 @@ impl PacketEngine {
         }
         let kind = RequestKind::of_client(pending.command);
         state.figures.exchanges.answer(kind, header.command_status);
-        let taken = now.since(pending.sent_at);
+        let taken = now.nanoseconds_since(pending.sent_at);
         state.figures.latency.record(taken);
         if !pending.expired {
             state.measure(taken);

@@ -262,8 +262,8 @@ mod tests {
             Some(ServerIndex(1))
         );
         let (mut balancer, mut servers, settings) = setup(Method::LeastResponseTime, &[(1, 0), (1, 0)]);
-        servers[0].measure(Duration::from_millis(50));
-        servers[1].measure(Duration::from_millis(10));
+        servers[0].measure(50_000_000);
+        servers[1].measure(10_000_000);
         assert_eq!(
             balancer.choose(&mut servers, &settings, KEY, room),
             Some(ServerIndex(1))

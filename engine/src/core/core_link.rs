@@ -465,7 +465,7 @@ impl PacketEngine {
         };
         match pending.remote_server() {
             Some(server) => {
-                self.servers[usize::from(server.0)].measure(now.since(pending.sent_at));
+                self.servers[usize::from(server.0)].measure(now.nanoseconds_since(pending.sent_at));
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
             }
             None => {

@@ -61,28 +61,40 @@ impl RequestKind {
     /// The kind of a client's request, by its own command or that of its answer.
     #[inline]
     pub const fn of_client(command: CommandId) -> Self {
-        match command {
-            CommandId::SUBMIT_SM | CommandId::SUBMIT_SM_RESP => Self::SubmitSm,
-            CommandId::DATA_SM | CommandId::DATA_SM_RESP => Self::DataSm,
-            CommandId::SUBMIT_MULTI | CommandId::SUBMIT_MULTI_RESP => Self::SubmitMulti,
-            CommandId::QUERY_SM | CommandId::QUERY_SM_RESP => Self::QuerySm,
-            CommandId::CANCEL_SM | CommandId::CANCEL_SM_RESP => Self::CancelSm,
-            CommandId::REPLACE_SM | CommandId::REPLACE_SM_RESP => Self::ReplaceSm,
-            CommandId::BROADCAST_SM | CommandId::BROADCAST_SM_RESP => Self::BroadcastSm,
-            CommandId::QUERY_BROADCAST_SM | CommandId::QUERY_BROADCAST_SM_RESP => Self::QueryBroadcastSm,
-            CommandId::CANCEL_BROADCAST_SM | CommandId::CANCEL_BROADCAST_SM_RESP => Self::CancelBroadcastSm,
-            _ => Self::Other,
+        let request = command.0 as usize & Self::WITHOUT_RESPONSE_BIT;
+        if request < Self::OF_CLIENTS.len() {
+            Self::OF_CLIENTS[request]
+        } else {
+            Self::Other
         }
     }
 
     /// The kind of a server's request, by its own command or that of its answer.
     #[inline]
     pub const fn of_server(command: CommandId) -> Self {
-        match command {
-            CommandId::DATA_SM | CommandId::DATA_SM_RESP => Self::DeliveredDataSm,
-            _ => Self::DeliverSm,
+        if command.0 as usize & Self::WITHOUT_RESPONSE_BIT == CommandId::DATA_SM.0 as usize {
+            Self::DeliveredDataSm
+        } else {
+            Self::DeliverSm
         }
     }
+
+    const WITHOUT_RESPONSE_BIT: usize = 0x7FFF_FFFF;
+
+    /// By command_id of the request: one look is less than comparing with each.
+    const OF_CLIENTS: [Self; CommandId::CANCEL_BROADCAST_SM.0 as usize + 1] = {
+        let mut kinds = [Self::Other; CommandId::CANCEL_BROADCAST_SM.0 as usize + 1];
+        kinds[CommandId::SUBMIT_SM.0 as usize] = Self::SubmitSm;
+        kinds[CommandId::DATA_SM.0 as usize] = Self::DataSm;
+        kinds[CommandId::SUBMIT_MULTI.0 as usize] = Self::SubmitMulti;
+        kinds[CommandId::QUERY_SM.0 as usize] = Self::QuerySm;
+        kinds[CommandId::CANCEL_SM.0 as usize] = Self::CancelSm;
+        kinds[CommandId::REPLACE_SM.0 as usize] = Self::ReplaceSm;
+        kinds[CommandId::BROADCAST_SM.0 as usize] = Self::BroadcastSm;
+        kinds[CommandId::QUERY_BROADCAST_SM.0 as usize] = Self::QueryBroadcastSm;
+        kinds[CommandId::CANCEL_BROADCAST_SM.0 as usize] = Self::CancelBroadcastSm;
+        kinds
+    };
 
     /// The command's name; both sides' data_sm have the same.
     pub const fn command(self) -> &'static str {
@@ -245,11 +257,15 @@ impl Latency {
 
     /// Counts one time.
     #[inline]
-    pub(super) fn record(&mut self, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    pub(super) const fn record(&mut self, nanoseconds: u64) {
         // The smallest power of two that is not less.
         let power = u64::BITS - nanoseconds.saturating_sub(1).leading_zeros();
-        let bucket = (power.saturating_sub(Self::FIRST_POWER) as usize).min(Self::BUCKETS);
+        let bucket = power.saturating_sub(Self::FIRST_POWER) as usize;
+        let bucket = if bucket < Self::BUCKETS {
+            bucket
+        } else {
+            Self::BUCKETS
+        };
         self.buckets[bucket] += 1;
         self.sum_nanoseconds = self.sum_nanoseconds.saturating_add(nanoseconds);
     }
@@ -397,7 +413,7 @@ mod tests {
         fn times_fall_in_their_bucket(nanoseconds in 0..200_000_000_000_u64) {
             let time = Duration::from_nanos(nanoseconds);
             let mut latency = Latency::default();
-            latency.record(time);
+            latency.record(nanoseconds);
             let bucket = latency.buckets().iter().position(|count| *count == 1).expect("one is counted");
             prop_assert!(bucket == Latency::BUCKETS || time <= Latency::bound(bucket));
             prop_assert!(bucket == 0 || time > Latency::bound(bucket - 1));

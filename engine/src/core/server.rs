@@ -234,10 +234,9 @@ impl Server {
         &mut self.remotes[place]
     }
 
-    /// An answer came after this time: the smoothed value moves an eighth of the way (RFC 6298's gain).
+    /// An answer came after so many nanoseconds: the smoothed value moves an eighth of the way (RFC 6298's gain).
     #[inline]
-    pub(super) fn measure(&mut self, taken: Duration) {
-        let taken = u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX);
+    pub(super) fn measure(&mut self, taken: u64) {
         self.response_nanoseconds = (self.response_nanoseconds - self.response_nanoseconds / 8)
             .saturating_add(taken / 8)
             .max(1);

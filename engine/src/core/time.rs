@@ -26,6 +26,12 @@ impl Moment {
         self.0
     }
 
+    /// How many nanoseconds ago `earlier` was; zero when it is in the future.
+    #[inline]
+    pub const fn nanoseconds_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// How long ago `earlier` was; zero when it is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

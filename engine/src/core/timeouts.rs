@@ -156,7 +156,7 @@ impl PacketEngine {
             self.counters.timeouts += 1;
             // A server that stops answering must not keep the good name of its last answers.
             if let Some(side) = self.sessions.get(id).and_then(Session::server) {
-                self.servers[usize::from(side.server.0)].measure(now.since(pending.sent_at));
+                self.servers[usize::from(side.server.0)].measure(now.nanoseconds_since(pending.sent_at));
             }
             self.request_timed_out(now, &pending);
         }
