@@ -8,95 +8,9 @@ use smppmux_tests::pdu::{receipt, response_with_id};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::{AnsweringSmsc, Smsc};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// Reloads of the long run.
-const RELOADS: usize = 100;
-/// Requests that the client of the long run keeps under way.
-const UNDER_WAY: usize = 50;
-
-/// Sends as fast as its window allows until it is told to stop; gives how many, each answered once with ESME_ROK.
-fn send_until(stop: &AtomicBool, address: SocketAddr, engine: usize) -> usize {
-    let mut esme = Esme::bind_with(address, BindRequest::of("constant").at_engine(engine));
-    let mut under_way: Vec<u32> = Vec::new();
-    let mut answered = 0;
-    while !stop.load(Ordering::Relaxed) || !under_way.is_empty() {
-        while !stop.load(Ordering::Relaxed) && under_way.len() < UNDER_WAY {
-            under_way.push(esme.submit("4477", "text"));
-        }
-        let answer = esme.expect(CommandId::SUBMIT_SM_RESP);
-        assert_eq!(answer.status(), Status::ESME_ROK, "after {answered}");
-        let place = under_way
-            .iter()
-            .position(|number| *number == answer.sequence_number());
-        under_way.swap_remove(place.expect("it answers what was sent, once"));
-        answered += 1;
-    }
-    // The very session that was bound at the start.
-    esme.unbind();
-    answered
-}
-
-/// Goal: under load, with servers and accounts coming and going in each of a hundred reloads, every message gets its one good
-/// answer, a session that the changes do not concern is never lost, and what is configured in the end is there.
-#[test]
-fn a_hundred_reloads_lose_nothing() {
-    let names = ["one", "two", "three"];
-    let smscs = names.map(AnsweringSmsc::start);
-    // The first server stays; of the other two, one is there at a time or both.
-    let configuration = |round: usize| {
-        let mut configuration = Configuration::with_engines(2)
-            .server(
-                "one",
-                "01",
-                smscs[0].address(),
-                &format!("weight = {}", 1 + round % 3),
-            )
-            .client("constant", "");
-        for (place, uid) in [(1, "02"), (2, "03")] {
-            if round % 3 != place {
-                configuration = configuration.server(names[place], uid, smscs[place].address(), "");
-            }
-        }
-        configuration.client(&format!("guest{}", round % 5), "")
-    };
-    let mut administered = Administered::start(&configuration(0));
-    administered.smppmux.wait_for_log("smppmux ready");
-    let address = administered.smppmux.address();
-    let stop = Arc::new(AtomicBool::new(false));
-    let senders: Vec<_> = (0..2)
-        .map(|engine| {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || send_until(&stop, address, engine))
-        })
-        .collect();
-    for round in 1..=RELOADS {
-        administered.rewrite(&configuration(round));
-        administered.ctl_text(&["reload"]);
-        let mut guest = Esme::bind(address, &format!("guest{}", round % 5));
-        assert_eq!(guest.submit_and_wait("4477", "text").status(), Status::ESME_ROK);
-    }
-    stop.store(true, Ordering::Relaxed);
-    let answered: Vec<usize> = senders
-        .into_iter()
-        .map(|sender| sender.join().expect("no answer was wrong"))
-        .collect();
-    println!("{RELOADS} reloads, {answered:?} messages on two engines, each answered once with ESME_ROK");
-    let servers = administered.get("/api/v1/servers").json();
-    let losses = |name: &str| {
-        let rows = servers["servers"].as_array().expect("a list");
-        let row = rows.iter().find(|row| row["name"] == name);
-        row.and_then(|row| row["losses"].as_u64())
-    };
-    assert_eq!(losses("one"), Some(0), "it was in every configuration");
-    // 100 is 1 in the count of three: the second server is not there.
-    assert_eq!((losses("two"), losses("three")), (None, Some(0)));
-}
 
 /// Goal: a file that is wrong, or asks for what needs a restart, changes nothing, and it is said where and what; by `ctl` and
 /// by SIGHUP.
