@@ -12,10 +12,10 @@ use smppmux_engine::core::contract::{Action, ConnectionId, CoreIndex, Transmit};
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
-    ReceiptSettings, ReceiptStore, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex,
-    VserverSettings,
+    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange,
+    EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload,
+    PoolMethod, ReceiptSettings, ReceiptStore, ServerBind, ServerIndex, ServerSettings, Settings,
+    VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{
@@ -377,6 +377,7 @@ fn vserver() -> VserverSettings {
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
+        admission: AdmissionSettings::default(),
         hop_guard: None,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,

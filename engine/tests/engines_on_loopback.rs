@@ -4,9 +4,10 @@ use smppmux_engine::core::contract::Command;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange, EngineSettings, HashKey,
-    MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload, PoolMethod,
-    ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex, VserverSettings,
+    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange,
+    EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload,
+    PoolMethod, ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex,
+    VserverSettings,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::{Event, IoDriver, RunningEngines, ShellSettings, run_engines};
@@ -198,6 +199,7 @@ fn vserver() -> VserverSettings {
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
+        admission: AdmissionSettings::default(),
         hop_guard: None,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,

@@ -1,6 +1,7 @@
 //! smppmux as a process, between ESMEs and SMSCs on loopback.
 
 mod admin;
+mod admission;
 mod byte_stream;
 mod connections_total;
 mod deliveries;
@@ -20,6 +21,7 @@ mod routes;
 mod sequence_numbers;
 mod server_loss;
 mod slow_readers;
+mod storm;
 mod timeouts;
 
 use smppmux_tests::configuration::Configuration;

@@ -130,6 +130,7 @@ pub(crate) fn vserver(
         ]),
         on_server_loss: *random.pick(&[OnServerLoss::Fail, OnServerLoss::Fail, OnServerLoss::Retry]),
         on_throttle: *random.pick(&[OnThrottle::Answer, OnThrottle::Retry]),
+        admission: AdmissionSettings::default(),
         hop_guard: None,
         pool_method: *random.pick(&[PoolMethod::RoundRobin, PoolMethod::LeastOutstanding]),
         empty_range: EmptyRange::Allowed,

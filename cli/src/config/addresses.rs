@@ -71,6 +71,13 @@ pub struct Network {
     pub prefix_bits: u8,
 }
 
+impl Network {
+    /// As the engines take it.
+    pub const fn parts(&self) -> (IpAddr, u8) {
+        (self.address, self.prefix_bits)
+    }
+}
+
 impl Text for Network {
     const EXPECTED: &'static str = "a network in quotes, such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
 

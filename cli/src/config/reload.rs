@@ -161,6 +161,11 @@ impl Configuration {
                     before.proxy_protocol == after.proxy_protocol,
                     after.proxy_protocol.origin(),
                 ),
+                (
+                    "max-connections and its like",
+                    before.has_same_limits(after),
+                    &after.first_limit(),
+                ),
             ] {
                 if !is_same {
                     let place = match place {

@@ -1,7 +1,7 @@
 //! `[[vserver]]`: a listening virtual server.
 
 use super::addresses::Network;
-use super::key::Key;
+use super::key::{Key, Origin};
 use super::section::Section;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
@@ -75,8 +75,59 @@ pub struct VserverSection {
     pub response_timeout: Key<Duration>,
     /// How long a concatenated message may take to be complete. Default: `"60s"`.
     pub concat_timeout: Key<Duration>,
-    /// Networks whose PROXY protocol headers are believed. Default: none.
+    /// Networks whose connections begin with a PROXY protocol header. Default: none.
     pub proxy_protocol: Key<Vec<Network>>,
+    /// Connections at once. Default: no limit.
+    pub max_connections: Key<Option<u32>>,
+    /// Connections at once from one address. Default: no limit.
+    pub max_connections_per_address: Key<Option<u32>>,
+    /// New connections in a second from one address. Default: no limit.
+    pub connection_rate_per_address: Key<Option<u32>>,
+    /// Failed binds of an address after which it is banned. Default: no limit.
+    pub failed_binds_max: Key<Option<u32>>,
+    /// Failed binds are forgotten when none followed for so long. Default: `"1min"`.
+    pub failed_bind_window: Key<Duration>,
+    /// How long an address may not connect after a failed bind; doubles with each. Default: none.
+    pub failed_bind_back_off: Key<Option<Duration>>,
+    /// How long a ban lasts. Default: `"1min"`.
+    pub ban_time: Key<Duration>,
+    /// Networks to which the limits of an address and bans do not apply. Default: none.
+    pub limits_exempt: Key<Vec<Network>>,
+}
+
+impl VserverSection {
+    /// Whether both say the same about who may connect, `proxy-protocol` apart.
+    pub(super) fn has_same_limits(&self, other: &Self) -> bool {
+        let limits = |section: &Self| {
+            (
+                section.max_connections.value,
+                section.max_connections_per_address.value,
+                section.connection_rate_per_address.value,
+                section.failed_binds_max.value,
+                section.failed_bind_window.value,
+                section.failed_bind_back_off.value,
+                section.ban_time.value,
+                section.limits_exempt.value.clone(),
+            )
+        };
+        limits(self) == limits(other)
+    }
+
+    /// Where the first of these limits stands.
+    pub(super) fn first_limit(&self) -> Origin {
+        let origins = [
+            self.max_connections.origin(),
+            self.max_connections_per_address.origin(),
+            self.connection_rate_per_address.origin(),
+            self.failed_binds_max.origin(),
+            self.failed_bind_window.origin(),
+            self.failed_bind_back_off.origin(),
+            self.ban_time.origin(),
+            self.limits_exempt.origin(),
+        ];
+        let said = origins.into_iter().find(|origin| **origin != Origin::Default);
+        said.cloned().unwrap_or(Origin::Default)
+    }
 }
 
 impl Section for VserverSection {
@@ -116,6 +167,14 @@ impl Default for VserverSection {
             response_timeout: seconds(10),
             concat_timeout: seconds(60),
             proxy_protocol: Key::by_default(Vec::new()),
+            max_connections: Key::unset(),
+            max_connections_per_address: Key::unset(),
+            connection_rate_per_address: Key::unset(),
+            failed_binds_max: Key::unset(),
+            failed_bind_window: seconds(60),
+            failed_bind_back_off: Key::unset(),
+            ban_time: seconds(60),
+            limits_exempt: Key::by_default(Vec::new()),
         }
     }
 }

@@ -14,13 +14,14 @@ const LINES_PER_SECOND_MAX: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Kinds of notices that are counted apart.
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "server bound",
     "server lost",
     "server refused bind",
     "client bound",
     "client refused",
     "client lost",
+    "address banned",
 ];
 
 /// Writes notices to the log.
@@ -87,16 +88,25 @@ impl NoticeLog {
             } => info!(core, vserver = self.vserver(*vserver), system_id, %bind, "client bound"),
             Notice::ClientRefused {
                 vserver,
+                peer,
                 system_id,
                 status,
-            } => warn!(core, vserver = self.vserver(*vserver), system_id, %status, "client refused"),
+            } => {
+                let vserver = self.vserver(*vserver);
+                warn!(core, vserver, %peer, system_id, %status, "client refused");
+            }
             Notice::ClientLost {
                 vserver,
+                peer,
                 system_id,
                 reason,
             } => {
                 let vserver = self.vserver(*vserver);
-                info!(core, vserver, system_id, reason = %words(*reason), "client gone");
+                info!(core, vserver, %peer, system_id, reason = %words(*reason), "client gone");
+            }
+            Notice::AddressBanned { vserver, peer, ban } => {
+                let vserver = self.vserver(*vserver);
+                warn!(core, vserver, %peer, ban_ms = milliseconds(*ban), "address banned");
             }
         }
     }
@@ -155,6 +165,7 @@ const fn kind(notice: &Notice) -> usize {
         Notice::ClientBound { .. } => 3,
         Notice::ClientRefused { .. } => 4,
         Notice::ClientLost { .. } => 5,
+        Notice::AddressBanned { .. } => 6,
     }
 }
 
@@ -194,7 +205,7 @@ mod tests {
         assert_eq!(admitted, LINES_PER_SECOND_MAX as usize);
         assert!(lines.admit(0), "another kind");
         assert_eq!(lines.turn_second(start + SECOND / 2), [0; KINDS.len()]);
-        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0]);
+        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0, 0]);
         assert!(lines.admit(4), "another second");
     }
 }

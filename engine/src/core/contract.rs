@@ -178,6 +178,8 @@ pub enum Notice {
     ClientRefused {
         /// At which vserver.
         vserver: VserverIndex,
+        /// From where.
+        peer: IpAddr,
         /// As whom; shortened to 64 octets, control characters replaced.
         system_id: String,
         /// The status that it got.
@@ -187,10 +189,21 @@ pub enum Notice {
     ClientLost {
         /// At which vserver.
         vserver: VserverIndex,
+        /// From where.
+        peer: IpAddr,
         /// Whose; empty when it never bound.
         system_id: String,
         /// Why.
         reason: CloseReason,
+    },
+    /// An address may not connect for a while, because binds from it failed. (The shell's own; no engine gives it.)
+    AddressBanned {
+        /// At which vserver.
+        vserver: VserverIndex,
+        /// Which; of an IPv6 address the whole /64 network is meant.
+        peer: IpAddr,
+        /// For how long.
+        ban: Duration,
     },
 }
 

@@ -41,6 +41,7 @@ mod hold;
 mod home;
 mod invariants;
 mod journey;
+pub(crate) mod network;
 mod operator;
 mod outbox;
 mod output;

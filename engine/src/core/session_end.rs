@@ -411,6 +411,7 @@ impl PacketEngine {
         }
         self.outbox.notice(Notice::ClientLost {
             vserver: client.vserver,
+            peer: client.peer,
             system_id: super::client_bind::printable(&client.system_id),
             reason,
         });

@@ -4,9 +4,11 @@
 //! place: a reload brings a new one. Every limit that the engines rely on has been checked before a `Settings` exists;
 //! names are unique and every index points at something.
 
+mod admission;
 mod continuing;
 mod policies;
 
+pub use admission::AdmissionSettings;
 pub use policies::*;
 
 use super::range::{AddressRange, AllowedIndex};
@@ -320,6 +322,8 @@ pub struct VserverSettings {
     pub enquire_link_misses: u32,
     /// How long a client may take to answer a deliver_sm.
     pub response_timeout: Duration,
+    /// Who may connect, and how often.
+    pub admission: AdmissionSettings,
 }
 
 /// One SMSC.
@@ -519,6 +523,7 @@ pub(crate) mod tests {
             enquire_link_interval: Duration::from_secs(25),
             enquire_link_misses: 2,
             response_timeout: Duration::from_secs(10),
+            admission: AdmissionSettings::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What one core's thread is started with, and what every driver's thread begins and ends with.
 
 use super::accepting::Acceptor;
+use super::admission::Admission;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::event::{Event, EventSender};
@@ -31,6 +32,7 @@ pub(super) struct CoreStart {
     pub(super) settings: Arc<Settings>,
     pub(super) endpoint: Endpoint<ShellMessage>,
     pub(super) steering: Steering,
+    pub(super) admission: Option<Arc<Admission>>,
     pub(super) listeners: Vec<Listener>,
     pub(super) resolver: Resolver,
     pub(super) store: Option<StoreControl>,
@@ -118,6 +120,7 @@ impl CoreStart {
             settings: self.settings,
             endpoint: self.endpoint,
             steering: self.steering,
+            admission: self.admission,
             resolver: self.resolver.client(waker.clone()),
             store: self
                 .store

@@ -6,6 +6,8 @@
 //! Invariants: a [`LinkId`] is never re-used (each use of an index has another generation), so an event for a link that
 //! is gone finds nothing.
 
+use super::admission::Ticket;
+use super::greeting::Greeting;
 use crate::core::contract::ConnectionId;
 use crate::core::time::Moment;
 use bytes::BytesMut;
@@ -57,6 +59,8 @@ pub(crate) struct Link {
     pub(crate) counts_as_flow: bool,
     /// When the phase ends by itself; [`Moment::NEVER`] for not at all.
     pub(crate) deadline: Moment,
+    /// Its place among the connections that are counted, where some are.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// Where a link is in its life.
@@ -64,6 +68,8 @@ pub(crate) struct Link {
 pub(crate) enum Phase {
     /// Not yet open.
     Connecting(ConnectionId, Box<Attempt>),
+    /// Accepted; what comes before SMPP is being read. The engine does not know it yet.
+    Greeting(Box<Greeting>),
     /// The engine's connection.
     Open(ConnectionId),
     /// The engine closed it; what was handed out is being written. What arrives is discarded.
@@ -97,6 +103,7 @@ impl Link {
             in_driver: false,
             counts_as_flow: false,
             deadline: Moment::NEVER,
+            ticket: None,
         }
     }
 
@@ -104,7 +111,7 @@ impl Link {
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         match self.phase {
             Phase::Connecting(connection, _) | Phase::Open(connection) => Some(connection),
-            Phase::Flushing | Phase::Lingering => None,
+            Phase::Greeting(_) | Phase::Flushing | Phase::Lingering => None,
         }
     }
 }
@@ -150,13 +157,26 @@ impl LinkTable {
             generation: place.generation,
         };
         if let Some(connection) = connection {
-            let wanted = connection.index as usize + 1;
-            if self.of_connection.len() < wanted {
-                self.of_connection.resize(wanted, None);
-            }
-            self.of_connection[connection.index as usize] = Some((connection.generation, id));
+            self.remember_connection(connection, id);
         }
         Some(id)
+    }
+
+    /// The engine knows a link from now on.
+    pub(crate) fn open(&mut self, id: LinkId, connection: ConnectionId) {
+        if let Some(link) = self.get_mut(id) {
+            link.phase = Phase::Open(connection);
+            link.deadline = Moment::NEVER;
+            self.remember_connection(connection, id);
+        }
+    }
+
+    fn remember_connection(&mut self, connection: ConnectionId, id: LinkId) {
+        let wanted = connection.index as usize + 1;
+        if self.of_connection.len() < wanted {
+            self.of_connection.resize(wanted, None);
+        }
+        self.of_connection[connection.index as usize] = Some((connection.generation, id));
     }
 
     pub(crate) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {

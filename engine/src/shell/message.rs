@@ -1,6 +1,7 @@
 //! What the threads of the process say to each other through the mesh: the engines' own messages, connections that
 //! belong to another core, and the control core's orders.
 
+use super::admission::Ticket;
 use super::report::CoreReport;
 use crate::core::contract::Command;
 use crate::core::core_message::CoreMessage;
@@ -38,4 +39,6 @@ pub(crate) struct HandOver {
     pub(crate) socket: OwnedFd,
     pub(crate) vserver: VserverIndex,
     pub(crate) peer: SocketAddr,
+    /// Its place among the connections that are counted, where some are.
+    pub(crate) ticket: Option<Ticket>,
 }

@@ -11,6 +11,7 @@
 //! - Nothing is lost without being counted, and nothing grows without a limit.
 
 mod accepting;
+mod admission;
 mod clock;
 mod core_start;
 mod driver;
@@ -19,10 +20,12 @@ mod epoll_driver;
 mod event;
 mod event_bell;
 mod glommio_driver;
+mod greeting;
 mod io_driver;
 mod io_uring_probe;
 mod link;
 mod message;
+mod proxy_header;
 mod receipt_log;
 mod report;
 mod resolve;

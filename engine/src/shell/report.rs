@@ -26,6 +26,12 @@ pub struct ShellReport {
     pub received_by_hand_over: u64,
     /// Connections that the engine did not want (its table is full, or a drain is on).
     pub not_admitted: u64,
+    /// Connections that a limit of their vserver or address refused.
+    pub refused_by_limit: u64,
+    /// Connections of addresses that are banned or have to wait.
+    pub refused_by_ban: u64,
+    /// Connections whose PROXY protocol header was missing, wrong or late.
+    pub greetings_failed: u64,
     /// accept calls that failed for want of a resource of the host.
     pub accept_errors: u64,
     /// Turns of the loop.

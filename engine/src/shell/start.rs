@@ -1,5 +1,6 @@
 //! Starts the engines: checks what can be checked, binds every listener for every core, then starts the threads.
 
+use super::admission::Admission;
 use super::clock::Clock;
 use super::core_start::{self, CoreStart};
 use super::engine::Engine;
@@ -102,6 +103,7 @@ pub(super) fn start<E: Engine>(
     let shell_settings = Arc::new(shell_settings);
     let (events, event_receiver) = event_stream();
     let resolver = Resolver::default();
+    let admission = Admission::new(settings, RandomState::new().hash_one(0));
     let mut endpoints = make_mesh(&shell_settings);
     let control = endpoints.pop().ok_or(StartError::NoEngine)?;
     let mut starts = Vec::with_capacity(usize::from(cores));
@@ -114,6 +116,7 @@ pub(super) fn start<E: Engine>(
             settings: Arc::clone(settings),
             endpoint,
             steering: Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?,
+            admission: admission.clone(),
             listeners,
             resolver: resolver.clone(),
             store: store.as_ref().map(StoreThread::control),

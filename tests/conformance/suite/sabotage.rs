@@ -223,9 +223,32 @@ impl Fault {
     }
 }
 
+/// The octets of a PROXY protocol header at the beginning; `Some(None)` while it is not whole.
+fn proxy_header(octets: &[u8]) -> Option<Option<usize>> {
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    let begins =
+        |start: &[u8]| !octets.is_empty() && octets.iter().zip(start).all(|(one, other)| one == other);
+    if begins(b"PROXY ") {
+        let end = octets.windows(2).position(|pair| pair == b"\r\n");
+        return Some(end.map(|end| end + 2));
+    }
+    if begins(SIGNATURE) {
+        let length = octets
+            .get(14..16)
+            .map(|length| 16 + usize::from(length[0]) * 256 + usize::from(length[1]));
+        return Some(length.filter(|length| *length <= octets.len()));
+    }
+    None
+}
+
 /// Takes whole PDUs off the front; what cannot be framed goes on as it is.
 fn take_pdus(unread: &mut Vec<u8>, spoiled: &mut Vec<u8>, mut meddle: impl FnMut(&Pdu) -> Vec<u8>) {
     loop {
+        match proxy_header(unread) {
+            Some(Some(octets)) => spoiled.extend(unread.drain(..octets)),
+            Some(None) => return,
+            None => {}
+        }
         match next_frame(unread, MAX_PDU_OCTETS) {
             Frame::Pdu(pdu) => {
                 let pdu = pdu.to_vec();

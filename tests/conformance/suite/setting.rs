@@ -34,6 +34,8 @@ pub(crate) enum Setting {
     ReferenceWidths,
     /// Hops are counted.
     HopGuard,
+    /// Another balancer stands in front and says who its clients are.
+    BehindAnother,
 }
 
 /// An account of every setting.
@@ -96,7 +98,7 @@ pub(crate) const ACCOUNTS: [Account; 6] = [
 
 impl Setting {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Standard,
         Self::Impatient,
         Self::QuickLinks,
@@ -109,6 +111,7 @@ impl Setting {
         Self::SteppedClock,
         Self::ReferenceWidths,
         Self::HopGuard,
+        Self::BehindAnother,
     ];
 
     /// As the command line has it.
@@ -126,6 +129,7 @@ impl Setting {
             Self::SteppedClock => "stepped-clock",
             Self::ReferenceWidths => "reference-widths",
             Self::HopGuard => "hop-guard",
+            Self::BehindAnother => "behind-another",
         }
     }
 
@@ -162,6 +166,10 @@ impl Setting {
             Self::HopGuard => {
                 "standard, but a message may pass four gateways at most, counted in the TLV 0x1501"
             }
+            Self::BehindAnother => {
+                "standard, but every connection begins with a PROXY protocol header, version 1 or 2; the account east \
+                 may come from 192.0.2.0/24 and 2001:db8::/32 only"
+            }
         }
     }
 
@@ -193,6 +201,9 @@ impl Setting {
         }
         for account in ACCOUNTS {
             let mut lines = format!("address-ranges = {}", account.ranges);
+            if self == Self::BehindAnother && account.system_id == "east" {
+                lines.push_str("\nallow = [\"192.0.2.0/24\", \"2001:db8::/32\"]");
+            }
             if !account.servers.is_empty() {
                 lines.push_str(&format!("\nservers = {}", account.servers));
             }
@@ -218,6 +229,9 @@ impl Setting {
             }
             Self::UnbindWhileDown => {
                 "method = \"round-robin\"\nall-servers-down = \"unbind\"\nenquire-link-interval = \"10s\""
+            }
+            Self::BehindAnother => {
+                "method = \"round-robin\"\nproxy-protocol = [\"127.0.0.0/8\"]\nreceipt-hold = \"3s\"\nenquire-link-interval = \"10s\""
             }
             Self::HopGuard => {
                 "method = \"round-robin\"\nhop-guard-tag = 0x1501\nhop-guard-max = 4\nenquire-link-interval = \"10s\""

@@ -32,7 +32,7 @@ const GAUGES: [(&str, &str, Figure); 6] = [
 ];
 
 /// What has happened since the start.
-const COUNTERS: [(&str, &str, Figure); 7] = [
+const COUNTERS: [(&str, &str, Figure); 10] = [
     ("core_turns", "Turns of the loop", |core| core.shell.turns),
     ("c2c_wakes", "Sleeping cores that were woken", |core| {
         core.shell.core_wakes
@@ -51,6 +51,21 @@ const COUNTERS: [(&str, &str, Figure); 7] = [
         "core_unwanted_connections",
         "Connections closed at once: the table is full, or a drain is on",
         |core| core.shell.not_admitted,
+    ),
+    (
+        "core_connections_over_limit",
+        "Connections closed at once: a limit of their vserver or address",
+        |core| core.shell.refused_by_limit,
+    ),
+    (
+        "core_connections_banned",
+        "Connections closed at once: their address failed to bind too often",
+        |core| core.shell.refused_by_ban,
+    ),
+    (
+        "core_greetings_failed",
+        "Connections whose PROXY protocol header was missing, wrong or late",
+        |core| core.shell.greetings_failed,
     ),
     (
         "core_accept_errors",

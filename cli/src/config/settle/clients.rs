@@ -3,6 +3,7 @@
 use super::Settling;
 use super::limits::{CREDENTIAL_OCTETS_MAX, WINDOW_MAX};
 use super::names::Names;
+use crate::config::addresses::Network;
 use crate::config::choices::BindKind;
 use crate::config::client::ClientSection;
 use crate::config::section::Item;
@@ -52,12 +53,7 @@ impl<'c> Settling<'c> {
                 .iter()
                 .map(|range| range.value.clone())
                 .collect(),
-            allow: section
-                .allow
-                .value
-                .iter()
-                .map(|network| (network.address, network.prefix_bits))
-                .collect(),
+            allow: section.allow.value.iter().map(Network::parts).collect(),
             max_binds: section.max_binds.value,
             window: section.window.value,
             rate: self.rate_limit(&section.rate, &section.burst),

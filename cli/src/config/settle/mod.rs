@@ -4,6 +4,7 @@
 //! points at something, and every limit fits its neighbours.
 
 mod admin;
+mod admission;
 mod clients;
 mod engine;
 mod limits;

@@ -35,11 +35,6 @@ impl Settling<'_> {
             "concat-timeout",
             "segments are not kept together",
         );
-        self.no_effect_if_set(
-            &section.proxy_protocol,
-            "proxy-protocol",
-            "the header is not understood",
-        );
     }
 
     fn warn_of_server_keys(&mut self, section: &ServerSection) {

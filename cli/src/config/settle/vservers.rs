@@ -90,6 +90,7 @@ impl<'c> Settling<'c> {
             enquire_link_interval: section.enquire_link_interval.value,
             enquire_link_misses: section.enquire_link_misses.value,
             response_timeout: section.response_timeout.value,
+            admission: self.admission(section),
         }
     }
 

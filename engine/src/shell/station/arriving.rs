@@ -36,7 +36,7 @@ impl<E: Engine> Station<E> {
         };
         // Of a connection that the engine has closed we read only to hear the peer's FIN.
         let Phase::Open(connection) = link.phase else {
-            return;
+            return self.greeted(now, id, bytes);
         };
         let rest = if link.paused {
             bytes
@@ -54,7 +54,7 @@ impl<E: Engine> Station<E> {
             return;
         };
         let Phase::Open(connection) = link.phase else {
-            return;
+            return self.greeted_apart(now, id, bytes);
         };
         if link.paused {
             self.leftovers.append(&mut link.leftover, bytes);
@@ -135,7 +135,7 @@ impl LeftoverPool {
     }
 
     /// Adds `more` to what `leftover` holds.
-    fn append(&mut self, leftover: &mut BytesMut, more: &[u8]) {
+    pub(super) fn append(&mut self, leftover: &mut BytesMut, more: &[u8]) {
         if leftover.capacity() == 0 {
             *leftover = self.spare.pop().unwrap_or_default();
         }

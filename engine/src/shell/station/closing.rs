@@ -79,8 +79,10 @@ impl<E: Engine> Station<E> {
     pub(super) fn release(&mut self, driver: &mut impl Driver, id: LinkId) -> Option<Unsent> {
         let link = self.links.remove(id)?;
         self.leftovers.give_back(link.leftover);
-        if matches!(link.phase, Phase::Lingering) {
-            self.lingering -= 1;
+        match link.phase {
+            Phase::Lingering => self.lingering -= 1,
+            Phase::Greeting(_) => self.greetings -= 1,
+            _ => {}
         }
         if link.counts_as_flow {
             self.steering.count_closed();
@@ -101,6 +103,7 @@ impl<E: Engine> Station<E> {
             Phase::Flushing | Phase::Lingering => {
                 self.release(driver, id);
             }
+            Phase::Greeting(_) => self.give_up_greeting(driver, id),
             Phase::Open(_) => {}
         }
     }

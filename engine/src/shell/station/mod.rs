@@ -1,7 +1,7 @@
 //! The part of the shell that every driver shares: one core's engine, its links, its mailbox, and the turn.
 //!
 //! [`turn`] polls the engine and carries out what it asks; [`arriving`] shows it what was read; [`opening`] makes connections (accepted, handed over,
-//! connected); [`closing`] ends them without losing the last answer; [`inbox`] takes what other threads sent.
+//! connected), [`greeting`] asks who they are and reads what comes before SMPP; [`closing`] ends them without losing the last answer; [`inbox`] takes what other threads sent.
 //!
 //! Invariants:
 //! - Every connection that the engine knows has exactly one link; `handle_closed` is called exactly once for a
@@ -12,10 +12,12 @@
 
 mod arriving;
 mod closing;
+mod greeting;
 mod inbox;
 mod opening;
 mod turn;
 
+use super::admission::Admission;
 use super::driver::Driver;
 use super::engine::Engine;
 use super::event::EventSender;
@@ -53,6 +55,10 @@ pub(crate) struct Station<E> {
     lingering: usize,
     leftovers: LeftoverPool,
     steering: Steering,
+    /// Limits of new connections, where there are any.
+    admission: Option<Arc<Admission>>,
+    /// Links that are in [`Phase::Greeting`].
+    greetings: usize,
     resolver: ResolverClient,
     /// Where the queue's messages are kept, if they are.
     store: Option<StoreClient>,
@@ -69,6 +75,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) settings: Arc<Settings>,
     pub(crate) endpoint: Endpoint<ShellMessage>,
     pub(crate) steering: Steering,
+    pub(crate) admission: Option<Arc<Admission>>,
     pub(crate) resolver: ResolverClient,
     pub(crate) store: Option<StoreClient>,
     pub(crate) events: EventSender,
@@ -98,6 +105,8 @@ impl<E: Engine> Station<E> {
             lingering: 0,
             leftovers: LeftoverPool::default(),
             steering: parts.steering,
+            admission: parts.admission,
+            greetings: 0,
             resolver: parts.resolver,
             store: parts.store,
             events: parts.events,
@@ -137,7 +146,7 @@ impl<E: Engine> Station<E> {
         }
         match link.phase {
             Phase::Open(connection) => self.engine.handle_read_closed(now, connection),
-            Phase::Lingering => {
+            Phase::Lingering | Phase::Greeting(_) => {
                 self.release(driver, id);
             }
             Phase::Flushing | Phase::Connecting(..) => {}
@@ -159,7 +168,7 @@ impl<E: Engine> Station<E> {
         match link.phase {
             Phase::Open(connection) => self.engine.handle_transmitted(now, connection, buffer),
             Phase::Flushing => self.linger(now, driver, id),
-            Phase::Lingering | Phase::Connecting(..) => {}
+            Phase::Lingering | Phase::Connecting(..) | Phase::Greeting(_) => {}
         }
     }
 

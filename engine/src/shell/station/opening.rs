@@ -28,11 +28,16 @@ impl<E: Engine> Station<E> {
         peer: SocketAddr,
     ) {
         self.report.accepted += 1;
+        let ticket = match self.ask_at_the_door(now, listener.vserver, peer) {
+            Ok(ticket) => ticket,
+            Err(refusal) => return self.count_refusal(refusal),
+        };
         let owner = self.steering.choose(listener, &socket, peer);
         let hand_over = HandOver {
             socket,
             vserver: listener.vserver,
             peer,
+            ticket,
         };
         if owner == self.core {
             self.admit(now, driver, hand_over);
@@ -57,10 +62,14 @@ impl<E: Engine> Station<E> {
             socket,
             vserver,
             peer,
+            ticket,
         } = hand_over;
         if !self.wants_connections() {
             self.report.not_admitted += 1;
             return;
+        }
+        if self.has_greeting(vserver, peer) {
+            return self.await_greeting(now, driver, socket, vserver, peer, ticket);
         }
         let Some(connection) = self.engine.handle_accepted(now, vserver, peer) else {
             self.report.not_admitted += 1;
@@ -69,6 +78,7 @@ impl<E: Engine> Station<E> {
         let mut link = Link::new(Phase::Open(connection));
         link.in_driver = true;
         link.counts_as_flow = true;
+        link.ticket = ticket;
         match self.links.insert(link) {
             Some(id) => {
                 self.steering.count_opened();

@@ -66,6 +66,7 @@ impl<E: Engine> Station<E> {
             }
         }
         while let Some(notice) = self.engine.poll_notice() {
+            self.note_conduct(now, &notice);
             let core = self.core;
             self.tell(Event::Notice { core, notice });
         }

@@ -8,8 +8,8 @@ use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, S
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::settings::{
-    AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, MessageIdSettings, Method, OnServerLoss,
-    OnThrottle, Overload, PoolMethod, ReceiptSettings, Settings, VserverSettings,
+    AdmissionSettings, AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, MessageIdSettings, Method,
+    OnServerLoss, OnThrottle, Overload, PoolMethod, ReceiptSettings, Settings, VserverSettings,
 };
 use crate::core::wire::Status;
 use smppmux_flow_distributor::Scheme;
@@ -247,6 +247,7 @@ fn vserver(address: SocketAddr) -> VserverSettings {
         all_servers_down: AllServersDown::Answer,
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
+        admission: AdmissionSettings::default(),
         hop_guard: None,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::None,

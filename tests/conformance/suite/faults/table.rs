@@ -123,6 +123,7 @@ faults! {
     30 "reset with MO in flight": Behind Pdu always_ok => "says ESME_ROK to everything";
     30 "the SMSC unbinds": Behind Pdu without_unbind_answers => "does not answer an unbind";
     31 "SIGTERM and start": Behind Pdu without_unbinds => "leaves SMSCs without an unbind";
+    32 "the header names the ESME": InFront Read nobody_for_somebody => "passes every ESME off as itself";
     33 "accepted whole, refused when cut": InFront Pdu short_passwords => "cuts passwords";
     34 "a day forward, two days back": InFront Pdu never_ok => "gives a request up too early";
     35 "answers": InFront Pdu two_answers => "answers twice";

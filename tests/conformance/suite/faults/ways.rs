@@ -95,6 +95,17 @@ pub(super) fn filled_claims(_memory: &mut Memory, way: Way, chunk: &[u8]) -> Vec
     octets
 }
 
+/// Puts a header that names nobody in place of one of version 1.
+pub(super) fn nobody_for_somebody(_memory: &mut Memory, way: Way, chunk: &[u8]) -> Vec<u8> {
+    let end = chunk.windows(2).position(|pair| pair == b"\r\n");
+    match end {
+        Some(end) if way == Way::ToBalancer && chunk.starts_with(b"PROXY ") => {
+            [b"PROXY UNKNOWN".as_slice(), &chunk[end..]].concat()
+        }
+        _ => chunk.to_vec(),
+    }
+}
+
 /// Says ESME_ROK whatever the outcome was.
 pub(super) fn always_ok(_memory: &mut Memory, way: Way, pdu: &Pdu) -> Vec<u8> {
     if way == Way::ToPeer && pdu.command().is_response() {

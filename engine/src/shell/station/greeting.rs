@@ -1,0 +1,214 @@
+//! Before SMPP: whether somebody may connect, who that is, and what its conduct is remembered for.
+//!
+//! A connection of a trusted balancer begins with a PROXY protocol header; the engine hears of the connection when that was
+//! read, with the client's own address. Where a vserver asks for nothing of this, a connection goes to the engine at once.
+//!
+//! Invariants: a greeting has a time limit (the vserver's `bind_timeout`), their number is bounded, and what is read of one
+//! is bounded by the longest header.
+
+use super::super::admission::{Refusal, Ticket};
+use super::super::driver::Driver;
+use super::super::engine::Engine;
+use super::super::event::Event;
+use super::super::greeting::{GREETINGS_MAX, Greeting};
+use super::super::link::{Link, LinkId, Phase};
+use super::super::proxy_header::{self, ProxyHeader};
+use super::Station;
+use crate::core::contract::{CloseReason, ConnectionId, Notice};
+use crate::core::settings::VserverIndex;
+use crate::core::time::Moment;
+use crate::core::wire::Status;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+impl<E: Engine> Station<E> {
+    /// Counts a new connection, where that is asked for. A balancer's clients are looked at when they are known.
+    pub(super) fn ask_at_the_door(
+        &self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+    ) -> Result<Option<Ticket>, Refusal> {
+        let Some(admission) = &self.admission else {
+            return Ok(None);
+        };
+        let mut ticket = admission.enter(vserver)?;
+        if !admission.is_proxy(vserver, peer.ip()) {
+            ticket.identify(now, peer.ip())?;
+        }
+        Ok(Some(ticket))
+    }
+
+    pub(super) fn count_refusal(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Limit => self.report.refused_by_limit += 1,
+            Refusal::Banned => self.report.refused_by_ban += 1,
+        }
+    }
+
+    /// Whether something comes before SMPP.
+    pub(super) fn has_greeting(&self, vserver: VserverIndex, peer: SocketAddr) -> bool {
+        self.admission
+            .as_ref()
+            .is_some_and(|admission| admission.is_proxy(vserver, peer.ip()))
+    }
+
+    /// Takes a connection in whose client is not known yet.
+    pub(super) fn await_greeting(
+        &mut self,
+        now: Moment,
+        driver: &mut impl Driver,
+        socket: OwnedFd,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+        ticket: Option<Ticket>,
+    ) {
+        if self.greetings >= GREETINGS_MAX {
+            self.report.not_admitted += 1;
+            return;
+        }
+        let patience = self.settings.vservers[usize::from(vserver.0)].bind_timeout;
+        let mut link = Link::new(Phase::Greeting(Box::new(Greeting { vserver, peer })));
+        link.in_driver = true;
+        link.counts_as_flow = true;
+        link.ticket = ticket;
+        link.deadline = now + patience;
+        if let Some(id) = self.links.insert(link) {
+            self.greetings += 1;
+            self.deadlines.add(now + patience, id);
+            self.steering.count_opened();
+            driver.adopt(id, socket);
+        }
+    }
+
+    /// Octets of a connection that the engine does not know: `bytes` is all that came and was not used.
+    #[cold]
+    pub(super) fn greeted(&mut self, now: Moment, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        let Phase::Greeting(greeting) = &link.phase else {
+            return;
+        };
+        let (vserver, peer) = (greeting.vserver, greeting.peer);
+        match proxy_header::read(bytes) {
+            ProxyHeader::Incomplete => self.leftovers.keep(&mut link.leftover, bytes),
+            ProxyHeader::Wrong => self.refuse_greeting(now, id),
+            ProxyHeader::Complete { octets, client } => {
+                self.leftovers.keep(&mut link.leftover, &[]);
+                if self
+                    .open_greeted(now, id, vserver, client.unwrap_or(peer))
+                    .is_some()
+                {
+                    let behind = bytes.get(octets..).unwrap_or_default();
+                    if !behind.is_empty() {
+                        self.received(now, id, behind);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same for octets that stand apart from the leftover.
+    #[cold]
+    pub(super) fn greeted_apart(&mut self, now: Moment, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        if !matches!(link.phase, Phase::Greeting(_)) {
+            return;
+        }
+        let mut all = std::mem::take(&mut link.leftover);
+        self.leftovers.append(&mut all, bytes);
+        self.greeted(now, id, &all);
+        self.leftovers.give_back(all);
+    }
+
+    /// The client is known: the engine takes the connection, if the client may connect.
+    fn open_greeted(
+        &mut self,
+        now: Moment,
+        id: LinkId,
+        vserver: VserverIndex,
+        client: SocketAddr,
+    ) -> Option<ConnectionId> {
+        let ticket = self.links.get_mut(id).and_then(|link| link.ticket.as_mut());
+        let allowed = ticket.map_or(Ok(()), |ticket| ticket.identify(now, client.ip()));
+        let connection = match allowed {
+            Ok(()) => {
+                let connection = self.engine.handle_accepted(now, vserver, client);
+                self.report.not_admitted += u64::from(connection.is_none());
+                connection
+            }
+            Err(refusal) => {
+                self.count_refusal(refusal);
+                None
+            }
+        };
+        match connection {
+            Some(connection) => {
+                self.greetings -= 1;
+                self.links.open(id, connection);
+            }
+            None => self.cut_off(now, id),
+        }
+        connection
+    }
+
+    fn refuse_greeting(&mut self, now: Moment, id: LinkId) {
+        self.report.greetings_failed += 1;
+        self.cut_off(now, id);
+    }
+
+    /// Ends a greeting before this turn ends; what its peer still sends is not looked at.
+    fn cut_off(&mut self, now: Moment, id: LinkId) {
+        if let Some(link) = self.links.get_mut(id)
+            && matches!(link.phase, Phase::Greeting(_))
+        {
+            link.phase = Phase::Flushing;
+            link.deadline = now;
+            self.greetings -= 1;
+            self.deadlines.add(now, id);
+        }
+    }
+
+    /// A greeting's time is up.
+    pub(super) fn give_up_greeting(&mut self, driver: &mut impl Driver, id: LinkId) {
+        self.report.greetings_failed += 1;
+        self.release(driver, id);
+    }
+
+    /// What the engine says of a client may count against its address.
+    pub(super) fn note_conduct(&mut self, now: Moment, notice: &Notice) {
+        let Some(admission) = &self.admission else {
+            return;
+        };
+        let Some((vserver, peer)) = blamed(notice) else {
+            return;
+        };
+        if let Some(ban) = admission.blame(now, vserver, peer) {
+            let core = self.core;
+            let notice = Notice::AddressBanned { vserver, peer, ban };
+            self.tell(Event::Notice { core, notice });
+        }
+    }
+}
+
+/// Whose failed bind a notice tells of: refused credentials, octets that are not SMPP before a bind, or no bind in time.
+fn blamed(notice: &Notice) -> Option<(VserverIndex, IpAddr)> {
+    match notice {
+        Notice::ClientRefused {
+            vserver,
+            peer,
+            status: Status::ESME_RINVPASWD | Status::ESME_RINVSYSID | Status::ESME_RBINDFAIL,
+            ..
+        } => Some((*vserver, *peer)),
+        Notice::ClientLost {
+            vserver,
+            peer,
+            system_id,
+            reason: CloseReason::BindTimeout | CloseReason::BadCommandLength { .. },
+        } if system_id.is_empty() => Some((*vserver, *peer)),
+        _ => None,
+    }
+}
