@@ -57,6 +57,8 @@ pub(crate) struct Report {
     pub(crate) elapsed: Duration,
     pub(crate) before: Used,
     pub(crate) after: Used,
+    /// submit_sm that reached the SMSCs meanwhile: who answers by himself may be behind.
+    pub(crate) arrived: u64,
     pub(crate) resident_kib: u64,
     /// Sessions bound at the SMSCs.
     pub(crate) server_sessions: usize,
@@ -96,8 +98,8 @@ impl fmt::Display for Report {
         }
         write!(
             formatter,
-            r#""resident_kib": {}, "server_sessions": {}, "faults": {{"#,
-            self.resident_kib, self.server_sessions
+            r#""arrived": {}, "resident_kib": {}, "server_sessions": {}, "faults": {{"#,
+            self.arrived, self.resident_kib, self.server_sessions
         )?;
         for (number, (what, count)) in faults.iter().enumerate() {
             let comma = if number == 0 { "" } else { ", " };

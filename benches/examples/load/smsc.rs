@@ -22,7 +22,8 @@ pub(crate) struct Session {
     kind: Kind,
     /// deliver_sm under way.
     window: Window,
-    messages: u64,
+    /// submit_sm received.
+    pub(crate) messages: u64,
 }
 
 impl Session {

@@ -144,6 +144,7 @@ impl Load {
         self.begin()?;
         self.run(self.arguments.warm_up)?;
         self.meter.restart();
+        let arrived_before = self.arrived();
         let (start, before) = (Instant::now(), watched.used());
         self.run(self.arguments.measured)?;
         let (elapsed, after) = (start.elapsed(), watched.used());
@@ -153,10 +154,20 @@ impl Load {
             elapsed,
             before,
             after,
+            arrived: self.arrived() - arrived_before,
             resident_kib: watched.resident_kib(),
             server_sessions: sessions.filter(|session| session.is_bound).count(),
             meter: self.meter,
         })
+    }
+
+    /// submit_sm that reached the SMSCs.
+    fn arrived(&self) -> u64 {
+        self.sessions
+            .iter()
+            .flatten()
+            .map(|session| session.messages)
+            .sum()
     }
 
     fn begin(&mut self) -> io::Result<()> {

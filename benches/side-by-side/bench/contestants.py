@@ -4,7 +4,8 @@ import json
 import pathlib
 import subprocess
 
-from . import gateways
+from .jasmin import Jasmin
+from .kannel import Kannel
 from .process import first_line, found, write_configuration
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -140,5 +141,6 @@ def all_contestants(program, peers_folder):
         "two": Smppmux(program, "smppmux on two engines", engines=2),
         "two-local": Smppmux(program, "two engines, all on one", engines=2, clients_on=0),
         "two-across": Smppmux(program, "two engines, each message crosses", engines=2, clients_on=1),
-        "kannel": gateways.Kannel(peers_folder),
+        "kannel": Kannel(peers_folder),
+        "jasmin": Jasmin(peers_folder),
     }

@@ -12,9 +12,10 @@ import sys
 import time
 
 from . import install, report
+from .report import DISTURBED_MAX
 from .cells import QUICK, SMOKE, chosen
 from .contestants import ROOT, all_contestants
-from .machine import Spinners, description, raise_limits
+from .machine import LOOK_S, Spinners, description, raise_limits
 from .measure import SampleError, sample
 from .process import ContestantError
 
@@ -24,9 +25,8 @@ OVERHEAD_S = 0.75
 SECONDS_MIN, SECONDS_MAX = 0.4, 3.0
 # How far over its budget a run may go before it ends.
 BUDGET_SLACK = 1.1
-# More than this of somebody else's work beside a sample, in CPUs, and it is taken again.
-DISTURBED_MAX = 0.10
-EXTRAS = ("kannel", "idle")
+TRIES_MAX = 3
+EXTRAS = ("kannel", "jasmin", "idle")
 BUILDS = (("--package", "smppmux"), ("--package", "smppmux-benches", "--example", "load"))
 
 
@@ -43,8 +43,8 @@ def arguments():
     add("--rounds", type=int, default=ROUNDS, help="alternations")
     add("--budget", type=float, default=18, metavar="MINUTES", help="samples are as long as fits")
     add("--seconds", type=float, help="length of a sample, instead of --budget")
-    add("--quiet-patience", type=float, default=20, metavar="SECONDS", help="wait so long for a quiet machine")
-    add("--retries", type=int, default=2, help="how often a disturbed sample is taken again")
+    add("--quiet-patience", type=float, default=60, metavar="SECONDS", help="wait so long in all for a quiet machine")
+    add("--retries", type=int, default=50, help="so many disturbed samples are taken again in all")
     add("--proxy-cpu", type=int, default=0)
     add("--second-cpu", type=int, default=1, help="CPU of the second engine where there are two")
     add("--load-cpu", type=int, default=1)
@@ -64,7 +64,7 @@ def arguments():
     elif options.quick:
         options.cell = options.cell or list(QUICK)
         options.seconds = options.seconds or 0.7
-        options.quiet_patience, options.retries = 1, 1
+        options.quiet_patience, options.retries = 5, 5
     return options
 
 
@@ -97,23 +97,21 @@ def measure_all(options):
     seconds = sample_seconds(options, cells)
     taken = [{name: [] for name in cell.contestants} for cell in cells]
     spinners = Spinners(sorted({options.proxy_cpu, options.load_cpu, options.second_cpu}))
-    start, quiet = time.time(), True
-    # Disturbed samples are taken again, and binds may take long: what was measured by then counts.
+    start = time.time()
+    # Binds may take long on a loaded machine: what was measured by then counts.
     end = start + (options.budget * 60 * BUDGET_SLACK if options.seconds is None else float("inf"))
+    course = Course(options, spinners, contestants, seconds)
     try:
-        # The rounds are outermost: what disturbs the machine for a minute disturbs one round of a cell, not the cell.
-        for number in range(options.rounds):
-            for cell, samples_of in zip(cells, taken):
-                if number >= (cell.rounds or options.rounds):
-                    continue
-                if time.time() > end:
-                    raise KeyboardInterrupt
-                quiet &= spinners.wait_until_quiet(options.quiet_patience)
-                for name in cell.contestants:
-                    take(options, spinners, cell, name, contestants[name], seconds, samples_of)
-                say(f"round {number + 1}/{options.rounds}  {cell.name:30}  {summary(samples_of)}")
+        for number, cell, samples_of in turns(options, cells, taken):
+            if time.time() > end:
+                say("the time is over before all rounds were done: what was measured so far counts")
+                break
+            course.wait_until_quiet()
+            for name in cell.contestants:
+                course.take(cell, name, samples_of[name])
+            say(f"round {number + 1}/{options.rounds}  {cell.name:30}  {summary(samples_of)}")
     except KeyboardInterrupt:
-        say("ended before all rounds were done: what was measured so far counts")
+        say("interrupted: what was measured so far counts")
     finally:
         spinners.close()
     return {
@@ -123,10 +121,17 @@ def measure_all(options):
         "minutes": round((time.time() - start) / 60, 1),
         "sample_seconds": seconds,
         "rounds": options.rounds,
-        "quiet": quiet,
         "contestants": versions,
         "cells": [{**dataclasses.asdict(cell), "samples": samples_of} for cell, samples_of in zip(cells, taken)],
     }
+
+
+def turns(options, cells, taken):
+    """The rounds are outermost: what disturbs the machine for a minute disturbs one round of a cell, not the cell."""
+    for number in range(options.rounds):
+        for cell, samples_of in zip(cells, taken):
+            if number < (cell.rounds or options.rounds):
+                yield number, cell, samples_of
 
 
 def sample_seconds(options, cells):
@@ -157,19 +162,38 @@ def available(cells, contestants):
     return [cell for cell in cells if cell.contestants], versions
 
 
-def take(options, spinners, cell, name, contestant, seconds, samples_of):
-    """One sample; again where somebody disturbed it, and the least disturbed one counts."""
-    tries = []
-    for _ in range(options.retries + 1):
-        try:
-            tries.append(sample(options, spinners, cell, name, contestant, seconds))
-        except (SampleError, ContestantError) as error:
-            say(f"{cell.name}, {name}: {error}")
-            continue
-        if tries[-1]["others_cpus"] <= DISTURBED_MAX:
-            break
-    if tries:
-        samples_of[name].append(min(tries, key=lambda figures: figures["others_cpus"]))
+class Course:
+    """Takes samples, and what patience is left for a machine that is not quiet."""
+
+    def __init__(self, options, spinners, contestants, seconds):
+        self._options = options
+        self._spinners = spinners
+        self._contestants = contestants
+        self._seconds = seconds
+        self._patience_s = options.quiet_patience
+        self._retries = options.retries
+
+    def wait_until_quiet(self):
+        start = time.monotonic()
+        self._spinners.wait_until_quiet(self._patience_s)
+        self._patience_s = max(0.0, self._patience_s - (time.monotonic() - start - LOOK_S))
+
+    def take(self, cell, name, samples):
+        """One sample; again where somebody disturbed it, as long as patience lasts, and the least disturbed one counts."""
+        tries = []
+        for number in range(TRIES_MAX):
+            try:
+                contestant = self._contestants[name]
+                tries.append(sample(self._options, self._spinners, cell, name, contestant, self._seconds))
+                if tries[-1]["others_cpus"] <= DISTURBED_MAX:
+                    break
+            except (SampleError, ContestantError) as error:
+                say(f"{cell.name}, {name}: {error}")
+            if self._retries <= 0 or cell.seconds:
+                break
+            self._retries -= 1
+        if tries:
+            samples.append(min(tries, key=lambda figures: figures["others_cpus"]))
 
 
 def summary(samples_of):

@@ -11,6 +11,8 @@ from .machine import pinned
 from .process import Place, Running, free_ports
 
 PATIENCE_S = 180
+# Who answers messages before they reached an SMSC, as gateways do, must at least keep up.
+ARRIVED_MIN = 0.9
 
 
 class SampleError(Exception):
@@ -50,13 +52,15 @@ def sample(options, spinners, cell, name, contestant, seconds):
             _, errors = load.communicate()
         if not line.startswith("{"):
             raise SampleError(errors.strip() or "the load ended without a report")
-        return figures(json.loads(line), spinners, cell.kind == "idle")
+        return figures(json.loads(line), spinners, cell)
 
 
-def figures(report, spinners, is_idle):
+def figures(report, spinners, cell):
     messages, elapsed = report["messages"], report["elapsed_s"]
-    if report["faults"] or not (messages or is_idle):
+    if report["faults"] or not (messages or cell.kind == "idle"):
         raise SampleError(f"{messages} messages, faults: {report['faults']}")
+    if cell.kind not in ("mo", "idle") and report["arrived"] < messages * ARRIVED_MIN:
+        raise SampleError(f"{messages} messages were answered, but only {report['arrived']} reached the SMSCs meanwhile")
     messages = max(messages, 1)
     cpus = len(spinners.pids)
     ours = report["proxy_cpu_s"] + report["load_cpu_s"] + report["spinner_cpu_s"]

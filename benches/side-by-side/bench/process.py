@@ -114,3 +114,10 @@ def found(program):
     if path is None:
         raise ContestantError(f"there is no {program}; `benches/side-by-side/run --install` installs it")
     return path
+
+
+def run(*command, cwd):
+    done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    if done.returncode != 0:
+        raise ContestantError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout

@@ -10,7 +10,7 @@ from .cells import DRIVERS, IDLE_BASE
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "page.md"
 # Samples beside which others used more than this many CPUs are left out where enough others are there.
-DISTURBED_MAX = 0.10
+DISTURBED_MAX = 0.15
 SAMPLES_MIN = 3
 MINUS = "−"
 
@@ -228,6 +228,8 @@ def page(results):
     machine, tables_of_page = results["machine"], parts(results)
     figures = [(cell["name"], name, median) for cell in results["cells"] for name, median in medians(cell).items()]
     counts = [median["count"] for _, _, median in figures]
+    if not counts:
+        raise SystemExit("nothing was measured, so there is no page to write")
     spreads = [median["spread"] for _, name, median in figures if name != "direct" and median["spread"] is not None]
     versions = [
         f"| {about['title']} | {about['version']} |" for about in results["contestants"].values() if about["version"]

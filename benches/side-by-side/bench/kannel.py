@@ -1,11 +1,10 @@
-"""Gateways that terminate SMPP: Kannel (bearerbox and opensmppbox) and Jasmin. Slow, so they are run only when asked for."""
+"""Kannel as a gateway that terminates SMPP: bearerbox and opensmppbox. Slow, so it is run only when asked for."""
 
-import os
 import pathlib
 import subprocess
 import tempfile
 
-from .process import ContestantError, found, write_configuration
+from .process import ContestantError, found, run, write_configuration
 
 KANNEL_VERSION = "1.4.5"
 # Debian's packages that building opensmppbox takes; kannel-dev has the libraries that Kannel itself was built from.
@@ -74,10 +73,3 @@ def unpacked_source(folder):
         raise ContestantError("Debian's mirror has no source package of Kannel")
     run("tar", "xf", str(archives[0]), cwd=folder)
     return next(folder.glob("gateway-*"))
-
-
-def run(*command, cwd):
-    done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
-    if done.returncode != 0:
-        raise ContestantError(f"{' '.join(command)}:\n{(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
