@@ -227,10 +227,11 @@ impl World {
     }
 
     fn esme_gets_message(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
-        let (kind, _) = self.links[id].session.bound.expect("checked for every request");
+        let (kind, since) = self.links[id].session.bound.expect("checked for every request");
         assert!(receives(kind), "link {id}: a message to a transmitter");
         let now = self.now;
-        self.links[id].session.first_message_at.get_or_insert(now);
+        let is_early = now <= since + self.bind_resp_company();
+        self.links[id].session.began_early.get_or_insert(is_early);
         self.note_core_trouble();
         if !self.is_receipt_of(index, pdu) {
             self.check_route(index, id, pdu);

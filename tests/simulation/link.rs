@@ -91,8 +91,8 @@ pub(crate) struct PeerSession {
     /// The kind of its bind, once that was accepted, and since when.
     pub(crate) bound: Option<(u32, Moment)>,
     pub(crate) bind_sequence: Option<u32>,
-    /// When the first message came.
-    pub(crate) first_message_at: Option<Moment>,
+    /// Whether the first message came so soon behind the bind_resp that it may have been what made that leave.
+    pub(crate) began_early: Option<bool>,
     /// With a password that must be refused.
     pub(crate) has_wrong_password: bool,
     /// The identity of a forwarded session.

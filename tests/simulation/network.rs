@@ -124,6 +124,11 @@ impl World {
                 .handle_transmitted(self.now, connection, sending.octets);
         } else {
             link.sending = Some(sending);
+            if self.random.chance(self.scenario.faults.torn_write) {
+                // What was written arrives; of the rest the engine knows that it was not.
+                let written = self.links[id].to_peer.octets.len();
+                self.break_off(id, written, false);
+            }
             self.schedule_writable(id);
         }
         self.schedule_peer(id);
@@ -239,21 +244,26 @@ impl World {
 
     /// The connection breaks: octets under way are lost in both directions, and each end learns of it by itself.
     pub(crate) fn reset(&mut self, id: LinkId) {
+        let keep = self.random.between(0, self.links[id].to_peer.octets.len());
+        let takes_more = self.random.chance(500);
+        self.break_off(id, keep, takes_more);
+    }
+
+    /// Of the octets under way to the peer so many arrive. Until the engine knows, it writes on, into the void; or its kernel
+    /// takes no more.
+    fn break_off(&mut self, id: LinkId, keep: usize, takes_more: bool) {
         let link = &mut self.links[id];
         if !link.is_open() {
             return;
         }
         self.trace.line(self.now, || format!("link {id} is reset"));
         link.to_engine.octets.clear();
-        let keep = self.random.between(0, self.links[id].to_peer.octets.len());
-        let link = &mut self.links[id];
         link.to_peer.octets.truncate(keep);
         link.to_peer.is_finished = true;
         link.session.is_excused = true;
         let core = link.engine;
-        // Until the engine knows, it writes on, into the void.
         link.is_broken = true;
-        link.capacity = usize::MAX;
+        link.capacity = if takes_more { usize::MAX } else { 0 };
         let wait = self.network_delay();
         self.input_after(wait, core, Input::Lost(id));
         self.schedule_peer(id);

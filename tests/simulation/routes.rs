@@ -87,6 +87,16 @@ impl World {
             .max()
     }
 
+    /// How long after a bind_resp a message may arrive that left with it. Where nothing tears them apart, they come together.
+    pub(crate) fn bind_resp_company(&self) -> Duration {
+        let faults = &self.scenario.faults;
+        if faults.split == 0 && faults.small_kernel_buffer == 0 {
+            Duration::from_millis(1)
+        } else {
+            BIND_RESP_WAITS
+        }
+    }
+
     /// A session that every core had heard of before `moment`, and that nothing has happened to since. One that did not read may
     /// have been unbound without knowing.
     fn was_ready_since(&self, id: LinkId, moment: Moment) -> bool {
@@ -97,8 +107,7 @@ impl World {
         };
         let Peer::Esme(_) = link.peer else { return false };
         // A message for a session whose bind_resp still waits makes that leave before every core knows of it.
-        let began_early = (link.session.first_message_at).is_some_and(|at| at <= since + BIND_RESP_WAITS);
-        let since = if began_early {
+        let since = if link.session.began_early == Some(true) {
             since + BIND_RESP_WAITS
         } else {
             since

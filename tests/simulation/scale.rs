@@ -143,8 +143,10 @@ fn settings(size: Size) -> Arc<Settings> {
     engine.core_requests_max = 1_000;
     engine.first_sequence_number = 1;
     engine.output_octets_max = 1 << 20;
+    engine.has_queue = false;
     let mut vserver = scenario::vserver(&mut random, size.servers, false, patience);
     vserver.method = smppmux_engine::core::settings::Method::RoundRobin;
+    vserver.message_id.mode = smppmux_engine::core::settings::MessageIdMode::Tagged;
     vserver.enquire_link_interval = patience;
     vserver.bind_timeout = patience;
     let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -156,6 +158,7 @@ fn settings(size: Size) -> Arc<Settings> {
         server.bind = smppmux_engine::core::settings::ServerBind::Transceiver;
         server.connections = Connections::Total(1);
         server.window = 1_000;
+        server.rate = None;
         server.priority = 0;
         server.enquire_link_interval = patience;
         server
@@ -165,6 +168,8 @@ fn settings(size: Size) -> Arc<Settings> {
         let mut client = scenario::client(&mut random, 0, true);
         client.system_id = format!("esme{index}");
         client.window = 1_000;
+        client.rate = None;
+        client.max_binds = None;
         client
     });
     let clients = clients.collect();

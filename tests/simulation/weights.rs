@@ -39,6 +39,7 @@ faults! {
     split: 900,
     small_kernel_buffer: 500,
     reset: 60,
+    torn_write: 20,
     half_close: 30,
     connect_failure: 300,
     lost_answer: 150,

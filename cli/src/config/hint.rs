@@ -1,12 +1,13 @@
 //! "Did you mean …?": the nearest of the right names to a wrong one.
 
-/// The name that is nearest to `wrong`, if one is near enough to be what was meant.
+/// The name that is nearest to `wrong`, if one is near enough to be what was meant; of equally near ones the first in the alphabet,
+/// so that the same file always gets the same advice.
 pub(super) fn nearest<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let limit = (wrong.chars().count() / 3).clamp(1, 3);
     names
         .map(|name| (distance(&normal(wrong), &normal(name)), name))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, name)| name)
 }
 
@@ -54,6 +55,7 @@ mod tests {
             ("system_id", Some("system-id")),
             ("SystemId", Some("system-id")),
             ("reconect-max", Some("reconnect-max")),
+            ("reconnect-mix", Some("reconnect-max")),
             ("colour", None),
             ("", None),
         ] {
