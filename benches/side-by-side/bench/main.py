@@ -56,8 +56,10 @@ def arguments():
     add("--install", action="store_true", help="install what is missing, and end")
     options = parser.parse_args()
     options.builds = options.program is None or options.load is None
-    options.program = options.program or build / "smppmux"
-    options.load = options.load or build / "examples/load"
+    # Contestants run in folders of their own.
+    options.program = (options.program or build / "smppmux").resolve()
+    options.load = (options.load or build / "examples/load").resolve()
+    options.peers = options.peers.resolve()
     if options.smoke:
         options.cell, options.contestant = options.cell or list(SMOKE), options.contestant or ["haproxy", "ring"]
         options.rounds, options.seconds, options.quiet_patience, options.retries = 2, 0.4, 0, 0

@@ -245,7 +245,7 @@ def page(results):
         "system": machine["system"],
         "rounds": f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}",
         "seconds": results["sample_seconds"],
-        "spread": f"{statistics.median(spreads):.1%}" if spreads else "(too few samples to tell)",
+        "spread": f"{statistics.median(spreads):.1%}" if spreads else "too few samples to tell",
         "quiet": quietness(figures),
         "idle_base": IDLE_BASE,
         "versions": "\n".join(["| | version |", "|---|---|", *versions]),
