@@ -17,6 +17,8 @@ pub(crate) const NO_INPUT: u8 = 66;
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// Something failed that should not have.
 pub(crate) const SOFTWARE: u8 = 70;
+/// A file that was asked for cannot be written.
+pub(crate) const CANNOT_CREATE: u8 = 73;
 /// The end came while something was still under way.
 pub(crate) const UNFINISHED: u8 = 75;
 /// Who asked may not do that.

@@ -2,6 +2,7 @@
 //!
 //! Must never wait for the control core without a limit: a call that is not answered in time fails.
 
+use super::trace::Traced;
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
 use smppmux_engine::store::StoreControl;
@@ -9,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Calls that may wait for the control core.
 const CALLS_MAX: usize = 64;
@@ -24,6 +25,17 @@ pub(crate) enum Call {
     Snapshot(Reply<Arc<Snapshot>>),
     /// A change.
     Order(Order, Reply<Result<String, Refusal>>),
+    /// The PDUs of somebody, from now on until the receiver is dropped.
+    Trace(TraceOf, Reply<Result<mpsc::Receiver<Traced>, Refusal>>),
+}
+
+/// Whose PDUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TraceOf {
+    /// Those of the server with this name.
+    Server(String),
+    /// Those of the account with this system_id.
+    Client(String),
 }
 
 /// Where an answer goes. Dropping it says that there will be none.
@@ -130,6 +142,14 @@ impl ControlHandle {
     /// Has something changed.
     pub(crate) async fn order(&self, order: Order) -> Result<Result<String, Refusal>, NoAnswer> {
         self.ask(|reply| Call::Order(order, reply)).await
+    }
+
+    /// Begins a trace.
+    pub(crate) async fn trace(
+        &self,
+        of: TraceOf,
+    ) -> Result<Result<mpsc::Receiver<Traced>, Refusal>, NoAnswer> {
+        self.ask(|reply| Call::Trace(of, reply)).await
     }
 
     /// The queue's store, which answers by itself; `None` when nothing is queued.

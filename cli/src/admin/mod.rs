@@ -7,7 +7,7 @@
 //! Invariants:
 //! - A call that changes something is served on the Unix socket, or with the token (`access`).
 //! - Connections, headers, bodies and the time of a call are bounded.
-//! - No password and no content of a message is ever shown.
+//! - No password is ever shown, and the content of messages only by a trace, which is guarded like a change.
 
 mod access;
 pub(crate) mod api;
@@ -16,6 +16,7 @@ mod doors;
 mod metrics;
 mod serve;
 mod token;
+pub(crate) mod trace;
 
 pub(crate) use doors::{Doors, SocketFileGuard, open_doors};
 

@@ -1,7 +1,7 @@
 //! Arguments of `ctl`.
 
 use super::{help, text};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -81,6 +81,22 @@ pub enum CtlCommand {
     /// End the drain of a server or an account.
     #[command(group = clap::ArgGroup::new("subject").required(true).args(["server", "client"]))]
     Undrain(CtlSubject),
+    /// Show the PDUs of a server or an account as they come and go, without passwords.
+    #[command(group = clap::ArgGroup::new("subject").required(true).args(["server", "client"]))]
+    Trace {
+        /// Whose.
+        #[command(flatten)]
+        subject: CtlSubject,
+        /// How: field by field, or for Wireshark.
+        #[arg(long, value_enum, default_value_t)]
+        format: TraceFormat,
+        /// Where to write it [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// For how long.
+        #[arg(long = "for", value_name = "DURATION", value_parser = text::<Duration>, default_value = "60s")]
+        duration: Duration,
+    },
     /// Read the configuration file again, as SIGHUP does.
     Reload,
     /// Change a server's share among its equals, until the configuration is read again.
@@ -92,6 +108,16 @@ pub enum CtlCommand {
         #[arg(value_name = "WEIGHT")]
         weight: u32,
     },
+}
+
+/// How a trace is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    /// Field by field.
+    #[default]
+    Text,
+    /// A capture for Wireshark and tshark.
+    Pcapng,
 }
 
 /// A server or an account.

@@ -5,7 +5,7 @@ mod help;
 mod route;
 mod serve;
 
-pub use ctl::{CtlArguments, CtlCommand, CtlSubject, CtlTarget, QueueCommand};
+pub use ctl::{CtlArguments, CtlCommand, CtlSubject, CtlTarget, QueueCommand, TraceFormat};
 pub use route::RouteArguments;
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(15);
 
 /// Octets of an answer at most.
 const ANSWER_OCTETS_MAX: usize = 256 << 20;
+
+/// Octets of a refusal that are shown.
+const REFUSAL_OCTETS_MAX: usize = 64 << 10;
 
 /// A client of one smppmux.
 #[derive(Debug)]
@@ -53,6 +57,29 @@ impl Client {
         self.call(&Method::POST, path, body)
     }
 
+    /// Has something begin, and takes what comes of it until it ends.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let request = self.request(&Method::POST, path, "")?;
+        let outcome = self.runtime.block_on(async {
+            match &self.target.place {
+                Place::Socket(path) => follow(UnixStream::connect(path).await?, request, take).await,
+                Place::Tcp(address) => follow(TcpStream::connect(address).await?, request, take).await,
+            }
+        });
+        let refused = outcome.map_err(|error| {
+            let place = self.target.place.words();
+            Failure::new(
+                exit::UNAVAILABLE,
+                format!("smppmux ctl: {place}: {}", reason(&*error)),
+            )
+        })?;
+        refused.map_or(Ok(()), |(status, text)| Err(refusal(status, text)))
+    }
+
     fn call(&self, method: &Method, path: &str, body: &str) -> Result<String, Failure> {
         let request = self.request(method, path, body)?;
         let answer = self.runtime.block_on(async {
@@ -71,10 +98,7 @@ impl Client {
         if status.is_success() {
             return Ok(text);
         }
-        let words = serde_json::from_str::<ProblemBody>(&text).map_or(text, |problem| problem.error);
-        let words = words.trim();
-        let words = if words.is_empty() { status.as_str() } else { words };
-        Err(Failure::new(code_of(status), format!("smppmux ctl: {words}")))
+        Err(refusal(status, text))
     }
 
     fn request(&self, method: &Method, path: &str, body: &str) -> Result<Request<Full<Bytes>>, Failure> {
@@ -129,6 +153,41 @@ where
     drop(sender);
     connection.abort();
     Ok((status, String::from_utf8(octets.into())?))
+}
+
+/// The answer's body, piece by piece; or, when it is a refusal, that.
+async fn follow<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Option<(StatusCode, String)>, AnyError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let mut body = response.into_body();
+    let mut refused = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if status.is_success() {
+            take(&data)?;
+        } else if refused.len() + data.len() <= REFUSAL_OCTETS_MAX {
+            refused.extend_from_slice(&data);
+        }
+    }
+    drop(sender);
+    connection.abort();
+    Ok((!status.is_success()).then(|| (status, String::from_utf8_lossy(&refused).into_owned())))
+}
+
+fn refusal(status: StatusCode, text: String) -> Failure {
+    let words = serde_json::from_str::<ProblemBody>(&text).map_or(text, |problem| problem.error);
+    let words = words.trim();
+    let words = if words.is_empty() { status.as_str() } else { words };
+    Failure::new(code_of(status), format!("smppmux ctl: {words}"))
 }
 
 /// Any text as one segment of a path (RFC 3986 section 2.3).

@@ -11,6 +11,7 @@ mod queue;
 mod servers;
 mod status;
 mod target;
+mod trace;
 mod view;
 
 use crate::admin::api;
@@ -48,6 +49,12 @@ pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
             let path = subject.path("undrain").unwrap_or_default();
             change(&client, arguments, &path, "")
         }
+        CtlCommand::Trace {
+            subject,
+            format,
+            output,
+            duration,
+        } => trace::trace(&client, subject, *format, output.as_deref(), *duration),
         CtlCommand::Reload => change(&client, arguments, "/api/v1/reload", ""),
         CtlCommand::Weight { server, weight } => {
             let path = format!("/api/v1/servers/{}/weight", client::segment(server));

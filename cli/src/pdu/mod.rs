@@ -59,7 +59,7 @@ fn failed(failure: Failure) -> Decoded {
 }
 
 /// Shows one PDU after the other, until the end or the first that cannot be framed.
-fn decode_octets(octets: &[u8]) -> Decoded {
+pub(crate) fn decode_octets(octets: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
     let mut at = 0;
     while at < octets.len() || at == 0 {

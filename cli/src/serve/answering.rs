@@ -7,7 +7,7 @@ use crate::admin::{Doors, SocketFileGuard};
 use crate::config::WEIGHT_MAX;
 use smppmux_engine::core::contract::Command;
 use smppmux_engine::core::report::Wanted;
-use smppmux_engine::core::settings::ServerIndex;
+use smppmux_engine::core::settings::{ClientIndex, ServerIndex};
 use smppmux_engine::shell::RunningEngines;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -51,6 +51,7 @@ impl ControlCore {
             match call {
                 Call::Snapshot(reply) => drop(reply.send(self.snapshot(now))),
                 Call::Order(order, reply) => drop(reply.send(self.carry_out(now, &order))),
+                Call::Trace(of, reply) => drop(reply.send(self.start_trace(&of))),
             }
         }
     }
@@ -111,8 +112,7 @@ impl ControlCore {
                 })
             }
             Order::DrainClient { system_id, drains } => {
-                let client = self.settings.account(system_id.as_bytes());
-                let client = client.ok_or_else(|| no_such("account", system_id))?;
+                let client = self.client(system_id)?;
                 Ok(if *drains {
                     self.engines.command_all(&Command::DrainClient(client));
                     format!("{system_id} may not bind, and its sessions end when all is answered")
@@ -135,7 +135,12 @@ impl ControlCore {
         }
     }
 
-    fn server(&self, name: &str) -> Result<ServerIndex, Refusal> {
+    pub(super) fn client(&self, system_id: &str) -> Result<ClientIndex, Refusal> {
+        let client = self.settings.account(system_id.as_bytes());
+        client.ok_or_else(|| no_such("account", system_id))
+    }
+
+    pub(super) fn server(&self, name: &str) -> Result<ServerIndex, Refusal> {
         let mut servers = (0..).zip(&self.settings.servers);
         let found = servers.find(|(_, server)| server.name == name);
         found

@@ -12,11 +12,12 @@ use super::answering::Answering;
 use super::notice_log::NoticeLog;
 use super::readiness::Readiness;
 use super::reload::Reloader;
+use super::traces::Traces;
 use crate::admin::Doors;
 use crate::exit::{self, Failure};
 use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
-use smppmux_engine::core::contract::{Command, CoreIndex};
+use smppmux_engine::core::contract::{Command, CoreIndex, Notice};
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::shell::{CoreReport, Event, RunningEngines};
 use std::collections::HashSet;
@@ -47,6 +48,7 @@ pub(super) struct ControlCore {
     pub(super) readiness: Readiness,
     pub(super) answering: Answering,
     pub(super) reloader: Reloader,
+    pub(super) traces: Traces,
     pub(super) drain: Option<Drain>,
     stopped: HashSet<CoreIndex>,
     failed: bool,
@@ -74,6 +76,7 @@ impl ControlCore {
         Self {
             answering,
             reloader,
+            traces: Traces::default(),
             settings: Arc::clone(&settings),
             readiness: Readiness::new(&settings, engines.cores(), now),
             drain_timeout: settings.engine.drain_timeout,
@@ -113,11 +116,16 @@ impl ControlCore {
                 self.readiness.tell(now);
             }
             self.log.turn_second(now);
+            self.end_unread_traces();
         }
     }
 
     fn handle_event(&mut self, event: &Event) {
         match event {
+            Event::Notice {
+                core,
+                notice: Notice::Traced(pdus),
+            } => self.traces.pass(*core, pdus),
             Event::Notice { core, notice } => {
                 self.readiness.note(*core, notice);
                 self.log.log(Instant::now(), *core, notice);

@@ -108,6 +108,8 @@ impl NoticeLog {
                 let vserver = self.vserver(*vserver);
                 warn!(core, vserver, %peer, ban_ms = milliseconds(*ban), "address banned");
             }
+            // It is for who asked for it.
+            Notice::Traced(_) => {}
         }
     }
 
@@ -164,7 +166,7 @@ const fn kind(notice: &Notice) -> usize {
         Notice::ServerRefusedBind { .. } => 2,
         Notice::ClientBound { .. } => 3,
         Notice::ClientRefused { .. } => 4,
-        Notice::ClientLost { .. } => 5,
+        Notice::ClientLost { .. } | Notice::Traced(_) => 5,
         Notice::AddressBanned { .. } => 6,
     }
 }

@@ -134,6 +134,7 @@ impl PacketEngine {
         client.accepted = true;
         let (vserver, receives) = (client.vserver, client.bind.receives());
         session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
+        session.is_traced = self.traces.includes(&session.side);
         let mut version = 0;
         if let Some(account) = grant.client {
             let sessions = self.account_sessions.at(account, self.core) + 1;

@@ -329,13 +329,13 @@ impl PacketEngine {
             RouteGroups::NOT_ROUTED => &[],
             mark => settings.route_groups().servers(mark),
         };
+        let is_narrowed = !(allowed.is_empty() && group.is_empty());
         let may_take = |index: ServerIndex, server: &Server| {
             // A server that drains still gets what concerns a message that it has.
-            request
-                .server
-                .map_or(!server.is_draining, |wanted| wanted == index)
-                && (allowed.is_empty() || allowed.contains(&index))
-                && (group.is_empty() || group.contains(&index))
+            (!server.is_draining || request.server.is_some())
+                && (!is_narrowed
+                    || (allowed.is_empty() || allowed.contains(&index))
+                        && (group.is_empty() || group.contains(&index)))
                 && server.version.knows(command)
         };
         let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
@@ -370,7 +370,8 @@ impl PacketEngine {
         let servers_of = &settings.vservers[usize::from(client.vserver.0)].servers;
         let is_up = |index: &ServerIndex| {
             let server = &servers[usize::from(index.0)];
-            server.is_bound_somewhere() && may_take(*index, server)
+            let is_wanted = request.server.is_none_or(|wanted| wanted == *index);
+            server.is_bound_somewhere() && is_wanted && may_take(*index, server)
         };
         if servers_of.iter().any(is_up) {
             Way::NoRoom

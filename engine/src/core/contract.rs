@@ -117,6 +117,49 @@ pub enum Command {
         /// Its share, from 1.
         weight: u32,
     },
+    /// Tell by [`Notice::Traced`] what is read and written on the sessions of a server or account; or no more.
+    Trace {
+        /// Whose.
+        subject: TraceSubject,
+        /// Or no more.
+        is_on: bool,
+    },
+}
+
+/// Whose PDUs an operator looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TraceSubject {
+    /// Those of a server's sessions.
+    Server(ServerIndex),
+    /// Those of an account's sessions, from the answer to their bind on.
+    Client(ClientIndex),
+}
+
+/// Whole PDUs of one connection, one behind the other, without passwords.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TracedPdus {
+    /// Whose.
+    pub subject: TraceSubject,
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// They came in; else they leave.
+    pub is_received: bool,
+    /// The PDUs.
+    pub octets: Vec<u8>,
+    /// So many reads or writes before this one are missing: there was no room for them.
+    pub lost_before: u64,
+}
+
+impl std::fmt::Debug for TracedPdus {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What is in them is nothing for a log.
+        write!(
+            formatter,
+            "TracedPdus({:?}, {} octets)",
+            self.subject,
+            self.octets.len()
+        )
+    }
 }
 
 /// Settings to go on with. They must [continue](Settings::continues) those that the engine has.
@@ -139,7 +182,7 @@ impl std::fmt::Debug for NewSettings {
     }
 }
 
-/// Something that an operator may want to read. Few by design: never one for each message.
+/// Something that an operator may want to read. Few by design: never one for each message, but where an operator asked for that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// A server session is bound.
@@ -205,6 +248,8 @@ pub enum Notice {
         /// For how long.
         ban: Duration,
     },
+    /// PDUs that an operator looks at.
+    Traced(Box<TracedPdus>),
 }
 
 /// Why a session ended.

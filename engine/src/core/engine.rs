@@ -32,6 +32,7 @@ use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::store_message::{StoreCommand, StoreEvent};
 use super::time::Moment;
 use super::timer::Timers;
+use super::trace::Traces;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -83,6 +84,7 @@ pub struct PacketEngine {
     pub(super) violations: Violations,
     pub(super) past: PastExchanges,
     pub(super) operator: Operator,
+    pub(super) traces: Traces,
     /// What other cores have said of servers that this core does not know yet: they have their new settings already.
     pub(super) early_server_entries: Vec<(CoreIndex, DirectoryEntry)>,
     pub(super) random: Random,
@@ -170,6 +172,7 @@ impl PacketEngine {
             violations: Violations::default(),
             past: PastExchanges::new(settings.vservers.len()),
             operator: Operator::default(),
+            traces: Traces::default(),
             early_server_entries: Vec::new(),
             random: Random::new(seed ^ u64::from(core.0)),
             settings,
@@ -282,6 +285,7 @@ impl PacketEngine {
             Command::UndrainClient(client) => self.operator.undrain_client(client),
             Command::Reconfigure(settings) => self.reconfigure(now, &settings.0),
             Command::SetWeight { server, weight } => self.set_weight(server, weight),
+            Command::Trace { subject, is_on } => self.set_trace(subject, is_on),
         }
         self.check_invariants_in_debug_builds();
     }
@@ -296,6 +300,9 @@ impl PacketEngine {
             if session.output.may_hand_out() {
                 let octets = session.output.hand_out();
                 self.counters.transmitted_octets += octets.len() as u64;
+                if session.is_traced {
+                    self.trace(connection, false, &octets);
+                }
                 return Some(Transmit { connection, octets });
             }
         }
@@ -324,7 +331,11 @@ impl PacketEngine {
 
     /// The next notice for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        self.outbox.notices.pop_front()
+        let notice = self.outbox.notices.pop_front();
+        if let Some(Notice::Traced(traced)) = &notice {
+            self.traces.taken(traced.octets.len());
+        }
+        notice
     }
 
     /// When `handle_timeout` wants to be called; [`Moment::NEVER`] for not at all.

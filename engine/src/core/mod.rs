@@ -64,6 +64,7 @@ mod session;
 mod session_end;
 mod timeouts;
 mod timer;
+mod trace;
 
 pub use engine::PacketEngine;
 pub use entry_lanes::KeyedEntry;

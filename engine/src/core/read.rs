@@ -48,6 +48,9 @@ impl PacketEngine {
                     consumed_octets += pdu.len();
                     self.counters.received_octets += pdu.len() as u64;
                     let is_client = matches!(session.side, Side::Client(_));
+                    if session.is_traced {
+                        self.trace(connection, true, pdu);
+                    }
                     let Some(header) = Header::read(pdu) else {
                         return all;
                     };

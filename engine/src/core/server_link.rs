@@ -105,6 +105,7 @@ impl PacketEngine {
         let mut session = Session::new(side, SessionState::Connecting, window, now, now + timeout);
         session.version = Version::from_interface_version(configured.interface_version);
         session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
+        session.is_traced = self.traces.includes(&session.side);
         if server.retains && bind.transmits() {
             session.output.retain_requests(configured.window_octets);
         }

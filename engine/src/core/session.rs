@@ -96,6 +96,8 @@ pub(super) struct Session {
     pub(super) is_slow: bool,
     /// Its requests are looked at one by one: it is slow, its account has a `rate`, or its vserver has routing rules.
     pub(super) is_curbed: bool,
+    /// An operator looks at its PDUs.
+    pub(super) is_traced: bool,
     pub(super) reading_paused: bool,
     /// When reading was paused.
     pub(super) paused_at: Moment,
@@ -189,6 +191,7 @@ impl Session {
             faults: 0,
             is_slow: false,
             is_curbed: false,
+            is_traced: false,
             reading_paused: false,
             paused_at: Moment::NEVER,
         }

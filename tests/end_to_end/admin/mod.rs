@@ -6,6 +6,7 @@ mod figures;
 mod metrics;
 mod reload;
 mod reload_others;
+mod trace;
 mod under_load;
 
 use smppmux_tests::configuration::Configuration;

@@ -13,6 +13,7 @@ pub(crate) mod problem;
 pub(crate) mod queue;
 pub(crate) mod servers;
 pub(crate) mod status;
+pub(crate) mod trace;
 
 use super::control::ControlHandle;
 use axum::Router;
@@ -63,6 +64,8 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(change::set_weight))
         .routes(routes!(change::drain_client))
         .routes(routes!(change::undrain_client))
+        .routes(routes!(trace::trace_server))
+        .routes(routes!(trace::trace_client))
         .split_for_parts();
     let served = description.to_pretty_json().unwrap_or_default();
     let serve_description =
