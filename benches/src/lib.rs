@@ -49,8 +49,17 @@ impl RoundTrip {
 
     /// The same with another store of receipts.
     pub fn with_receipts(receipts: ReceiptStore) -> Self {
+        Self::with_settings(settings().with_receipts(receipts), b"888765")
+    }
+
+    /// The same with an account that may claim all these ranges, and claims them with an empty address_range.
+    pub fn with_ranges(ranges: Vec<AddressRange>) -> Self {
+        Self::with_settings(settings_with_ranges(ranges), b"")
+    }
+
+    fn with_settings(settings: Settings, address_range: &[u8]) -> Self {
         let now = Moment::START;
-        let settings = Arc::new(settings().with_receipts(receipts));
+        let settings = Arc::new(settings);
         let engine = PacketEngine::new(CoreIndex(0), 1, Arc::clone(&settings), 1, now);
         let client = ConnectionId {
             index: 0,
@@ -70,7 +79,7 @@ impl RoundTrip {
             receipt: receipt(&id_text(0)),
         };
         round_trip.bind_server();
-        round_trip.bind_client();
+        round_trip.bind_client(address_range);
         round_trip
     }
 
@@ -173,8 +182,8 @@ impl RoundTrip {
         self.server = bind_server(&mut self.engine, self.now);
     }
 
-    fn bind_client(&mut self) {
-        self.client = start_client_bind(&mut self.engine, self.now);
+    fn bind_client(&mut self, address_range: &[u8]) {
+        self.client = start_client_bind(&mut self.engine, self.now, address_range);
         let answer = self.engine.poll_transmit().expect("a bind_resp");
         finish_client_bind(&mut self.engine, self.now, answer);
     }
@@ -207,7 +216,7 @@ fn bind_server(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
 }
 
 /// Sends a client's bind; its answer may need other cores.
-fn start_client_bind(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
+fn start_client_bind(engine: &mut PacketEngine, now: Moment, address_range: &[u8]) -> ConnectionId {
     let peer = "127.0.0.1:40000".parse().expect("an address");
     let client = engine.handle_accepted(now, VserverIndex(0), peer).expect("room");
     let bind = Bind {
@@ -217,7 +226,7 @@ fn start_client_bind(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
         version: Version::V34,
         addr_ton: 0,
         addr_npi: 0,
-        address_range: b"888765",
+        address_range,
     };
     let mut pdu = BytesMut::new();
     write_pdu(&mut pdu, CommandId::BIND_TRANSCEIVER, Status::ESME_ROK, 1, &bind).expect("it fits");
@@ -305,6 +314,10 @@ fn answer(command: CommandId, message_id: &[u8]) -> BytesMut {
 
 /// The settings of every bench: one vserver, one server, one client.
 pub fn settings() -> Settings {
+    settings_with_ranges(AddressRange::parse(b"888765").into_iter().collect())
+}
+
+fn settings_with_ranges(address_ranges: Vec<AddressRange>) -> Settings {
     let engine = EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: 1,
@@ -320,7 +333,7 @@ pub fn settings() -> Settings {
         password: Secret::new("secret"),
         vservers: Vec::new(),
         binds: BindKinds::ALL,
-        address_ranges: AddressRange::parse(b"888765").into_iter().collect(),
+        address_ranges,
         allow: Vec::new(),
         max_binds: None,
         window: 1_000,

@@ -32,7 +32,7 @@ impl TwoCores {
         let mut engines =
             [0, 1].map(|core| PacketEngine::new(CoreIndex(core), 2, Arc::clone(&settings), 1, now));
         let server = bind_server(&mut engines[ORIGIN], now);
-        let client = start_client_bind(&mut engines[OWNER], now);
+        let client = start_client_bind(&mut engines[OWNER], now, b"888765");
         let mut cores = Self {
             engines,
             now,

@@ -23,6 +23,7 @@ mod server_loss;
 mod slow_readers;
 mod storm;
 mod timeouts;
+mod versions;
 
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;

@@ -235,3 +235,27 @@ fn an_account_over_its_rate_is_throttled() {
         Status::ESME_ROK
     );
 }
+
+/// Goal: an account with `burst = 1` that keeps to its rate is never throttled, on whichever engine each of its requests comes: no
+/// engine keeps a token that another one needs.
+#[test]
+fn an_account_within_its_rate_is_not_throttled_on_any_engine() {
+    let smsc = AnsweringSmsc::start("smsc");
+    let configuration = Configuration::with_engines(3)
+        .server("smsc", "0A", smsc.address(), "")
+        .client("esme1", "rate = 10\nburst = 1");
+    let smppmux = start_ready(&configuration);
+    let bind = |engine| Esme::bind_with(smppmux.address(), BindRequest::of("esme1").at_engine(engine));
+    let mut clients = [0, 1, 2].map(bind);
+    for turn in [0, 1, 2, 0, 0, 1, 1, 2, 2, 0, 2, 1, 0, 1, 0, 2] {
+        let client: &mut Esme = &mut clients[turn];
+        let answer = client.submit_and_wait("4477", "in time");
+        assert_eq!(answer.status(), Status::ESME_ROK, "engine {turn}");
+        // A tenth of a second, and what the engines take to tell each other.
+        thread::sleep(Duration::from_millis(150));
+    }
+    let statuses: Vec<Status> = (0..12)
+        .map(|turn| clients[turn % 3].submit_and_wait("4477", "too fast").status())
+        .collect();
+    assert!(statuses.contains(&Status::ESME_RTHROTTLED), "{statuses:?}");
+}

@@ -145,6 +145,23 @@ fn destinations_take_turns() {
     );
 }
 
+/// Goal: the queue's file stands beside the configuration's, wherever the program was started.
+#[test]
+fn the_file_stands_beside_the_configuration() {
+    let elsewhere = TempDir::new().expect("a temporary folder");
+    let smsc = Smsc::start();
+    let configuration = configuration(&smsc, "path = \"there.redb\"");
+    let mut smppmux = Smppmux::start_prepared(crate::PROGRAM, &configuration, |command| {
+        command.current_dir(elsewhere.path());
+    });
+    let (mut server, _) = smsc.accept_bound();
+    smppmux.wait_for_log("smppmux ready");
+    send(&mut server, 0..1, "888123", Status::ESME_ROK);
+    let file = smppmux.folder().join("there.redb");
+    assert!(file.exists(), "{}", file.display());
+    assert!(!elsewhere.path().join("there.redb").exists());
+}
+
 /// Goal: bounds hold: by count, by octets, by account; what does not fit is answered ESME_RMSGQFUL, and what leaves makes
 /// room.
 #[test]

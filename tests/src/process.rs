@@ -123,6 +123,11 @@ impl Smppmux {
         self.address
     }
 
+    /// The folder of its configuration file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The process.
     pub fn process_id(&self) -> u32 {
         self.child.id()

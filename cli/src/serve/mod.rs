@@ -38,6 +38,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let (log_format, log_level) = (arguments.log_format, arguments.log_level);
     let loaded = load(&arguments)?;
     let (mut effective, warnings) = loaded.settle()?;
+    receipts::place_queue(&mut effective, arguments.config.as_deref());
     let receipts_folder = receipts::folder(&loaded.configuration, arguments.config.as_deref());
     logging::start(log_format, log_level);
     for warning in warnings {

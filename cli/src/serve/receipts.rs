@@ -12,8 +12,20 @@ use std::sync::Arc;
 /// so that it does not depend on where the program was started.
 pub(super) fn folder(configuration: &Configuration, file: Option<&Path>) -> Option<PathBuf> {
     let section = &configuration.receipts.section;
-    let beside = file.and_then(Path::parent).unwrap_or(Path::new(""));
-    (section.store.value == Store::Durable).then(|| beside.join(&section.path.value))
+    (section.store.value == Store::Durable).then(|| beside(file, Path::new(&section.path.value)))
+}
+
+/// A path of the configuration: one that is not absolute starts at the folder of its file.
+fn beside(file: Option<&Path>, path: &Path) -> PathBuf {
+    file.and_then(Path::parent).unwrap_or(Path::new("")).join(path)
+}
+
+/// Puts the queue's file beside the configuration's, too.
+pub(super) fn place_queue(effective: &mut Effective, file: Option<&Path>) {
+    let store = effective.process.shell.store.as_mut();
+    if let Some(path) = store.and_then(|store| store.path.as_mut()) {
+        *path = beside(file, path);
+    }
 }
 
 /// Opens the log and gives its key to the engines.

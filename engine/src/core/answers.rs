@@ -12,6 +12,7 @@ use super::session::Session;
 use super::settings::{MessageIdMode, ServerIndex};
 use super::tag::append_response_with_tagged_id;
 use super::time::Moment;
+use super::versions::status_for;
 use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_only, write_response};
 
 impl PacketEngine {
@@ -68,7 +69,7 @@ impl PacketEngine {
                     connection,
                     sequence_number,
                 } => {
-                    self.send_copy(connection, pdu, sequence_number);
+                    self.send_response_copy(connection, pdu, &header, sequence_number);
                     self.server_request_answered(now, connection, header.command_id, header.command_status);
                 }
                 Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
@@ -156,6 +157,8 @@ impl PacketEngine {
         status: Status,
     ) {
         let (command, number) = (header.command_id.response(), header.sequence_number);
+        let version = self.sessions.get(to).map(|session| session.version);
+        let status = version.map_or(status, |version| status_for(version, status));
         self.write_to(to, |buffer| {
             // An empty id always fits, so this can't fail; an error response is a header alone.
             if write_response(
@@ -224,10 +227,11 @@ impl PacketEngine {
             super::relay::list_writable(&mut self.outbox, to, session);
         } else if !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
             // An error answer to submit_sm has no body (v3.4 section 4.4.2), whatever a server puts there.
-            let (command, status) = (CommandId::SUBMIT_SM_RESP, header.command_status);
+            let status = status_for(version, header.command_status);
+            let command = CommandId::SUBMIT_SM_RESP;
             self.send_header(to, command, status, sequence_number);
         } else if !carries_id || !self.answer_with_formed_id(now, server, to, sequence_number, &header, pdu) {
-            self.send_copy(to, pdu, sequence_number);
+            self.send_response_copy(to, pdu, &header, sequence_number);
         }
         self.client_request_answered(now, to, header.command_id, header.command_status);
     }

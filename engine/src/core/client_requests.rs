@@ -15,6 +15,7 @@ use super::server::Server;
 use super::session::SessionState;
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
+use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{
     Acceptance, CommandId, DataView, Fault, Header, MessageView, Status, SubmitMultiView, Version, validate,
 };
@@ -33,6 +34,8 @@ pub(super) struct CheckedRequest<'a> {
     server: Option<ServerIndex>,
     /// Where its TLVs stand, for peers that know none.
     tlvs: Range<usize>,
+    /// Its text does not fit without TLVs.
+    needs_tlvs: bool,
     /// It asks for a delivery receipt.
     wants_receipt: bool,
 }
@@ -51,6 +54,7 @@ impl<'a> CheckedRequest<'a> {
             destination: &[],
             server,
             tlvs: 0..0,
+            needs_tlvs: false,
             wants_receipt: false,
         }
     }
@@ -266,13 +270,14 @@ impl PacketEngine {
         };
         match self.choose_way(now, from, header.command_id, request, journey.route) {
             Way::Session(server, to) => {
-                let relay = match self.servers[usize::from(server.0)].version {
-                    Version::V33 if !request.tlvs.is_empty() => {
-                        Relay::without(request.pdu, request.tlvs.clone())
-                    }
-                    _ => Relay::without(request.pdu, request.tag.clone()),
+                let version = self.servers[usize::from(server.0)].version;
+                let sent = if version == Version::V33 && !request.tlvs.is_empty() {
+                    self.send_to_v33(now, to, request, origin, header.command_id, journey)
+                } else {
+                    let relay = Relay::without(request.pdu, request.tag.clone());
+                    self.send_journey(now, to, relay, origin, header.command_id, journey)
                 };
-                if !self.send_journey(now, to, relay, origin, header.command_id, journey) {
+                if !sent {
                     return Err(NoWay::NoRoom);
                 }
                 if request.wants_receipt
@@ -295,6 +300,25 @@ impl PacketEngine {
             Way::NoRoom => Err(NoWay::NoRoom),
             Way::NoServer => Err(NoWay::NoServer),
         }
+    }
+
+    /// Sends a request with TLVs to a server that knows none.
+    #[cold]
+    fn send_to_v33(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        request: &CheckedRequest<'_>,
+        origin: Origin,
+        command: CommandId,
+        journey: Journey,
+    ) -> bool {
+        let Some(translated) = for_v33(command, request.pdu, &mut self.buffers) else {
+            return false;
+        };
+        let sent = self.send_journey(now, to, translated.relay(), origin, command, journey);
+        translated.give_back(&mut self.buffers);
+        sent
     }
 
     #[inline]
@@ -337,6 +361,7 @@ impl PacketEngine {
                     || (allowed.is_empty() || allowed.contains(&index))
                         && (group.is_empty() || group.contains(&index)))
                 && server.version.knows(command)
+                && (!request.needs_tlvs || server.version.has_tlvs())
         };
         let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
         let key = BalanceKey {
@@ -344,8 +369,8 @@ impl PacketEngine {
             destination: request.destination,
             system_id: &client.system_id,
         };
-        let attempts = settings.vservers[usize::from(client.vserver.0)].servers.len();
-        for _ in 0..=attempts {
+        let servers_of = &settings.vservers[usize::from(client.vserver.0)].servers;
+        for _ in 0..=servers_of.len() {
             let has_room =
                 |index: ServerIndex, server: &Server| server.has_room(now, usable) && may_take(index, server);
             // An operation on a message has its server already; it must not use up a turn.
@@ -367,7 +392,6 @@ impl PacketEngine {
                 return Way::Core(index, core);
             }
         }
-        let servers_of = &settings.vservers[usize::from(client.vserver.0)].servers;
         let is_up = |index: &ServerIndex| {
             let server = &servers[usize::from(index.0)];
             let is_wanted = request.server.is_none_or(|wanted| wanted == *index);
@@ -403,6 +427,16 @@ impl PacketEngine {
             NoWay::NoRoom => {
                 self.counters.throttled += 1;
                 self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+            }
+            NoWay::NoServer
+                if is_too_long_for_v33(header.command_id, pdu)
+                    && vserver
+                        .servers
+                        .iter()
+                        .any(|server| self.servers[usize::from(server.0)].is_bound_somewhere()) =>
+            {
+                // Those that are up take no such text, and never will.
+                self.answer_client(now, from, header, Status::ESME_RINVMSGLEN);
             }
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
                 self.hold_request(now, from, header, pdu, journey);
@@ -457,6 +491,7 @@ pub(super) fn check<'a>(
             destination,
             server: None,
             tlvs: view.tlvs().range(),
+            needs_tlvs: needs_tlvs(view.tlvs()),
             wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
         });
     }
@@ -491,6 +526,7 @@ fn check_rare<'a>(
             let view = SubmitMultiView::parse(pdu)?;
             Ok(CheckedRequest {
                 tlvs: view.tlvs().range(),
+                needs_tlvs: needs_tlvs(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 ..plain
             })
@@ -511,14 +547,6 @@ fn check_rare<'a>(
             })
         }
         _ => Ok(plain),
-    }
-}
-
-/// Where the TLVs of a checked request stand, for a server that knows none.
-pub(super) fn tlvs_of(command: CommandId, pdu: &[u8]) -> Range<usize> {
-    match MessageView::parse(pdu) {
-        Ok(view) if command == CommandId::SUBMIT_SM => view.tlvs().range(),
-        _ => 0..0,
     }
 }
 

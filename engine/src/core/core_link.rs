@@ -151,6 +151,12 @@ impl PacketEngine {
             core: from,
             reference,
         };
+        if let CoreTarget::Alert(handle) = target {
+            if let Some(pool) = self.pools.by_handle(handle) {
+                self.alert_here(now, pool, &pdu);
+            }
+            return self.send_core_answer(from, reference, CoreOutcome::Answered(pdu));
+        }
         let sent = self.drain.is_none()
             && match target {
                 CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, None, &pdu, origin),
@@ -160,7 +166,7 @@ impl PacketEngine {
                 CoreTarget::Server(server) => {
                     self.submit_for_core(now, server, &pdu, leave_out, receipt, origin)
                 }
-                CoreTarget::Home(_) => false,
+                CoreTarget::Home(_) | CoreTarget::Alert(_) => false,
             };
         if sent {
             self.buffers.give(pdu);
@@ -425,18 +431,15 @@ impl PacketEngine {
             state.is_choked = true;
             return false;
         };
-        let cut = match version {
-            Version::V33 if leave_out.is_empty() => super::client_requests::tlvs_of(header.command_id, pdu),
-            _ => leave_out.start as usize..leave_out.end as usize,
+        let sent = if version == Version::V33 && leave_out.is_empty() {
+            match self.submit_for_core_to_v33(now, to, header.command_id, pdu, origin) {
+                Some(sent) => sent,
+                None => return true,
+            }
+        } else {
+            let relay = Relay::without(pdu, leave_out.start as usize..leave_out.end as usize);
+            self.send_request(now, to, relay, origin, header.command_id, false)
         };
-        let sent = self.send_request(
-            now,
-            to,
-            Relay::without(pdu, cut),
-            origin,
-            header.command_id,
-            false,
-        );
         if sent {
             if let Some(note) = receipt {
                 self.note_submit(to, note);
@@ -469,7 +472,7 @@ impl PacketEngine {
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
             }
             None => {
-                self.send_copy(connection, pdu, sequence_number);
+                self.send_response_copy(connection, pdu, &header, sequence_number);
                 self.server_request_answered(now, connection, header.command_id, header.command_status);
             }
         }

@@ -78,6 +78,8 @@ pub enum CoreTarget {
     Queued(PoolHandle, QueuedLine),
     /// Some session towards this server.
     Server(ServerIndex),
+    /// Some session of this pool, an alert_notification: it has no response, so the answer says only that it came.
+    Alert(PoolHandle),
     /// Nobody yet: the receiver is the home of a key, and what it knows decides what becomes of the PDU.
     Home(HomeQuestion),
 }

@@ -29,8 +29,8 @@ pub enum RateKey {
 /// Rates that a core wants tokens of.
 #[derive(Debug)]
 pub struct LeaseQuestion {
-    /// Each with how many.
-    pub wanted: Vec<(RateKey, u32)>,
+    /// Each with how many, and how many of them were spent on credit.
+    pub wanted: Vec<(RateKey, u32, u32)>,
 }
 
 /// The answer to a [`LeaseQuestion`].
@@ -121,7 +121,11 @@ impl PacketEngine {
         let lease = self.leases.leases.entry(key).or_insert_with(|| Lease {
             limit,
             // Another core's bucket is asked for the next tokens: the first ones are let through meanwhile.
-            tokens: if is_home { 0 } else { i64::from(limit.lease()) },
+            tokens: if is_home {
+                0
+            } else {
+                i64::from(limit.lease_in_advance())
+            },
             asked_at: None,
             closed_until: Moment::START,
         });
@@ -186,10 +190,12 @@ impl PacketEngine {
         let is_asked = lease
             .asked_at
             .is_some_and(|asked_at| now.since(asked_at) < PATIENCE);
-        if lease.tokens > i64::from(lease.limit.lease() / 2) || is_asked || lease.closed_until > now {
+        let in_advance = i64::from(advance(lease.limit, key));
+        let has_enough = lease.tokens > in_advance / 2 || in_advance == 0 && lease.tokens == 0;
+        if has_enough || is_asked || lease.closed_until > now {
             return;
         }
-        let missing = i64::from(lease.limit.lease()) - lease.tokens;
+        let missing = in_advance - lease.tokens;
         if home == self.core {
             self.borrow(now, key, u32::try_from(missing).unwrap_or(u32::MAX));
         } else {
@@ -203,11 +209,11 @@ impl PacketEngine {
 
     /// Takes tokens out of a bucket that this core is the home of.
     fn borrow(&mut self, now: Moment, key: RateKey, wanted: u32) {
-        let grant = self.grant(now, key, wanted);
+        let grant = self.grant(now, key, wanted, 0);
         self.take_grant(now, grant);
     }
 
-    fn grant(&mut self, now: Moment, key: RateKey, wanted: u32) -> Grant {
+    fn grant(&mut self, now: Moment, key: RateKey, wanted: u32, on_credit: u32) -> Grant {
         let Some(limit) = self.settings.rate_of(key) else {
             return Grant {
                 key,
@@ -220,8 +226,9 @@ impl PacketEngine {
             .buckets
             .entry(key)
             .or_insert_with(|| Bucket::new(limit, now));
-        let tokens = bucket.take(now, wanted);
-        let wait = if tokens == 0 {
+        bucket.owe(now, on_credit);
+        let tokens = on_credit + bucket.take(now, wanted.saturating_sub(on_credit));
+        let wait = if tokens == on_credit {
             bucket.time_to_next(now)
         } else {
             Duration::ZERO
@@ -243,7 +250,7 @@ impl PacketEngine {
         let grants = question
             .wanted
             .into_iter()
-            .map(|(key, wanted)| self.grant(now, key, wanted))
+            .map(|(key, wanted, on_credit)| self.grant(now, key, wanted, on_credit))
             .collect();
         self.outbox
             .core_messages
@@ -277,8 +284,15 @@ impl PacketEngine {
                 .drain(..)
                 .filter_map(|key| {
                     let lease = leases.get(&key)?;
-                    let missing = i64::from(lease.limit.lease()) - lease.tokens;
-                    Some((key, u32::try_from(missing).unwrap_or(0)))
+                    let in_advance = advance(lease.limit, key);
+                    let missing = i64::from(in_advance) - lease.tokens;
+                    // What is lent in advance pays for itself; without that, the home must hear of what was spent.
+                    let on_credit = if in_advance == 0 { -lease.tokens } else { 0 };
+                    Some((
+                        key,
+                        u32::try_from(missing).unwrap_or(0),
+                        u32::try_from(on_credit).unwrap_or(0),
+                    ))
                 })
                 .collect(),
         };
@@ -288,5 +302,13 @@ impl PacketEngine {
     /// The core that has a rate's bucket.
     fn home_of_rate(&self, key: RateKey) -> CoreIndex {
         self.home_of(self.settings.key_hash(key))
+    }
+}
+
+/// What a core is lent in advance.
+const fn advance(limit: RateLimit, key: RateKey) -> u32 {
+    match key {
+        RateKey::Server(_) => limit.lease(),
+        RateKey::Client(_) => limit.lease_in_advance(),
     }
 }

@@ -65,6 +65,7 @@ mod session_end;
 mod timeouts;
 mod timer;
 mod trace;
+mod versions;
 
 pub use engine::PacketEngine;
 pub use entry_lanes::KeyedEntry;

@@ -8,6 +8,7 @@ use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::Session;
 use super::time::Moment;
 use super::timer::TimerKey;
+use super::versions::status_for;
 use super::wire::{CommandId, Status, patch_command_length, patch_sequence_number, write_header_only};
 use bytes::BytesMut;
 use std::time::Duration;
@@ -131,9 +132,12 @@ impl PacketEngine {
         status: Status,
         sequence_number: u32,
     ) {
-        self.write_to(to, |buffer| {
-            write_header_only(buffer, command, status, sequence_number);
-        });
+        if let Some(session) = self.sessions.writable(to) {
+            let status = status_for(session.version, status);
+            let output = session.output.open(&mut self.buffers);
+            write_header_only(output, command, status, sequence_number);
+            list_writable(&mut self.outbox, to, session);
+        }
     }
 
     /// Lets `write` append to a session's output.

@@ -4,14 +4,16 @@
 //! that cannot receive, or to a pool that a more specific range covers.
 
 use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::{CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
 use super::pool::{PoolIndex, PoolTurn};
 use super::relay::Relay;
-use super::sequence::Origin;
+use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState};
 use super::settings::{ClientIndex, PoolMethod, VserverIndex};
 use super::time::Moment;
+use super::versions::{ForV33, for_v33, needs_tlvs};
 use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
 use std::ops::Range;
 
@@ -23,6 +25,8 @@ pub(super) struct CheckedMessage<'a> {
     pub(super) destination: Address<'a>,
     /// Where its TLVs stand, for clients that know none.
     pub(super) tlvs: Range<usize>,
+    /// Its text does not fit without TLVs.
+    pub(super) needs_tlvs: bool,
     /// Its esm_class says that it is a delivery receipt.
     pub(super) is_marked_receipt: bool,
     /// It is worth looking whether it is one: marked, or with TLVs, or with a text that begins like a receipt's
@@ -44,6 +48,7 @@ impl<'a> CheckedMessage<'a> {
                 pdu,
                 command,
                 destination: view.destination(),
+                needs_tlvs: needs_tlvs(view.tlvs()),
                 may_be_receipt: is_marked_receipt
                     || !tlvs.is_empty()
                     || begins_like_receipt(view.short_message()),
@@ -59,6 +64,7 @@ impl<'a> CheckedMessage<'a> {
                 command,
                 destination: view.destination(),
                 tlvs: 0..0,
+                needs_tlvs: false,
                 is_marked_receipt: is_receipt(view.esm_class()),
                 may_be_receipt: is_receipt(view.esm_class()),
                 account: None,
@@ -194,7 +200,11 @@ impl PacketEngine {
         origin: Origin,
         rerouted: bool,
     ) -> bool {
-        let Some(to) = self.choose_member(pool, message.command) else {
+        let any_reads = !self.nobody_reads(pool, message);
+        let reads = |version: Version| {
+            !any_reads || version.has_tlvs() || !message.needs_tlvs && version.knows(message.command)
+        };
+        let Some(to) = self.choose_member(pool, reads) else {
             return false;
         };
         self.send_message(now, to, message, origin, rerouted)
@@ -215,11 +225,21 @@ impl PacketEngine {
         let Some(session) = self.sessions.get(to) else {
             return false;
         };
-        let relay = match session.version {
-            Version::V33 if !message.tlvs.is_empty() => Relay::without(message.pdu, message.tlvs.clone()),
-            _ => Relay::whole(message.pdu),
+        let sent = if session.version == Version::V33 {
+            match self.send_message_to_v33(now, to, message, origin, rerouted) {
+                Some(sent) => sent,
+                None => return true,
+            }
+        } else {
+            self.send_request(
+                now,
+                to,
+                Relay::whole(message.pdu),
+                origin,
+                message.command,
+                rerouted,
+            )
         };
-        let sent = self.send_request(now, to, relay, origin, message.command, rerouted);
         if sent {
             if let Some(account) = message.account {
                 self.note_account(to, account);
@@ -232,9 +252,34 @@ impl PacketEngine {
         sent
     }
 
+    /// `None`: it cannot be read by a session of v3.3, and was refused.
+    #[cold]
+    fn send_message_to_v33(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        rerouted: bool,
+    ) -> Option<bool> {
+        let translated = if message.tlvs.is_empty() {
+            Some(ForV33::Shorter(Relay::whole(message.pdu)))
+        } else {
+            for_v33(message.command, message.pdu, &mut self.buffers)
+        };
+        let is_known = Version::V33.knows(message.command);
+        let Some(translated) = translated.filter(|_| is_known) else {
+            self.refuse_untranslatable(now, message, origin);
+            return None;
+        };
+        let sent = self.send_request(now, to, translated.relay(), origin, message.command, rerouted);
+        translated.give_back(&mut self.buffers);
+        Some(sent)
+    }
+
     /// The member whose turn it is, by the vserver's pool method, among those with room.
     #[inline]
-    fn choose_member(&mut self, pool: PoolIndex, command: CommandId) -> Option<ConnectionId> {
+    fn choose_member(&mut self, pool: PoolIndex, reads: impl Fn(Version) -> bool) -> Option<ConnectionId> {
         let Self {
             pools,
             sessions,
@@ -246,7 +291,7 @@ impl PacketEngine {
         let has_room = |member: ConnectionId| {
             let session = sessions.get(member)?;
             let fits = !session.window.is_full() && session.output.waiting_octets() <= octets_max;
-            (fits && session.version.knows(command)).then(|| session.window.outstanding())
+            (fits && reads(session.version)).then(|| session.window.outstanding())
         };
         let count = pool.local.len();
         let turns = (0..count).map(|step| (pool.cursor + step) % count);
@@ -268,7 +313,7 @@ impl PacketEngine {
         Some(pool.local[place])
     }
 
-    /// alert_notification has no response and takes no window slot: it goes to a local session of the ESME's pool.
+    /// alert_notification has no response and takes no window slot: it goes to a session of the ESME's pool, on whatever core.
     pub(super) fn alert(&mut self, now: Moment, from: ConnectionId, pdu: &[u8]) {
         let Ok(view) = AlertView::parse(pdu) else {
             return self.count_fault(now, from, Rule::Other);
@@ -283,14 +328,58 @@ impl PacketEngine {
         let Some(pool) = self.pools.best(vserver, view.esme()) else {
             return;
         };
-        if let Some(to) = self.choose_member(pool, CommandId::ALERT_NOTIFICATION) {
-            self.release_bind_before_message(now, to);
-            let number = self
-                .sessions
-                .get_mut(to)
-                .map_or(0, |session| session.window.skip_number());
-            self.send_copy(to, pdu, number);
+        let (mut here_is_usable, mut refused) = (true, None);
+        for _ in 0..PLACES_MAX {
+            let links = &self.links;
+            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
+            let sent = match self.pools.take_turn(pool, here_is_usable, usable) {
+                Some(PoolTurn::Here) => {
+                    here_is_usable = false;
+                    self.alert_here(now, pool, pdu)
+                }
+                Some(PoolTurn::Core(core, handle)) => {
+                    refused = Some(core);
+                    self.send_alert_to_core(now, core, handle, pdu)
+                }
+                None => return,
+            };
+            if sent {
+                return;
+            }
         }
+    }
+
+    /// Gives an alert to a session of this core's part of a pool; `false` where none can take it.
+    pub(super) fn alert_here(&mut self, now: Moment, pool: PoolIndex, pdu: &[u8]) -> bool {
+        let reads = |version: Version| version.knows(CommandId::ALERT_NOTIFICATION);
+        let Some(to) = self.choose_member(pool, reads) else {
+            return false;
+        };
+        self.release_bind_before_message(now, to);
+        let number = self
+            .sessions
+            .get_mut(to)
+            .map_or(0, |session| session.window.skip_number());
+        self.send_copy(to, pdu, number);
+        true
+    }
+
+    fn send_alert_to_core(&mut self, now: Moment, core: CoreIndex, handle: PoolHandle, pdu: &[u8]) -> bool {
+        let pending = Pending {
+            via: Via::Pool,
+            ..Pending::new(Origin::Own, CommandId::ALERT_NOTIFICATION, now)
+        };
+        self.send_core_request(now, core, pending, |reference, buffers| {
+            let mut copy = buffers.take();
+            copy.extend_from_slice(pdu);
+            CoreRequest {
+                reference,
+                target: CoreTarget::Alert(handle),
+                pdu: copy,
+                leave_out: 0..0,
+                receipt: None,
+            }
+        })
     }
 }
 

@@ -5,28 +5,25 @@
 //! before the ones behind it; one that a client refuses for good goes to the dead letters. Must never send a message twice at
 //! the same time, or before one that is in front of it.
 
-use super::super::contract::{ConnectionId, CoreIndex};
-use super::super::core_message::{CoreRequest, CoreTarget, PoolHandle, QueuedLine};
+use super::super::contract::ConnectionId;
+use super::super::core_message::QueuedLine;
 use super::super::engine::PacketEngine;
-use super::super::pool::{PoolIndex, PoolTurn};
-use super::super::sequence::{Origin, Pending, Via};
+use super::super::sequence::Origin;
 use super::super::server_requests::CheckedMessage;
-use super::super::session::{Session, SessionState};
+use super::super::session::Session;
 use super::super::store_message::{Fate, StoreCommand};
 use super::super::time::Moment;
-use super::super::wire::{CommandId, Status};
+use super::super::wire::Status;
 use super::enqueue::checked;
 use super::lines::{Standing, Waiting, Way};
 use super::rings::{RingKey, Wake};
-use super::{Line, QueueKey, Run};
+use super::{Line, QueueKey};
 use std::time::Duration;
 
 /// Messages that one event sends from one ring at most.
 const BURST: usize = 64;
 /// Lines in a row that find no room before a ring waits.
 const TRIES_WITHOUT_LUCK_MAX: usize = 16;
-/// How many cores are tried for one message.
-const PLACES_MAX: usize = 4;
 /// A ring with lines and no room is looked at again after this long, whatever was heard meanwhile.
 const RING_RETRY: Duration = Duration::from_millis(50);
 /// A core whose members had no room is left alone for this long.
@@ -38,9 +35,6 @@ const PAUSE_LAST: Duration = Duration::from_secs(60);
 const LOAD_MESSAGES: usize = 64;
 const LOAD_OCTETS: usize = 64 * 1024;
 const LOAD_AGAIN_AT: usize = 16;
-/// Runs of other cores' lines that are remembered, and the next step of one that has ended.
-const RUNS_MAX: usize = 16_384;
-const BROKEN: u32 = u32::MAX;
 /// Loads under way at most, and octets that all heads together may hold before no other line is loaded.
 const LOADS_MAX: u32 = 256;
 const HEADS_OCTETS_MAX: usize = 32 * 1024 * 1024;
@@ -181,14 +175,24 @@ impl PacketEngine {
                         line.stand(Standing::Idle);
                     }
                     self.close_line_if_done(place);
-                    continue;
                 }
             }
-            if let Some(ring) = self.queue.rings.get_mut(key) {
+            if turn != Turn::Over
+                && let Some(ring) = self.queue.rings.get_mut(key)
+            {
                 ring.lines.push_back((place, stamp));
             }
+            // It may serve the ring again: whoever had the turn has to be back in it.
+            self.end_refused(now);
         }
         self.wake_ring_later(now, key);
+    }
+
+    /// Messages that no client of theirs can read are done with (`versions`), now that their turn is over.
+    fn end_refused(&mut self, now: Moment) {
+        while let Some((place, number)) = self.queue.refused.pop() {
+            self.queued_ended(now, place, number, Delivery::Answered(Status::ESME_RX_R_APPN));
+        }
     }
 
     fn wake_ring_later(&mut self, now: Moment, key: RingKey) {
@@ -328,167 +332,6 @@ impl PacketEngine {
         }
     }
 
-    /// Sends a message the way that those before it went, or, when none is under way, any way that has room.
-    fn send_queued(
-        &mut self,
-        now: Moment,
-        key: RingKey,
-        message: &CheckedMessage<'_>,
-        origin: Origin,
-        (way, line): (Option<Way>, QueuedLine),
-    ) -> Option<Way> {
-        match way {
-            Some(Way::Session(to)) => {
-                let sent = self.is_member(key.pool(), to)
-                    && self.has_room_for_queued(to, message.command)
-                    && self.send_message(now, to, message, origin, false);
-                return sent.then_some(Way::Session(to));
-            }
-            Some(Way::Core(core, handle, ring)) => {
-                let sent = ring == key
-                    && self.pools.remote_handle(key.pool(), core) == Some(handle)
-                    && self.send_queued_to_core(now, key, (core, handle, line), message, origin);
-                return sent.then_some(Way::Core(core, handle, key));
-            }
-            None => {}
-        }
-        let pool = key.pool();
-        let (mut here_is_usable, mut refused) = (true, None);
-        for _ in 0..PLACES_MAX {
-            let links = &self.links;
-            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
-            match self.pools.take_turn(pool, here_is_usable, usable)? {
-                PoolTurn::Here => {
-                    if let Some(to) = self.member_with_room_for_queued(pool, message.command)
-                        && self.send_message(now, to, message, origin, false)
-                    {
-                        return Some(Way::Session(to));
-                    }
-                    here_is_usable = false;
-                }
-                PoolTurn::Core(core, handle) => {
-                    if self.send_queued_to_core(now, key, (core, handle, line), message, origin) {
-                        return Some(Way::Core(core, handle, key));
-                    }
-                    refused = Some(core);
-                }
-            }
-        }
-        None
-    }
-
-    fn send_queued_to_core(
-        &mut self,
-        now: Moment,
-        key: RingKey,
-        (core, handle, line): (CoreIndex, PoolHandle, QueuedLine),
-        message: &CheckedMessage<'_>,
-        origin: Origin,
-    ) -> bool {
-        let link = &self.links[core.as_usize()];
-        // Half of the credits stay with live traffic.
-        let has_credit = link.is_usable(now) && link.window.outstanding() * 2 < link.window.limit().max(2);
-        let may_send = |ring: &mut super::rings::Ring| ring.may_send_to_other_cores(now);
-        if !has_credit || !self.queue.rings.get_mut(key).is_some_and(may_send) {
-            return false;
-        }
-        let pending = Pending {
-            via: Via::Pool,
-            ..Pending::new(origin, message.command, now)
-        };
-        let sent = self.send_core_request(now, core, pending, |reference, buffers| {
-            let mut pdu = buffers.take();
-            pdu.extend_from_slice(message.pdu);
-            CoreRequest {
-                reference,
-                target: CoreTarget::Queued(handle, line),
-                pdu,
-                leave_out: 0..0,
-                receipt: None,
-            }
-        });
-        if sent && let Some(ring) = self.queue.rings.get_mut(key) {
-            ring.remote_in_flight += 1;
-        }
-        sent
-    }
-
-    /// A queued message that another core drains, for a member of our part of a pool. `false`: there is no room, and there
-    /// will be none for those that follow it in its run.
-    pub(in crate::core) fn deliver_queued(
-        &mut self,
-        now: Moment,
-        pool: PoolIndex,
-        line: QueuedLine,
-        message: &CheckedMessage<'_>,
-        origin: Origin,
-    ) -> bool {
-        let Origin::Core { core, .. } = origin else {
-            return false;
-        };
-        let known = self.queue.runs.get(&(core, line.place));
-        let known = known.filter(|run| run.number == line.run);
-        let members = self.pools.get(pool).map_or(&[][..], |pool| &pool.local);
-        let to = members.get(line.turn as usize % members.len().max(1)).copied();
-        let is_next = match known {
-            // Another member's turn while the first one's answers are due: it would be overtaken by what it did not take.
-            Some(run) => line.step == run.next_step && to == run.to,
-            None => line.step == 0,
-        };
-        let sent = is_next
-            && to.is_some_and(|to| {
-                self.has_room_for_queued(to, message.command)
-                    && self.send_message(now, to, message, origin, false)
-            });
-        let run = Run {
-            number: line.run,
-            next_step: if sent { line.step + 1 } else { BROKEN },
-            to,
-        };
-        self.remember_run(core, line, run);
-        sent
-    }
-
-    fn remember_run(&mut self, core: CoreIndex, line: QueuedLine, run: Run) {
-        if self.queue.runs.len() >= RUNS_MAX {
-            // What is forgotten is refused at its next step, and starts anew.
-            self.queue.runs.clear();
-        }
-        self.queue.runs.insert((core, line.place), run);
-    }
-
-    fn member_with_room_for_queued(&mut self, pool: PoolIndex, command: CommandId) -> Option<ConnectionId> {
-        let found = self.pools.get(pool)?;
-        let count = found.local.len();
-        let place = (0..count)
-            .map(|step| (found.cursor + step) % count)
-            .find(|place| self.has_room_for_queued(found.local[*place], command))?;
-        let to = found.local[place];
-        self.pools.get_mut(pool)?.cursor = place + 1;
-        Some(to)
-    }
-
-    fn is_member(&self, pool: PoolIndex, id: ConnectionId) -> bool {
-        let client = self.sessions.get(id).and_then(Session::client);
-        client.is_some_and(|client| client.pools.contains(&pool))
-    }
-
-    /// Queued messages leave an eighth of a window, and half of the output, to live ones.
-    fn has_room_for_queued(&self, id: ConnectionId, command: CommandId) -> bool {
-        self.sessions.get(id).is_some_and(|session| {
-            let (limit, octets_max) = (session.window.limit(), self.settings.engine.output_octets_max);
-            let receives = match session.state {
-                SessionState::Bound(kind) => kind.receives(),
-                SessionState::Binding => session.client().is_some_and(|client| client.accepted),
-                _ => false,
-            };
-            receives
-                && session.window.outstanding() < limit - limit / 8
-                && session.output.waiting_octets() <= octets_max / 2
-                && session.version.knows(command)
-        })
-    }
-
     /// The delivery of a queued message has ended, one way or another.
     pub(in crate::core) fn queued_ended(&mut self, now: Moment, place: u32, number: u32, delivery: Delivery) {
         let Some(line) = self.queue.lines.get_mut(place) else {
@@ -584,6 +427,11 @@ impl PacketEngine {
             .wakes
             .insert((now + pause, Wake::Line(place, stamp)));
     }
+}
+
+/// A message in whose turn it showed that its client's version cannot read it.
+pub(in crate::core) fn refuse_later(queue: &mut super::Queue, place: u32, number: u32) {
+    queue.refused.push((place, number));
 }
 
 /// What a client may say today and not tomorrow; ESME_RSYSERR also stands for an answer that did not come.

@@ -16,6 +16,7 @@ mod key;
 pub(super) mod lines;
 mod marks;
 pub(super) mod rings;
+mod sending;
 pub mod validity;
 
 pub use key::{Destination, Line, QueueKey};
@@ -64,6 +65,8 @@ pub(super) struct Queue {
     /// By core and place of a line that it drains into pools of ours.
     runs: HashMap<(CoreIndex, u32), Run>,
     pub(super) commands: VecDeque<StoreCommand>,
+    /// Messages whose turn has shown that nobody can read them; empty between turns.
+    refused: Vec<(u32, u32)>,
 }
 
 /// Whether the store is naming its lines to us.
@@ -91,6 +94,7 @@ impl Queue {
             last_run: 0,
             runs: HashMap::new(),
             commands: VecDeque::new(),
+            refused: Vec::new(),
         };
         queue.list_lines();
         queue

@@ -13,6 +13,7 @@ use crate::core::sequence::{Note, Pending, SubmitNote};
 use crate::core::settings::ServerIndex;
 use crate::core::tag::{append_response_with_id, is_an_id_alone};
 use crate::core::time::Moment;
+use crate::core::versions::response_end_for_v33;
 use crate::core::wire::{CommandId, HEADER_OCTETS, Header, MessageIdRespView};
 
 impl PacketEngine {
@@ -122,9 +123,13 @@ impl PacketEngine {
         let Some(formed) = write_id(form, vserver, keys, &client.system_id, id, uid) else {
             return false;
         };
-        // A v3.3 client knows no TLVs; what stands behind the id in other answers is part of them.
-        let may_cut = !version.has_tlvs() && header.command_id == CommandId::SUBMIT_SM_RESP;
-        let tail = if may_cut { &[][..] } else { view.tail() };
+        // A v3.3 client knows no TLVs; what else stands behind the id (a list of destinations) is part of the answer.
+        let end = if version.has_tlvs() {
+            pdu.len()
+        } else {
+            response_end_for_v33(header.command_id, pdu)
+        };
+        let tail = pdu.get(view.tail_range().start..end).unwrap_or_default();
         let key = self.settings.receipts.keys.of_client_id(formed.as_slice());
         self.write_to(to, |output| {
             append_response_with_id(output, pdu, sequence_number, formed.as_slice(), tail);

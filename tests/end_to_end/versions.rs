@@ -1,0 +1,239 @@
+//! Versions are per hop: nothing that a v3.3 peer cannot read is sent to it, no status that is newer than its receiver, and no
+//! text is ever cut.
+
+use smppmux_engine::core::wire::{CommandId, Status, Version};
+use smppmux_tests::configuration::Configuration;
+use smppmux_tests::esme::{BindRequest, Esme};
+use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, response_with_id, submit_sm};
+use smppmux_tests::peer::Peer;
+use smppmux_tests::process::Smppmux;
+use smppmux_tests::smsc::Smsc;
+
+struct Stand {
+    smppmux: Smppmux,
+    server: Peer,
+    /// Accepts no more, but its port stays taken.
+    _smsc: Smsc,
+}
+
+/// Two engines, one session at an SMSC of this version at one of them.
+fn start(version: &str) -> Stand {
+    let smsc = Smsc::start();
+    let lines = format!("connections-total = 1\ninterface-version = \"{version}\"\nbind = \"transceiver\"");
+    let configuration = Configuration::with_engines(2)
+        .server("smsc", "0A", smsc.address(), &lines)
+        .client("esme", "address-ranges = [\".*\"]")
+        .queue("store = \"memory\"");
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+    let (server, _) = smsc.accept_bound();
+    smppmux.wait_for_log("smppmux ready");
+    Stand {
+        smppmux,
+        server,
+        _smsc: smsc,
+    }
+}
+
+fn bind(stand: &Stand, command: CommandId, version: Version, engine: usize) -> Esme {
+    let request = BindRequest {
+        command,
+        version,
+        ..BindRequest::of("esme").at_engine(engine)
+    };
+    Esme::bind_with(stand.smppmux.address(), request)
+}
+
+/// A PDU with these TLVs behind it.
+fn with_tlvs(mut pdu: Vec<u8>, tlvs: &[(u16, &[u8])]) -> Vec<u8> {
+    for (tag, value) in tlvs {
+        pdu.extend_from_slice(&tag.to_be_bytes());
+        pdu.extend_from_slice(&u16::try_from(value.len()).expect("short").to_be_bytes());
+        pdu.extend_from_slice(value);
+    }
+    let length = u32::try_from(pdu.len()).expect("short");
+    pdu[..4].copy_from_slice(&length.to_be_bytes());
+    pdu
+}
+
+const USER_MESSAGE_REFERENCE: (u16, &[u8]) = (0x0204, &[0, 9]);
+const PAYLOAD: u16 = 0x0424;
+/// additional_status_info_text.
+const INFO: (u16, &[u8]) = (0x001D, b"why\0");
+
+/// submit_multi to one address, with this text.
+fn submit_multi(number: u32, text: &str) -> Vec<u8> {
+    let mut pdu = submit_sm(number, "1000", "4477", text);
+    pdu[4..8].copy_from_slice(&0x21_u32.to_be_bytes());
+    // Behind service_type and source: number_of_dests and dest_flag, before TON, NPI and the address.
+    let destination = pdu
+        .windows(5)
+        .position(|window| window == b"4477\0")
+        .expect("the destination")
+        - 2;
+    pdu.splice(destination..destination, [1, 1]);
+    with_tlvs(pdu, &[])
+}
+
+fn answer(stand: &mut Stand, client: &mut Esme, number: u32, response: &[u8]) -> Pdu {
+    stand.server.send(response);
+    let answer = client.receive();
+    assert_eq!(answer.sequence_number(), number);
+    answer
+}
+
+/// Goal: a v3.3 SMSC gets submits without TLVs, from the engine that has its session and from the other one; a message_payload of up
+/// to 254 octets arrives as short_message, a longer one is answered ESME_RINVMSGLEN at once.
+#[test]
+fn a_v33_smsc_gets_what_it_can_read() {
+    let mut stand = start("3.3");
+    for engine in 0..2 {
+        let mut client = bind(&stand, CommandId::BIND_TRANSMITTER, Version::V34, engine);
+        client.send(&with_tlvs(
+            submit_sm(1, "1000", "4477", "hi"),
+            &[USER_MESSAGE_REFERENCE],
+        ));
+        let got = stand.server.expect(CommandId::SUBMIT_SM);
+        assert_eq!((got.text().as_str(), got.message().tlvs().count()), ("hi", 0));
+        let response = response_with_id(CommandId::SUBMIT_SM_RESP, got.sequence_number(), "12AB");
+        assert!(answer(&mut stand, &mut client, 1, &response).status().is_ok());
+
+        let text = "y".repeat(254);
+        let payload = [USER_MESSAGE_REFERENCE, (PAYLOAD, text.as_bytes())];
+        client.send(&with_tlvs(submit_sm(2, "1000", "4477", ""), &payload));
+        let got = stand.server.expect(CommandId::SUBMIT_SM);
+        assert_eq!((got.text(), got.message().tlvs().count()), (text, 0));
+        let response = response_with_id(CommandId::SUBMIT_SM_RESP, got.sequence_number(), "12AC");
+        assert!(answer(&mut stand, &mut client, 2, &response).status().is_ok());
+
+        let long = "z".repeat(255);
+        let payload = [(PAYLOAD, long.as_bytes())];
+        client.send(&with_tlvs(submit_sm(3, "1000", "4477", ""), &payload));
+        let refused = client.expect(CommandId::SUBMIT_SM_RESP);
+        assert_eq!(
+            (refused.sequence_number(), refused.status()),
+            (3, Status::ESME_RINVMSGLEN)
+        );
+
+        client.send(&with_tlvs(submit_multi(4, "many"), &[USER_MESSAGE_REFERENCE]));
+        let got = stand.server.expect(CommandId::SUBMIT_MULTI);
+        assert!(got.octets().ends_with(b"\x04many"), "{got:?}");
+        let number = got.sequence_number();
+        let mut response = response_with_id(CommandId::SUBMIT_MULTI_RESP, number, "12AD");
+        response.push(0);
+        let answer = answer(&mut stand, &mut client, 4, &with_tlvs(response, &[]));
+        assert!(
+            answer.status().is_ok() && answer.octets().ends_with(&[0, 0]),
+            "{answer:?}"
+        );
+    }
+}
+
+/// Goal: a v3.3 ESME gets messages without TLVs and with their text; one that cannot be said in v3.3 is refused with
+/// ESME_RX_R_APPN, live and from the queue, and holds nothing up.
+#[test]
+fn a_v33_esme_gets_what_it_can_read() {
+    for engine in 0..2 {
+        let mut stand = start("3.4");
+        let text = "y".repeat(200);
+        let long = "z".repeat(300);
+        let messages = [
+            with_tlvs(
+                deliver_sm(1, "2000", "888", ""),
+                &[USER_MESSAGE_REFERENCE, (PAYLOAD, text.as_bytes())],
+            ),
+            with_tlvs(deliver_sm(2, "2000", "888", ""), &[(PAYLOAD, long.as_bytes())]),
+            with_tlvs(deliver_sm(3, "2000", "888", "last"), &[USER_MESSAGE_REFERENCE]),
+        ];
+        let take = |client: &mut Esme| {
+            for expected in [text.as_str(), "last"] {
+                let delivery = client.take_delivery();
+                assert_eq!(
+                    (delivery.text().as_str(), delivery.message().tlvs().count()),
+                    (expected, 0)
+                );
+            }
+        };
+        messages.iter().for_each(|message| stand.server.send(message));
+        for _ in &messages {
+            assert!(
+                stand.server.expect(CommandId::DELIVER_SM_RESP).status().is_ok(),
+                "queued"
+            );
+        }
+        let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V33, engine);
+        take(&mut client);
+        messages.iter().for_each(|message| stand.server.send(message));
+        take(&mut client);
+        for _ in &messages {
+            let answer = stand.server.expect(CommandId::DELIVER_SM_RESP);
+            let expected = if answer.sequence_number() == 2 {
+                Status::ESME_RX_R_APPN
+            } else {
+                Status::ESME_ROK
+            };
+            assert_eq!(answer.status(), expected, "{answer:?}");
+        }
+    }
+}
+
+/// Goal: answers reach an older peer without TLVs, and with a status that its version has; a newer one gets them untouched.
+#[test]
+fn answers_are_told_in_the_receivers_version() {
+    let mut stand = start("5.0");
+    for engine in 0..2 {
+        for (version, status) in [
+            (Version::V33, Status::ESME_RSUBMITFAIL),
+            (Version::V34, Status::ESME_RSUBMITFAIL),
+            (Version::V50, Status::ESME_RINVDCS),
+        ] {
+            let mut client = bind(&stand, CommandId::BIND_TRANSMITTER, version, engine);
+            client.send(&submit_sm(1, "1000", "4477", "hi"));
+            let number = stand.server.expect(CommandId::SUBMIT_SM).sequence_number();
+            let response = header_only(CommandId::SUBMIT_SM_RESP, Status::ESME_RINVDCS, number);
+            assert_eq!(answer(&mut stand, &mut client, 1, &response).status(), status);
+            for (index, status) in [Status::ESME_ROK, Status::ESME_RSUBMITFAIL]
+                .into_iter()
+                .enumerate()
+            {
+                client.send(&submit_multi(2, "many"));
+                let number = stand.server.expect(CommandId::SUBMIT_MULTI).sequence_number();
+                let mut response = response_with_id(CommandId::SUBMIT_MULTI_RESP, number, "12AB");
+                response[8..12].copy_from_slice(&status.0.to_be_bytes());
+                // One unsuccessful destination.
+                response.extend_from_slice(b"\x01\x01\x014477\0\0\0\0\x0B");
+                let got = answer(&mut stand, &mut client, 2, &with_tlvs(response, &[INFO]));
+                assert_eq!(got.status(), status);
+                let list = b"\x01\x01\x014477\0\0\0\0\x0B";
+                let at = got.octets().windows(list.len()).position(|window| window == list);
+                let behind = got.octets().len() - at.expect("the list is kept") - list.len();
+                let expected = if version == Version::V33 { 0 } else { 8 };
+                assert_eq!(behind, expected, "{version:?}, answer {index}: {got:?}");
+            }
+            client.unbind();
+        }
+    }
+    let mut stand = start("3.3");
+    let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V34, 1);
+    stand.server.send(&deliver_sm(1, "2000", "888", "hi"));
+    let number = client.expect(CommandId::DELIVER_SM).sequence_number();
+    let response = response_with_id(CommandId::DELIVER_SM_RESP, number, "");
+    client.send(&with_tlvs(response, &[INFO]));
+    let answer = stand.server.expect(CommandId::DELIVER_SM_RESP);
+    assert_eq!((answer.status(), answer.body()), (Status::ESME_ROK, &b"\0"[..]));
+}
+
+/// Goal: an alert_notification reaches the pool of its ESME address wherever the pool's session is, and takes no window slot.
+#[test]
+fn alerts_reach_their_pool_on_any_engine() {
+    for engine in 0..2 {
+        let mut stand = start("3.4");
+        let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V34, engine);
+        for _ in 0..300 {
+            let mut alert = header_only(CommandId::ALERT_NOTIFICATION, Status::ESME_ROK, 7);
+            alert.extend_from_slice(b"\x01\x014477\0\x01\x01888\0");
+            stand.server.send(&with_tlvs(alert, &[]));
+            let got = client.expect(CommandId::ALERT_NOTIFICATION);
+            assert_eq!(got.body(), b"\x01\x014477\0\x01\x01888\0");
+        }
+    }
+}
