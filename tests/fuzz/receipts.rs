@@ -3,7 +3,7 @@
 use crate::input::Input;
 use bytes::BytesMut;
 use smppmux_engine::core::tag::{
-    TaggedCopy, append_request_with_untagged_id, append_response_with_tagged_id, tagged_octets, untag,
+    IdTag, TaggedCopy, append_request_with_untagged_id, append_response_with_tagged_id, tagged_octets, untag,
 };
 use smppmux_engine::core::wire::{
     CommandId, DataView, HEADER_OCTETS, Header, MessageView, Receipt, RewriteLimits, patch_command_length,
@@ -45,15 +45,9 @@ fn ids_are_tagged(id: &[u8]) {
         return;
     }
     let response = pdu_with(CommandId::SUBMIT_SM_RESP, id);
+    let tag = IdTag::new(SIGNATURE, UID).expect("a short signature");
     let mut copy = BytesMut::new();
-    match append_response_with_tagged_id(
-        &mut copy,
-        &response,
-        SEQUENCE_NUMBER,
-        SIGNATURE,
-        UID,
-        ID_OCTETS_MAX,
-    ) {
+    match append_response_with_tagged_id(&mut copy, &response, SEQUENCE_NUMBER, &tag, ID_OCTETS_MAX) {
         Err(_) => assert!(copy.is_empty() && tagged_octets(id.len(), SIGNATURE) > ID_OCTETS_MAX),
         Ok(kind) => {
             assert_eq!(kind, TaggedCopy::Tagged);

@@ -7,9 +7,9 @@ use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
 use super::queue::drain::Delivery;
-use super::sequence::{Origin, Pending};
-use super::session::Session;
-use super::settings::{MessageIdMode, ServerIndex};
+use super::sequence::{Origin, Pending, Window};
+use super::session::{SessionState, Side};
+use super::settings::ServerIndex;
 use super::tag::append_response_with_tagged_id;
 use super::time::Moment;
 use super::versions::status_for;
@@ -17,33 +17,67 @@ use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_onl
 
 impl PacketEngine {
     /// A server's answer to a request that we sent it.
-    #[inline]
+    #[inline(never)]
     pub(super) fn answer_from_server(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
-        let Some((server, pending)) = self.take_from_server(now, from, &header) else {
+        let is_error = !header.command_status.is_ok();
+        let Some(taken) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
         };
+        let TakenFromServer {
+            server,
+            pending,
+            is_watched,
+            is_leaving,
+        } = taken;
+        let is_plain = !(is_error | is_watched | pending.has_note | pending.expired);
+        match pending.origin {
+            Origin::Session {
+                connection,
+                sequence_number,
+            } if is_plain => self.answer_to_client(now, server, connection, sequence_number, header, pdu),
+            _ => {
+                let pending = *pending;
+                self.pass_special_answer(now, from, server, &pending, header, pdu);
+            }
+        }
+        self.room_at_server(now, server);
+        if is_leaving {
+            self.leave_server_if_settled(now, from);
+        }
+    }
+
+    /// An answer that is an error, late, noted, watched, or for another than a client of this core.
+    #[inline(never)]
+    fn pass_special_answer(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        server: ServerIndex,
+        pending: &Pending,
+        header: Header,
+        pdu: &[u8],
+    ) {
         let is_error = !header.command_status.is_ok();
         if pending.has_note && !is_error {
-            self.remember_submit(now, server, from, &pending, &header, pdu);
+            self.remember_submit(now, server, from, pending, &header, pdu);
         }
         let is_watched = self.servers[usize::from(server.0)].is_watched | is_error;
-        if is_watched && self.watch_answer(now, from, server, &pending, header, pdu) {
+        if is_watched && self.watch_answer(now, from, server, pending, header, pdu) {
             // It was no answer for the requester, or has been passed on in another form.
         } else if pending.expired {
             self.counters.late_answers += 1;
         } else {
-            self.pass_to_requester(now, server, &pending, header, pdu);
+            self.pass_to_requester(now, server, pending, header, pdu);
         }
-        self.room_at_server(now, server);
-        self.leave_server_if_settled(now, from);
     }
 
     /// A server's generic_nack: the answer to the request that it names (WIRE 9.5), as that request's own response.
     pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header) {
         self.reject_own_bind(now, from, &header);
-        let Some((server, pending)) = self.take_from_server(now, from, &header) else {
+        let Some(taken) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
         };
+        let (server, pending) = (taken.server, *taken.pending);
         if self.watch_answer(now, from, server, &pending, header, &[]) {
             // It goes to another server.
         } else if pending.expired {
@@ -56,7 +90,7 @@ impl PacketEngine {
     }
 
     /// A client's answer to a deliver_sm or data_sm that we sent it.
-    #[inline]
+    #[inline(never)]
     pub(super) fn answer_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(pending) = self.take_from_client(from, &header) else {
             return self.unmatched_answer(now, from);
@@ -186,18 +220,28 @@ impl PacketEngine {
         command: CommandId,
         status: Status,
     ) {
+        let limit = self.settings.engine.output_octets_max;
         self.counters.mobile_originated_answers += 1;
-        if let Some(side) = self.sessions.get_mut(to).and_then(Session::server_mut) {
+        let Some(session) = self.sessions.get_mut(to) else {
+            return;
+        };
+        let is_unbinding = matches!(session.state, SessionState::Unbinding(_));
+        let is_filling = session.output.waiting_octets() > limit / 2;
+        if let Some(side) = session.server_mut() {
             side.unanswered = side.unanswered.saturating_sub(1);
             let figures = &mut self.servers[usize::from(side.server.0)].figures;
             figures.exchanges.answer(RequestKind::of_server(command), status);
         }
-        self.leave_server_if_settled(now, to);
-        self.guard_output(now, to);
+        if is_unbinding {
+            self.leave_server_if_settled(now, to);
+        }
+        if is_filling {
+            self.output_is_full(now, to, limit);
+        }
     }
 
     /// Writes a server's answer to the client that asked, its id tagged.
-    #[inline]
+    #[inline(always)]
     pub(super) fn answer_to_client(
         &mut self,
         now: Moment,
@@ -212,20 +256,22 @@ impl PacketEngine {
         };
         let version = session.version;
         let Some(client) = session.client() else { return };
-        let vserver = &self.settings.vservers[usize::from(client.vserver.0)];
         let carries_id = header.command_status.is_ok() && carries_id(header.command_id);
-        let is_tagged =
-            carries_id && version.has_tlvs() && vserver.message_id.mode == MessageIdMode::Tagged && {
-                let signature = vserver.signature.as_bytes();
-                let uid = self.settings.servers[usize::from(server.0)].uid;
-                let octets_max = version.message_id_characters_max();
+        let is_tagged = match self.settings.id_tag(client.vserver, server) {
+            Some(tag) if carries_id && version.has_tlvs() => {
                 let output = session.output.open(&mut self.buffers);
-                append_response_with_tagged_id(output, pdu, sequence_number, signature, uid, octets_max)
-                    .is_ok()
-            };
+                let octets_max = version.message_id_characters_max();
+                append_response_with_tagged_id(output, pdu, sequence_number, tag, octets_max).is_ok()
+            }
+            _ => false,
+        };
         if is_tagged {
             super::relay::list_writable(&mut self.outbox, to, session);
-        } else if !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
+            let limit = self.settings.engine.output_octets_max;
+            let after = session.client_answered(limit, header.command_id, header.command_status);
+            return self.after_client_answer(now, to, after);
+        }
+        if !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
             // An error answer to submit_sm has no body (v3.4 section 4.4.2), whatever a server puts there.
             let status = status_for(version, header.command_status);
             let command = CommandId::SUBMIT_SM_RESP;
@@ -236,7 +282,7 @@ impl PacketEngine {
         self.client_request_answered(now, to, header.command_id, header.command_status);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pass_to_requester(
         &mut self,
         now: Moment,
@@ -259,19 +305,21 @@ impl PacketEngine {
     }
 
     /// The entry that a server's answer belongs to, taken out of its window.
-    #[inline]
+    #[inline(always)]
     fn take_from_server(
         &mut self,
         now: Moment,
         from: ConnectionId,
         header: &Header,
-    ) -> Option<(ServerIndex, Pending)> {
+    ) -> Option<TakenFromServer<'_>> {
         let session = self.sessions.get_mut(from)?;
-        let pending = take_matching(session, header)?;
+        let pending = take_matching(&mut session.window, header)?;
         session.faults = 0;
-        let (server, is_counted) = session.server().map(|side| (side.server, side.is_counted))?;
-        let state = &mut self.servers[usize::from(server.0)];
-        if is_counted {
+        let Side::Server(side) = &session.side else {
+            return None;
+        };
+        let state = &mut self.servers[usize::from(side.server.0)];
+        if side.is_counted {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
         let kind = RequestKind::of_client(pending.command);
@@ -281,13 +329,18 @@ impl PacketEngine {
         if !pending.expired {
             state.measure(taken);
         }
-        Some((server, pending))
+        Some(TakenFromServer {
+            server: side.server,
+            pending,
+            is_watched: state.is_watched,
+            is_leaving: side.is_leaving | matches!(session.state, SessionState::Unbinding(_)),
+        })
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_from_client(&mut self, from: ConnectionId, header: &Header) -> Option<Pending> {
         let session = self.sessions.get_mut(from)?;
-        let pending = take_matching(session, header)?;
+        let pending = *take_matching(&mut session.window, header)?;
         session.faults = 0;
         if let Some(client) = session.client_mut() {
             let kind = RequestKind::of_server(pending.command);
@@ -303,20 +356,15 @@ impl PacketEngine {
         self.count_fault(now, from, Rule::UnmatchedAnswer);
     }
 
-    /// Books a request that another core's client or ours has sent on a session of this server.
-    #[inline]
+    /// Books a request that has been put on a session of this server, whoever's it is.
+    #[inline(always)]
     pub(super) fn count_server_request(
         &mut self,
         now: Moment,
         server: ServerIndex,
-        session: ConnectionId,
+        is_counted: bool,
         command: CommandId,
     ) {
-        let is_counted = self
-            .sessions
-            .get(session)
-            .and_then(Session::server)
-            .is_some_and(|side| side.is_counted);
         let state = &mut self.servers[usize::from(server.0)];
         state.figures.exchanges.request(RequestKind::of_client(command));
         if is_counted {
@@ -334,19 +382,28 @@ impl PacketEngine {
     }
 }
 
+/// A request that a server has answered.
+struct TakenFromServer<'a> {
+    server: ServerIndex,
+    /// As it was, in its place that is free now.
+    pending: &'a Pending,
+    /// Its answers are looked at.
+    is_watched: bool,
+    /// Its session ends once everything is answered.
+    is_leaving: bool,
+}
+
 /// Takes the request that `header` answers; an answer of another kind than its request matches nothing.
-#[inline]
-fn take_matching(session: &mut Session, header: &Header) -> Option<Pending> {
-    let pending = session.window.get_mut(header.sequence_number)?;
+#[inline(always)]
+fn take_matching<'a>(window: &'a mut Window, header: &Header) -> Option<&'a Pending> {
     let is_nack = header.command_id == CommandId::GENERIC_NACK;
-    if pending.origin == Origin::Own || !(is_nack || pending.command.response() == header.command_id) {
-        return None;
-    }
-    session.window.take(header.sequence_number)
+    window.take_if(header.sequence_number, |pending| {
+        (pending.command.response() == header.command_id || is_nack) && pending.origin != Origin::Own
+    })
 }
 
 /// Positive responses whose body starts with a message_id that the client may use later.
-#[inline]
+#[inline(always)]
 const fn carries_id(command: CommandId) -> bool {
     matches!(
         command,

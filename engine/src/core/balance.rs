@@ -47,6 +47,18 @@ impl Balancer {
         }
     }
 
+    /// The one server that there is, if there is one.
+    #[inline]
+    pub(super) fn only_server(&self) -> Option<ServerIndex> {
+        match self.groups.as_slice() {
+            [group] => match group.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The server for the next message among those for which `has_room` holds.
     #[inline]
     pub(super) fn choose(
@@ -57,19 +69,23 @@ impl Balancer {
         has_room: impl Fn(ServerIndex, &Server) -> bool,
     ) -> Option<ServerIndex> {
         self.cursor = self.cursor.wrapping_add(1);
-        for group in 0..self.groups.len() {
-            let chosen = match self.method {
-                Method::LeastOutstanding | Method::Priority => {
+        for group in &self.groups {
+            // Between several servers the method decides.
+            let chosen = match (group.as_slice(), self.method) {
+                ([only], _) => Some(*only).filter(|only| has_room(*only, &servers[usize::from(only.0)])),
+                (group, Method::LeastOutstanding | Method::Priority) => {
                     self.least(group, servers, &has_room, |server, weight| {
                         u64::from(server.load()) * SCALE / weight
                     })
                 }
-                Method::LeastResponseTime => self.least(group, servers, &has_room, |server, weight| {
-                    (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
-                }),
-                Method::RoundRobin => self.in_turn(group, servers, &has_room),
-                Method::WeightedRoundRobin => self.weighted(group, servers, &has_room),
-                Method::Hash => self.hashed(group, servers, settings, key, &has_room),
+                (group, Method::LeastResponseTime) => {
+                    self.least(group, servers, &has_room, |server, weight| {
+                        (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
+                    })
+                }
+                (group, Method::RoundRobin) => self.in_turn(group, servers, &has_room),
+                (group, Method::WeightedRoundRobin) => weighted(group, servers, &has_room),
+                (group, Method::Hash) => self.hashed(group, servers, settings, key, &has_room),
             };
             if chosen.is_some() {
                 return chosen;
@@ -82,27 +98,25 @@ impl Balancer {
     #[inline]
     fn least(
         &self,
-        group: usize,
+        group: &[ServerIndex],
         servers: &[Server],
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
         cost: impl Fn(&Server, u64) -> u64,
     ) -> Option<ServerIndex> {
-        let mut best: Option<(u64, ServerIndex)> = None;
-        for index in self.rotated(group) {
+        let better = |best: Option<(u64, ServerIndex)>, index: ServerIndex| {
             let server = &servers[usize::from(index.0)];
-            if has_room(index, server) {
-                let cost = cost(server, u64::from(server.weight.max(1)));
-                if best.is_none_or(|(lowest, _)| cost < lowest) {
-                    best = Some((cost, index));
-                }
+            if !has_room(index, server) {
+                return best;
             }
-        }
-        best.map(|(_, index)| index)
+            let cost = cost(server, u64::from(server.weight.max(1)));
+            best.filter(|(lowest, _)| *lowest <= cost).or(Some((cost, index)))
+        };
+        self.rotated(group).fold(None, better).map(|(_, index)| index)
     }
 
     fn in_turn(
         &self,
-        group: usize,
+        group: &[ServerIndex],
         servers: &[Server],
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
     ) -> Option<ServerIndex> {
@@ -110,37 +124,11 @@ impl Balancer {
             .find(|index| has_room(*index, &servers[usize::from(index.0)]))
     }
 
-    /// Smooth weighted round-robin: everyone saves its weight, the richest goes and pays the total.
-    fn weighted(
-        &self,
-        group: usize,
-        servers: &mut [Server],
-        has_room: &impl Fn(ServerIndex, &Server) -> bool,
-    ) -> Option<ServerIndex> {
-        let mut total = 0;
-        let mut best: Option<(i64, ServerIndex)> = None;
-        for index in self.groups[group].iter().copied() {
-            let server = &mut servers[usize::from(index.0)];
-            if !has_room(index, server) {
-                continue;
-            }
-            let weight = i64::from(server.weight);
-            server.credit += weight;
-            total += weight;
-            if best.is_none_or(|(richest, _)| server.credit > richest) {
-                best = Some((server.credit, index));
-            }
-        }
-        let (_, index) = best?;
-        servers[usize::from(index.0)].credit -= total;
-        Some(index)
-    }
-
     /// Rendezvous hashing: each key ranks all servers in an order of its own and takes the first that has room, so a server
     /// that comes or goes moves only its own keys.
     fn hashed(
         &self,
-        group: usize,
+        group: &[ServerIndex],
         servers: &[Server],
         settings: &[ServerSettings],
         key: BalanceKey<'_>,
@@ -151,7 +139,7 @@ impl Balancer {
             HashKey::Destination => key.destination,
             HashKey::SystemId => key.system_id,
         };
-        let candidates = self.groups[group]
+        let candidates = group
             .iter()
             .copied()
             .filter(|index| has_room(*index, &servers[usize::from(index.0)]));
@@ -166,12 +154,37 @@ impl Balancer {
         })
     }
 
+    /// A group from the server on whose turn it is, and round.
     #[inline]
-    fn rotated(&self, group: usize) -> impl Iterator<Item = ServerIndex> {
-        let servers = &self.groups[group];
-        let start = self.cursor % servers.len();
-        servers[start..].iter().chain(&servers[..start]).copied()
+    fn rotated(&self, group: &[ServerIndex]) -> impl Iterator<Item = ServerIndex> {
+        let (behind, from_turn) = group.split_at(self.cursor % group.len());
+        from_turn.iter().chain(behind).copied()
     }
+}
+
+/// Smooth weighted round-robin: everyone saves its weight, the richest goes and pays the total.
+fn weighted(
+    group: &[ServerIndex],
+    servers: &mut [Server],
+    has_room: &impl Fn(ServerIndex, &Server) -> bool,
+) -> Option<ServerIndex> {
+    let mut total = 0;
+    let mut best: Option<(i64, ServerIndex)> = None;
+    for index in group.iter().copied() {
+        let server = &mut servers[usize::from(index.0)];
+        if !has_room(index, server) {
+            continue;
+        }
+        let weight = i64::from(server.weight);
+        server.credit += weight;
+        total += weight;
+        if best.is_none_or(|(richest, _)| server.credit > richest) {
+            best = Some((server.credit, index));
+        }
+    }
+    let (_, index) = best?;
+    servers[usize::from(index.0)].credit -= total;
+    Some(index)
 }
 
 /// Makes room for the division by the weight.

@@ -20,6 +20,13 @@ impl PacketEngine {
     /// Serves the holds of all vservers that a server stands behind.
     #[inline]
     pub(super) fn serve_holds_of(&mut self, now: Moment, server: ServerIndex) {
+        if self.held_requests > 0 {
+            self.serve_holds_with_requests(now, server);
+        }
+    }
+
+    #[cold]
+    fn serve_holds_with_requests(&mut self, now: Moment, server: ServerIndex) {
         for place in 0..self.servers[usize::from(server.0)].vservers.len() {
             let vserver = self.servers[usize::from(server.0)].vservers[place];
             self.serve_hold(now, vserver);
@@ -27,7 +34,7 @@ impl PacketEngine {
     }
 
     /// Other cores may send here: they are told when the room is gone, and when a quarter is free again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn room_changed_at_server(&mut self, index: ServerIndex) {
         let server = &mut self.servers[usize::from(index.0)];
         let limit = if server.reported_room {

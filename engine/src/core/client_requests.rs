@@ -2,24 +2,22 @@
 //!
 //! Invariant: a request that was counted as unanswered gets exactly one answer, here or in `answers`.
 
-use super::balance::BalanceKey;
-use super::contract::{ConnectionId, CoreIndex};
+use super::choice::Way;
+use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::figures::RequestKind;
 use super::receipts::read_note;
 use super::relay::Relay;
-use super::route::RouteGroups;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
-use super::server::Server;
-use super::session::SessionState;
+use super::session::{AfterAnswer, SessionState};
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{
-    Acceptance, CommandId, DataView, Fault, Header, MessageView, Status, SubmitMultiView, Version, validate,
+    Acceptance, CommandId, DataView, Fault, Header, MessageView, Span, Status, SubmitMultiView, Tlvs,
+    Version, validate,
 };
-use std::ops::Range;
 use std::sync::Arc;
 
 /// What is known of a request once it has been checked.
@@ -27,17 +25,17 @@ pub(super) struct CheckedRequest<'a> {
     /// As it came.
     pub(super) pdu: &'a [u8],
     /// The octets that the server must not see: the tag of a message_id. Empty for none.
-    pub(super) tag: Range<usize>,
-    source: &'a [u8],
-    destination: &'a [u8],
+    pub(super) tag: Span,
+    source: Span,
+    destination: Span,
     /// Its message_id names this server.
-    server: Option<ServerIndex>,
+    pub(super) server: Option<ServerIndex>,
     /// Where its TLVs stand, for peers that know none.
-    tlvs: Range<usize>,
-    /// Its text does not fit without TLVs.
-    needs_tlvs: bool,
+    tlvs: Span,
     /// It asks for a delivery receipt.
     wants_receipt: bool,
+    /// Who takes it knows this version.
+    pub(super) version: Version,
 }
 
 /// Bits of registered_delivery that ask for a receipt of the message centre, or for word from its way (SMPP v5.0
@@ -46,16 +44,36 @@ const RECEIPT_WANTED: u8 = 0b0001_0011;
 
 impl<'a> CheckedRequest<'a> {
     /// A request for this server, or for whichever serves its client, as it is.
-    pub(super) const fn to_server(pdu: &'a [u8], server: Option<ServerIndex>) -> Self {
+    pub(super) const fn to_server(command: CommandId, pdu: &'a [u8], server: Option<ServerIndex>) -> Self {
         CheckedRequest {
             pdu,
-            tag: 0..0,
-            source: &[],
-            destination: &[],
+            tag: Span::EMPTY,
+            source: Span::EMPTY,
+            destination: Span::EMPTY,
             server,
-            tlvs: 0..0,
-            needs_tlvs: false,
+            tlvs: Span::EMPTY,
             wants_receipt: false,
+            version: Version::that_introduced(command),
+        }
+    }
+
+    /// Its source_addr, where it has one.
+    pub(super) fn source(&self) -> &'a [u8] {
+        self.source.of(self.pdu)
+    }
+
+    /// Its destination_addr, where it has one.
+    pub(super) fn destination(&self) -> &'a [u8] {
+        self.destination.of(self.pdu)
+    }
+
+    /// It without what no server may see.
+    #[inline]
+    fn relay(&self) -> Relay<'a> {
+        if self.tag.is_empty() {
+            Relay::whole(self.pdu)
+        } else {
+            Relay::without(self.pdu, self.tag.range())
         }
     }
 }
@@ -68,18 +86,9 @@ pub(super) enum Refusal {
     Status(Status),
 }
 
-/// The way a request takes.
-pub(super) enum Way {
-    Session(ServerIndex, ConnectionId),
-    Core(ServerIndex, CoreIndex),
-    /// Servers are up, but no window has room.
-    NoRoom,
-    NoServer,
-}
-
 impl PacketEngine {
     /// A request of a client that a server must answer.
-    #[inline]
+    #[inline(never)]
     pub(super) fn client_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(session) = self.sessions.get_mut(from) else {
             return;
@@ -225,7 +234,7 @@ impl PacketEngine {
     }
 
     /// Books one answer of a client's request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn client_request_answered(
         &mut self,
         now: Moment,
@@ -233,29 +242,29 @@ impl PacketEngine {
         command: CommandId,
         status: Status,
     ) {
-        let Some(session) = self.sessions.get_mut(to) else {
-            return;
-        };
-        // Where we unbound, the session ends with the client's unbind_resp: requests may be on their way until then.
-        let is_leaving =
-            matches!(session.state, SessionState::Unbinding(_)) && !session.window.has_own(CommandId::UNBIND);
-        let Some(client) = session.client_mut() else {
-            return;
-        };
-        client.unanswered = client.unanswered.saturating_sub(1);
-        client.exchanges.answer(RequestKind::of_client(command), status);
-        self.counters.client_answers += 1;
-        let is_drained = client.is_draining && client.unanswered == 0;
-        if is_leaving && client.unanswered == 0 {
-            self.client_settled(now, to);
-        } else if is_drained {
-            self.client_drained(now, to);
-        } else {
-            self.guard_output(now, to);
+        if let Some(session) = self.sessions.get_mut(to)
+            && session.client().is_some()
+        {
+            let after = session.client_answered(self.settings.engine.output_octets_max, command, status);
+            self.after_client_answer(now, to, after);
         }
     }
 
+    /// The rest of booking an answer.
     #[inline]
+    pub(super) fn after_client_answer(&mut self, now: Moment, to: ConnectionId, after: AfterAnswer) {
+        self.counters.client_answers += 1;
+        match after {
+            AfterAnswer::Nothing => {}
+            AfterAnswer::Settled => self.client_settled(now, to),
+            AfterAnswer::Drained => self.client_drained(now, to),
+            AfterAnswer::OutputFilling => {
+                self.output_is_full(now, to, self.settings.engine.output_octets_max);
+            }
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn send_to_server(
         &mut self,
         now: Moment,
@@ -274,25 +283,23 @@ impl PacketEngine {
                 let sent = if version == Version::V33 && !request.tlvs.is_empty() {
                     self.send_to_v33(now, to, request, origin, header.command_id, journey)
                 } else {
-                    let relay = Relay::without(request.pdu, request.tag.clone());
-                    self.send_journey(now, to, relay, origin, header.command_id, journey)
+                    self.send_journey(now, to, request.relay(), origin, header.command_id, journey)
                 };
                 if !sent {
                     return Err(NoWay::NoRoom);
                 }
                 if request.wants_receipt
-                    && let Some(note) = self.submit_note(from, request.destination)
+                    && let Some(note) = self.submit_note(from, request.destination())
                 {
                     self.note_submit(to, note);
                 }
-                self.count_server_request(now, server, to, header.command_id);
                 Ok(())
             }
             Way::Core(server, core) => {
                 let pending = Pending::on_journey(origin, header.command_id, now, journey);
                 let note = request
                     .wants_receipt
-                    .then(|| self.submit_note(from, request.destination));
+                    .then(|| self.submit_note(from, request.destination()));
                 let sent =
                     self.send_core_request_to_server(now, core, server, request, pending, note.flatten());
                 if sent { Ok(()) } else { Err(NoWay::NoRoom) }
@@ -319,89 +326,6 @@ impl PacketEngine {
         let sent = self.send_journey(now, to, translated.relay(), origin, command, journey);
         translated.give_back(&mut self.buffers);
         sent
-    }
-
-    #[inline]
-    pub(super) fn choose_way(
-        &mut self,
-        now: Moment,
-        from: ConnectionId,
-        command: CommandId,
-        request: &CheckedRequest<'_>,
-        route: u16,
-    ) -> Way {
-        let Self {
-            sessions,
-            settings,
-            servers,
-            vservers,
-            links,
-            ..
-        } = self;
-        let Some(client) = sessions.get(from).and_then(|session| session.client()) else {
-            return Way::NoServer;
-        };
-        if let Some(identity) = client.identity {
-            return self.choose_identity_session(identity, request.server, command);
-        }
-        let vserver = &mut vservers[usize::from(client.vserver.0)];
-        let allowed = match client.client {
-            Some(index) => settings.clients[index.0 as usize].servers.as_slice(),
-            None => &[],
-        };
-        let group = match route {
-            RouteGroups::NOT_ROUTED => &[],
-            mark => settings.route_groups().servers(mark),
-        };
-        let is_narrowed = !(allowed.is_empty() && group.is_empty());
-        let may_take = |index: ServerIndex, server: &Server| {
-            // A server that drains still gets what concerns a message that it has.
-            (!server.is_draining || request.server.is_some())
-                && (!is_narrowed
-                    || (allowed.is_empty() || allowed.contains(&index))
-                        && (group.is_empty() || group.contains(&index)))
-                && server.version.knows(command)
-                && (!request.needs_tlvs || server.version.has_tlvs())
-        };
-        let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
-        let key = BalanceKey {
-            source: request.source,
-            destination: request.destination,
-            system_id: &client.system_id,
-        };
-        let servers_of = &settings.vservers[usize::from(client.vserver.0)].servers;
-        for _ in 0..=servers_of.len() {
-            let has_room =
-                |index: ServerIndex, server: &Server| server.has_room(now, usable) && may_take(index, server);
-            // An operation on a message has its server already; it must not use up a turn.
-            let chosen = match request.server {
-                Some(wanted) => {
-                    Some(wanted).filter(|wanted| has_room(*wanted, &servers[usize::from(wanted.0)]))
-                }
-                None => vserver.balancer.choose(servers, &settings.servers, key, has_room),
-            };
-            let Some(index) = chosen else { break };
-            let server = &mut servers[usize::from(index.0)];
-            if server.has_local_room() {
-                if let Some(session) = session_with_room(server, sessions, settings.engine.output_octets_max)
-                {
-                    return Way::Session(index, session);
-                }
-                server.is_choked = true;
-            } else if let Some(core) = server.remote_with_room(now, usable) {
-                return Way::Core(index, core);
-            }
-        }
-        let is_up = |index: &ServerIndex| {
-            let server = &servers[usize::from(index.0)];
-            let is_wanted = request.server.is_none_or(|wanted| wanted == *index);
-            server.is_bound_somewhere() && is_wanted && may_take(*index, server)
-        };
-        if servers_of.iter().any(is_up) {
-            Way::NoRoom
-        } else {
-            Way::NoServer
-        }
     }
 
     /// What the vserver's policies say for a request that cannot leave now.
@@ -472,7 +396,7 @@ pub(super) enum RetryOutcome {
 }
 
 /// Checks a request of a client: one bounded walk, and for operations on a message the tag of its id.
-#[inline]
+#[inline(always)]
 pub(super) fn check<'a>(
     settings: &Settings,
     vserver: VserverIndex,
@@ -483,21 +407,32 @@ pub(super) fn check<'a>(
     if command == CommandId::SUBMIT_SM {
         let view = MessageView::parse(pdu)?;
         view.check_destination()?;
-        let (source, destination) = (view.source().addr, view.destination().addr);
+        let [source, destination] = view.addresses();
         return Ok(CheckedRequest {
             pdu,
-            tag: 0..0,
+            tag: Span::EMPTY,
             source,
             destination,
             server: None,
-            tlvs: view.tlvs().range(),
-            needs_tlvs: needs_tlvs(view.tlvs()),
+            tlvs: Span::new(view.tlvs().range()),
             wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
+            version: version_for(view.tlvs()),
         });
     }
     check_rare(settings, vserver, version, command, pdu)
 }
 
+/// The first version that can carry a text with these TLVs.
+#[inline]
+fn version_for(tlvs: Tlvs<'_>) -> Version {
+    if needs_tlvs(tlvs) {
+        Version::V34
+    } else {
+        Version::V33
+    }
+}
+
+#[inline(never)]
 fn check_rare<'a>(
     settings: &Settings,
     vserver: VserverIndex,
@@ -511,13 +446,13 @@ fn check_rare<'a>(
         ..Acceptance::of(version)
     };
     validate(pdu, &acceptance)?;
-    let plain = CheckedRequest::to_server(pdu, None);
+    let plain = CheckedRequest::to_server(command, pdu, None);
     match command {
         CommandId::DATA_SM => {
             let view = DataView::parse(pdu)?;
             Ok(CheckedRequest {
-                source: view.source().addr,
-                destination: view.destination().addr,
+                source: Span::new(view.source_addr_range()),
+                destination: Span::new(view.destination_addr_range()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 ..plain
             })
@@ -525,8 +460,8 @@ fn check_rare<'a>(
         CommandId::SUBMIT_MULTI => {
             let view = SubmitMultiView::parse(pdu)?;
             Ok(CheckedRequest {
-                tlvs: view.tlvs().range(),
-                needs_tlvs: needs_tlvs(view.tlvs()),
+                tlvs: Span::new(view.tlvs().range()),
+                version: version_for(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 ..plain
             })
@@ -541,37 +476,13 @@ fn check_rare<'a>(
                 return Err(Refusal::Status(Status::ESME_RINVMSGID));
             };
             Ok(CheckedRequest {
-                tag: note,
+                tag: Span::new(note),
                 server: Some(server),
                 ..plain
             })
         }
         _ => Ok(plain),
     }
-}
-
-/// The next transmitting session in turn that can take a request.
-#[inline]
-pub(super) fn session_with_room(
-    server: &mut Server,
-    sessions: &super::session::Sessions,
-    output_octets_max: usize,
-) -> Option<ConnectionId> {
-    let count = server.transmitting.len();
-    for step in 0..count {
-        let place = (server.cursor + step) % count;
-        let candidate = server.transmitting[place];
-        let has_room = sessions.get(candidate).is_some_and(|session| {
-            !session.window.is_full()
-                && session.output.waiting_octets() <= output_octets_max
-                && session.output.may_retain_more()
-        });
-        if has_room {
-            server.cursor = place + 1;
-            return Some(candidate);
-        }
-    }
-    None
 }
 
 impl From<Fault> for Refusal {

@@ -4,7 +4,8 @@
 //! the asking core and that reference. Invariants: every request that arrives is answered exactly once, also when nothing
 //! could be done; an answer whose entry is gone is counted and dropped. Must never wait for another core.
 
-use super::client_requests::{CheckedRequest, RetryOutcome, session_with_room};
+use super::choice::session_with_room;
+use super::client_requests::{CheckedRequest, RetryOutcome};
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{
     CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, PoolHandle, QueueWish,
@@ -83,9 +84,9 @@ impl PacketEngine {
             ..pending
         };
         let sent = self.send_core_request(now, core, pending, |reference, buffers| {
-            let mut pdu = buffers.take();
-            pdu.extend_from_slice(request.pdu);
-            let leave_out = short(request.tag.start)..short(request.tag.end);
+            let pdu = buffers.copy_of(request.pdu);
+            let leave_out = request.tag.range();
+            let leave_out = short(leave_out.start)..short(leave_out.end);
             CoreRequest {
                 reference,
                 target: CoreTarget::Server(server),
@@ -116,8 +117,7 @@ impl PacketEngine {
             ..Pending::new(origin, message.command, now)
         };
         let sent = self.send_core_request(now, core, pending, |reference, buffers| {
-            let mut pdu = buffers.take();
-            pdu.extend_from_slice(message.pdu);
+            let pdu = buffers.copy_of(message.pdu);
             CoreRequest {
                 reference,
                 target: CoreTarget::Pool(handle),
@@ -237,8 +237,7 @@ impl PacketEngine {
     /// Sends the far peer's answer home; the asking core puts in the original number.
     #[inline]
     pub(super) fn send_core_answer_copy(&mut self, core: CoreIndex, reference: u32, pdu: &[u8]) {
-        let mut copy = self.buffers.take();
-        copy.extend_from_slice(pdu);
+        let copy = self.buffers.copy_of(pdu);
         self.send_core_answer(core, reference, CoreOutcome::Answered(copy));
     }
 
@@ -395,9 +394,7 @@ impl PacketEngine {
         let Some(header) = Header::read(pdu) else {
             return false;
         };
-        let Ok(message) = CheckedMessage::check(header.command_id, pdu) else {
-            return false;
-        };
+        let message = CheckedMessage::checked_elsewhere(header.command_id, pdu);
         let Some(pool) = self.pools.by_handle(handle) else {
             return false;
         };
@@ -440,11 +437,8 @@ impl PacketEngine {
             let relay = Relay::without(pdu, leave_out.start as usize..leave_out.end as usize);
             self.send_request(now, to, relay, origin, header.command_id, false)
         };
-        if sent {
-            if let Some(note) = receipt {
-                self.note_submit(to, note);
-            }
-            self.count_server_request(now, server, to, header.command_id);
+        if sent && let Some(note) = receipt {
+            self.note_submit(to, note);
         }
         sent
     }

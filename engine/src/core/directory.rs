@@ -86,6 +86,8 @@ pub(super) enum DirectoryKey {
 pub(super) struct Directory {
     version: u64,
     peers: Vec<Peer>,
+    /// Somebody may have to be told something: nobody has looked since something changed.
+    may_have_update: bool,
 }
 
 #[derive(Debug)]
@@ -112,12 +114,17 @@ impl Directory {
                 acknowledged: 0,
             })
             .collect();
-        Self { version: 0, peers }
+        Self {
+            version: 0,
+            peers,
+            may_have_update: false,
+        }
     }
 
     /// Notes a change; the answer is its version.
     pub(super) fn changed(&mut self, key: &DirectoryKey) -> u64 {
         self.version += 1;
+        self.may_have_update = true;
         for peer in &mut self.peers {
             if peer.is_changed.insert(key.clone()) {
                 peer.changed.push(key.clone());
@@ -134,16 +141,24 @@ impl Directory {
     /// The next core to tell something, and what to look up for it; `None` when all is told or under way.
     pub(super) fn next_update(&mut self) -> Option<(CoreIndex, u64, Vec<DirectoryKey>)> {
         let version = self.version;
-        let peer = self
-            .peers
-            .iter_mut()
-            .find(|peer| peer.sent.is_none() && !peer.changed.is_empty())?;
+        let is_due = |peer: &&mut Peer| peer.sent.is_none() && !peer.changed.is_empty();
+        let Some(peer) = self.peers.iter_mut().find(is_due) else {
+            self.may_have_update = false;
+            return None;
+        };
         peer.sent = Some(version);
         peer.is_changed.clear();
         Some((peer.core, version, std::mem::take(&mut peer.changed)))
     }
 
+    /// Whether it is worth looking for the next update.
+    #[inline]
+    pub(super) const fn may_have_update(&self) -> bool {
+        self.may_have_update
+    }
+
     pub(super) fn acknowledged(&mut self, core: CoreIndex, version: u64) {
+        self.may_have_update = true;
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.core == core) {
             peer.acknowledged = peer.acknowledged.max(version);
             peer.sent = None;

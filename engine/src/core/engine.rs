@@ -60,6 +60,8 @@ pub struct PacketEngine {
     pub(super) servers: Vec<Server>,
     /// In configured order.
     pub(super) vservers: Vec<Vserver>,
+    /// Requests that wait for room, at all vservers.
+    pub(super) held_requests: usize,
     pub(super) pools: Pools,
     /// Bound sessions of each account on this core, and on the others by the directory.
     pub(super) account_sessions: AccountSessions,
@@ -152,6 +154,7 @@ impl PacketEngine {
             sessions: Sessions::default(),
             servers,
             vservers,
+            held_requests: 0,
             pools: Pools::new(settings.vservers.len(), seed),
             account_sessions: AccountSessions::default(),
             identities: Identities::new(seed),
@@ -292,7 +295,7 @@ impl PacketEngine {
 
     /// The next connection that has bytes to write.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        while let Some(connection) = self.outbox.writable.pop_front() {
+        while let Some(connection) = self.outbox.writable.take_first() {
             let Some(session) = self.sessions.get_mut(connection) else {
                 continue;
             };
@@ -311,9 +314,19 @@ impl PacketEngine {
 
     /// The next message for another core.
     pub fn poll_core_message(&mut self) -> Option<(CoreIndex, CoreMessage)> {
-        if let Some(message) = self.outbox.core_messages.pop_front() {
-            return Some(message);
+        if !self.outbox.core_messages.is_empty() {
+            return self.outbox.core_messages.pop_front();
         }
+        if self.directory.may_have_update() || self.entries.may_have_batch() || self.may_have_lease_question()
+        {
+            return self.next_batch_for_a_core();
+        }
+        None
+    }
+
+    /// What accumulates for other cores while they have not acknowledged the last of it.
+    #[inline(never)]
+    fn next_batch_for_a_core(&mut self) -> Option<(CoreIndex, CoreMessage)> {
         self.next_directory_update()
             .or_else(|| self.next_entries())
             .or_else(|| self.next_lease_question())

@@ -24,6 +24,8 @@ pub struct KeyedEntry<E> {
 #[derive(Debug)]
 pub(super) struct EntryLanes<E> {
     lanes: Vec<Lane<E>>,
+    /// A batch may be ready: nobody has looked since something came.
+    may_have_batch: bool,
     waiting_max: usize,
 }
 
@@ -47,6 +49,7 @@ impl<E> EntryLanes<E> {
         };
         Self {
             lanes: (0..cores).map(lane).collect(),
+            may_have_batch: false,
             waiting_max,
         }
     }
@@ -56,6 +59,7 @@ impl<E> EntryLanes<E> {
         let lane = &mut self.lanes[home.as_usize()];
         let fits = lane.waiting.len() < self.waiting_max;
         if fits {
+            self.may_have_batch = true;
             lane.waiting.push(entry);
         }
         fits
@@ -76,16 +80,27 @@ impl<E> EntryLanes<E> {
     /// A core wants to know when all that waits for it now is there.
     pub(super) fn owe_word(&mut self, core: CoreIndex) {
         if let Some(lane) = self.lanes.get_mut(core.as_usize()) {
+            self.may_have_batch = true;
             lane.owes_word = true;
         }
+    }
+
+    /// Whether it is worth looking for the next batch.
+    #[inline]
+    pub(super) const fn may_have_batch(&self) -> bool {
+        self.may_have_batch
     }
 
     /// The next batch to send, and whether it brings our word with it; `None` when nothing waits for a core that is done with
     /// its last one.
     pub(super) fn next_batch(&mut self) -> Option<(CoreIndex, Vec<KeyedEntry<E>>, bool)> {
-        let (core, lane) = (0_u16..)
-            .zip(&mut self.lanes)
-            .find(|(_, lane)| !lane.is_under_way && (lane.owes_word || !lane.waiting.is_empty()))?;
+        let is_due = |(_, lane): &(u16, &mut Lane<E>)| {
+            !lane.is_under_way && (lane.owes_word || !lane.waiting.is_empty())
+        };
+        let Some((core, lane)) = (0_u16..).zip(&mut self.lanes).find(is_due) else {
+            self.may_have_batch = false;
+            return None;
+        };
         lane.is_under_way = true;
         let batch = std::mem::replace(&mut lane.waiting, std::mem::take(&mut lane.spare));
         Some((CoreIndex(core), batch, std::mem::take(&mut lane.owes_word)))
@@ -97,6 +112,7 @@ impl<E> EntryLanes<E> {
             batch.clear();
             lane.spare = batch;
             lane.is_under_way = false;
+            self.may_have_batch = true;
         }
     }
 
@@ -115,6 +131,7 @@ impl<E> EntryLanes<E> {
             return Vec::new();
         };
         (lane.is_under_way, lane.owes_word) = (false, false);
+        self.may_have_batch = true;
         std::mem::take(&mut lane.waiting)
     }
 

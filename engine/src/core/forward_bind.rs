@@ -7,8 +7,8 @@
 //! Must never keep a password longer than the binds that need it are under way, or send one identity's traffic on
 //! another's session.
 
+use super::choice::Way;
 use super::client_bind::Grant;
-use super::client_requests::Way;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::relay::Relay;

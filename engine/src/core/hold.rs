@@ -77,6 +77,7 @@ impl PacketEngine {
         client.held.extend_from_slice(pdu);
         client.held_requests += 1;
         hold.requests += 1;
+        self.held_requests += 1;
         self.counters.held += 1;
         let due = journey.arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
         self.arm_hold(vserver, due);
@@ -195,6 +196,7 @@ impl PacketEngine {
             let hold = &mut self.vservers[usize::from(vserver.0)].hold;
             hold.ring.retain(|other| *other != session);
             hold.requests -= held_requests as usize;
+            self.held_requests -= held_requests as usize;
         }
     }
 
@@ -241,6 +243,7 @@ impl PacketEngine {
             self.buffers.give(std::mem::take(&mut client.held));
         }
         self.vservers[usize::from(vserver.0)].hold.requests -= 1;
+        self.held_requests -= 1;
     }
 
     /// Moves the ring on; a session that has nothing left leaves it.

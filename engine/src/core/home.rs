@@ -66,8 +66,7 @@ impl PacketEngine {
             ..pending
         };
         self.send_core_request(now, home, pending, |reference, buffers| {
-            let mut copy = buffers.take();
-            copy.extend_from_slice(pdu);
+            let copy = buffers.copy_of(pdu);
             CoreRequest {
                 reference,
                 target: CoreTarget::Home(question),

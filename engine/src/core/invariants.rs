@@ -45,6 +45,8 @@ impl PacketEngine {
         for (vserver, held) in self.vservers.iter().zip(held) {
             assert_eq!(vserver.hold.requests(), held, "the hold and its sessions agree");
         }
+        let held: usize = self.vservers.iter().map(|vserver| vserver.hold.requests()).sum();
+        assert_eq!(self.held_requests, held, "all holds together");
     }
 
     fn check_servers(&self) {

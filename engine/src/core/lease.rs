@@ -68,6 +68,8 @@ pub(super) struct Leases {
     buckets: HashMap<RateKey, Bucket, RandomState>,
     /// For each core: what it is to be asked for, and whether it has been asked something already.
     wanted: Vec<(Vec<RateKey>, bool)>,
+    /// A question may be ready: nobody has looked since something was wanted or granted.
+    may_have_question: bool,
 }
 
 impl Leases {
@@ -82,6 +84,7 @@ impl Leases {
             leases: HashMap::with_hasher(RandomState::with_seeds(seed, 4, 5, 6)),
             buckets: HashMap::with_hasher(RandomState::with_seeds(seed, 7, 8, 9)),
             wanted: (0..cores).map(|_| (Vec::new(), false)).collect(),
+            may_have_question: false,
         }
     }
 
@@ -200,6 +203,7 @@ impl PacketEngine {
             self.borrow(now, key, u32::try_from(missing).unwrap_or(u32::MAX));
         } else {
             lease.asked_at = Some(now);
+            self.leases.may_have_question = true;
             let wanted = &mut self.leases.wanted[home.as_usize()].0;
             if !wanted.contains(&key) {
                 wanted.push(key);
@@ -261,6 +265,7 @@ impl PacketEngine {
     pub(super) fn lease_grants(&mut self, now: Moment, from: CoreIndex, grants: LeaseGrants) {
         if let Some(wanted) = self.leases.wanted.get_mut(from.as_usize()) {
             wanted.1 = false;
+            self.leases.may_have_question = true;
         }
         for grant in grants.grants {
             self.take_grant(now, grant);
@@ -274,10 +279,18 @@ impl PacketEngine {
 
     /// The next batch of questions for another core.
     pub(super) fn next_lease_question(&mut self) -> Option<(CoreIndex, CoreMessage)> {
-        let Leases { leases, wanted, .. } = &mut self.leases;
-        let (core, (keys, is_under_way)) = (0_u16..)
-            .zip(wanted)
-            .find(|(_, (keys, is_under_way))| !*is_under_way && !keys.is_empty())?;
+        let Leases {
+            leases,
+            wanted,
+            may_have_question,
+            ..
+        } = &mut self.leases;
+        let mut lanes = (0_u16..).zip(wanted);
+        let is_due = |lane: &(u16, &mut (Vec<RateKey>, bool))| !lane.1.1 && !lane.1.0.is_empty();
+        let Some((core, (keys, is_under_way))) = lanes.find(is_due) else {
+            *may_have_question = false;
+            return None;
+        };
         *is_under_way = true;
         let question = LeaseQuestion {
             wanted: keys
@@ -297,6 +310,12 @@ impl PacketEngine {
                 .collect(),
         };
         Some((CoreIndex(core), CoreMessage::LeaseQuestion(question)))
+    }
+
+    /// Whether it is worth looking for a question.
+    #[inline]
+    pub(super) fn may_have_lease_question(&self) -> bool {
+        self.leases.may_have_question
     }
 
     /// The core that has a rate's bucket.

@@ -30,6 +30,7 @@ pub mod wire;
 mod answers;
 mod balance;
 mod bookkeeping;
+mod choice;
 mod client_bind;
 mod client_requests;
 mod core_link;

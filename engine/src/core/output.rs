@@ -9,31 +9,50 @@ use super::retention::Retention;
 use bytes::BytesMut;
 
 /// Empty buffers for re-use, so that no message allocates. Bounded in octets, each and all together.
+///
+/// Small and large ones are kept apart. If every output took any buffer, then in time each of the many buffers that go
+/// round among clients would have served a busy server once, and have grown to what that one needs.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    free: Vec<BytesMut>,
+    /// Small ones, large ones.
+    free: [Vec<BytesMut>; 2],
     kept_octets: usize,
 }
 
 const BUFFERS_KEPT_OCTETS_MAX: usize = 16 * 1024 * 1024;
 const BUFFER_KEPT_OCTETS_MAX: usize = 256 * 1024;
+const SMALL_BUFFER_OCTETS_MAX: usize = 4 * 1024;
 
 impl Buffers {
-    /// An empty buffer, with memory of an earlier use if there is one.
+    /// An empty small buffer, with memory of an earlier use if there is one.
     pub(super) fn take(&mut self) -> BytesMut {
-        let buffer = self.free.pop().unwrap_or_default();
+        self.take_sized(false)
+    }
+
+    #[inline]
+    fn take_sized(&mut self, is_large: bool) -> BytesMut {
+        let buffer = self.free[usize::from(is_large)].pop().unwrap_or_default();
         self.kept_octets = self.kept_octets.saturating_sub(buffer.capacity());
         buffer
     }
 
+    /// A copy of a PDU in a buffer of its size.
+    #[inline]
+    pub(super) fn copy_of(&mut self, pdu: &[u8]) -> BytesMut {
+        let mut copy = self.take_sized(pdu.len() > SMALL_BUFFER_OCTETS_MAX);
+        copy.extend_from_slice(pdu);
+        copy
+    }
+
     /// Takes a buffer back.
+    #[inline]
     pub(super) fn give(&mut self, mut buffer: BytesMut) {
         let octets = buffer.capacity();
         let fits = (1..=BUFFER_KEPT_OCTETS_MAX).contains(&octets);
         if fits && self.kept_octets + octets <= BUFFERS_KEPT_OCTETS_MAX {
             self.kept_octets += octets;
             buffer.clear();
-            self.free.push(buffer);
+            self.free[usize::from(octets > SMALL_BUFFER_OCTETS_MAX)].push(buffer);
         }
     }
 }
@@ -48,6 +67,8 @@ pub(super) struct Output {
     in_flight: bool,
     /// It stands in the engine's list of connections with bytes to write.
     pub(super) listed: bool,
+    /// It has filled a large buffer once, and starts with one from then on.
+    needs_large: bool,
     /// Octets that were ever handed to the shell.
     handed_octets: u64,
     /// Written requests that may have to be sent again; `None` where none ever is.
@@ -56,10 +77,12 @@ pub(super) struct Output {
 
 impl Output {
     /// Where to append; an empty output gets memory of an earlier use.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open(&mut self, buffers: &mut Buffers) -> &mut BytesMut {
         if self.pending.capacity() == 0 {
-            self.pending = buffers.take();
+            let buffer = buffers.take_sized(self.needs_large);
+            // What has no memory needs no drop.
+            std::mem::forget(std::mem::replace(&mut self.pending, buffer));
         }
         &mut self.pending
     }
@@ -188,6 +211,7 @@ impl Output {
             self.retain_handed_out();
         }
         let octets = std::mem::take(&mut self.pending);
+        self.needs_large |= octets.capacity() > SMALL_BUFFER_OCTETS_MAX;
         self.in_flight = true;
         self.in_flight_octets = octets.len();
         self.handed_octets += octets.len() as u64;
@@ -276,6 +300,33 @@ impl Remains {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: a few busy outputs do not make all buffers large in time. Method: 200 clients whose buffers are small and one
+    /// server whose output is large, which all take and give their buffers in an order that changes.
+    #[test]
+    fn buffers_of_clients_stay_small() {
+        let mut buffers = Buffers::default();
+        let mut outputs: Vec<_> = (0..201).map(|_| Output::default()).collect();
+        for turn in 0..1_000_usize {
+            let order = |step: usize| (step * 7 + turn * 13) % 201;
+            for step in 0..201 {
+                let place = order(step);
+                let octets = if place == 0 { 100_000 } else { 300 };
+                outputs[place]
+                    .open(&mut buffers)
+                    .extend_from_slice(&vec![0; octets]);
+            }
+            for step in 0..201 {
+                let octets = outputs[order(step)].hand_out();
+                outputs[order(step)].transmitted(octets, &mut buffers);
+            }
+        }
+        assert!(
+            buffers.kept_octets < 400_000,
+            "{} octets are kept",
+            buffers.kept_octets
+        );
+    }
 
     /// Goal: after a loss exactly the PDUs that the kernel had not got whole are found, octet for octet.
     /// Method: three PDUs, two of them handed out; every possible count of written octets.

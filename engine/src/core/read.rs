@@ -59,6 +59,9 @@ impl PacketEngine {
                     } else {
                         self.server_pdu(now, connection, header, pdu);
                     }
+                    if consumed_octets == bytes.len() {
+                        return all;
+                    }
                 }
                 Frame::Incomplete { missing_octets } => {
                     return ReadOutcome {
@@ -77,6 +80,7 @@ impl PacketEngine {
     /// What a client sends behind its bind is read when the bind has been answered: a peer that does not wait for its
     /// bind_resp gets the same answers as one that does.
     #[cold]
+    #[inline(never)]
     fn wait_for_bind(&mut self, now: Moment, connection: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(connection)
             && !session.reading_paused
@@ -90,12 +94,29 @@ impl PacketEngine {
     #[inline]
     fn client_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         match header.command_id {
-            CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM => {
+            CommandId::SUBMIT_SM => self.client_request(now, from, header, pdu),
+            CommandId::DELIVER_SM_RESP => self.answer_from_client(now, from, header, pdu),
+            _ => self.rare_client_pdu(now, from, header, pdu),
+        }
+    }
+
+    #[inline]
+    fn server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        match header.command_id {
+            CommandId::SUBMIT_SM_RESP => self.answer_from_server(now, from, header, pdu),
+            CommandId::DELIVER_SM => self.server_request(now, from, header, pdu),
+            _ => self.rare_server_pdu(now, from, header, pdu),
+        }
+    }
+
+    /// What clients send beside submit_sm and deliver_sm_resp.
+    #[inline(never)]
+    fn rare_client_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        match header.command_id {
+            CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM => {
                 self.client_request(now, from, header, pdu);
             }
-            CommandId::DELIVER_SM_RESP | CommandId::DATA_SM_RESP => {
-                self.answer_from_client(now, from, header, pdu);
-            }
+            CommandId::DATA_SM_RESP => self.answer_from_client(now, from, header, pdu),
             CommandId::QUERY_SM
             | CommandId::CANCEL_SM
             | CommandId::REPLACE_SM
@@ -116,10 +137,11 @@ impl PacketEngine {
         }
     }
 
-    #[inline]
-    fn server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+    /// What servers send beside submit_sm_resp and deliver_sm.
+    #[inline(never)]
+    fn rare_server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         match header.command_id {
-            CommandId::DELIVER_SM | CommandId::DATA_SM => self.server_request(now, from, header, pdu),
+            CommandId::DATA_SM => self.server_request(now, from, header, pdu),
             CommandId::BIND_RECEIVER_RESP
             | CommandId::BIND_TRANSMITTER_RESP
             | CommandId::BIND_TRANSCEIVER_RESP => {
@@ -207,6 +229,7 @@ impl PacketEngine {
     }
 
     #[cold]
+    #[inline(never)]
     fn bad_length(&mut self, now: Moment, from: ConnectionId, command_length: u32) {
         self.count_violation(Rule::CommandLength);
         let Some(session) = self.sessions.get(from) else {

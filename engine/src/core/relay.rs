@@ -5,11 +5,11 @@
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::sequence::{Journey, Mark, Origin, Pending};
-use super::session::Session;
+use super::session::{Session, Side};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::versions::status_for;
-use super::wire::{CommandId, Status, patch_command_length, patch_sequence_number, write_header_only};
+use super::wire::{CommandId, Status, patch_copy, write_header_only};
 use bytes::BytesMut;
 use std::time::Duration;
 
@@ -42,16 +42,14 @@ impl<'a> Relay<'a> {
         self.head.len() + self.tail.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn append_to(&self, buffer: &mut BytesMut, sequence_number: u32) {
         let start = buffer.len();
         buffer.extend_from_slice(self.head);
         if !self.tail.is_empty() {
             buffer.extend_from_slice(self.tail);
         }
-        let pdu = &mut buffer[start..];
-        patch_command_length(pdu);
-        patch_sequence_number(pdu, sequence_number);
+        patch_copy(&mut buffer[start..], sequence_number);
     }
 }
 
@@ -89,7 +87,7 @@ impl PacketEngine {
         self.send_pending(now, to, relay, pending)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_pending(
         &mut self,
         now: Moment,
@@ -112,6 +110,10 @@ impl PacketEngine {
         self.timers
             .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
         list_writable(&mut self.outbox, to, session);
+        if let Side::Server(side) = &session.side {
+            let (server, is_counted) = (side.server, side.is_counted);
+            self.count_server_request(now, server, is_counted, pending.command);
+        }
         true
     }
 
@@ -151,7 +153,7 @@ impl PacketEngine {
 }
 
 /// Puts a session on the list of those with bytes to write, once.
-#[inline]
+#[inline(always)]
 pub(super) fn list_writable(
     outbox: &mut super::outbox::Outbox,
     connection: ConnectionId,
@@ -159,20 +161,16 @@ pub(super) fn list_writable(
 ) {
     if !session.output.listed && session.output.may_hand_out() {
         session.output.listed = true;
-        outbox.writable.push_back(connection);
+        outbox.writable.push(connection);
     }
 }
 
 /// How long this peer may take to answer.
-#[inline]
+#[inline(always)]
 pub(super) fn response_timeout(settings: &super::settings::Settings, session: &Session) -> Duration {
     match &session.side {
-        super::session::Side::Client(client) => {
-            settings.vservers[usize::from(client.vserver.0)].response_timeout
-        }
-        super::session::Side::Server(server) => {
-            settings.servers[usize::from(server.server.0)].response_timeout
-        }
-        super::session::Side::Gone => Duration::MAX,
+        Side::Client(client) => settings.vservers[usize::from(client.vserver.0)].response_timeout,
+        Side::Server(server) => settings.servers[usize::from(server.server.0)].response_timeout,
+        Side::Gone => Duration::MAX,
     }
 }

@@ -259,7 +259,7 @@ impl Window {
     }
 
     /// Takes a number for a request. `None`: the window is full (our own requests have room of their own).
-    #[inline]
+    #[inline(always)]
     pub(super) fn reserve(&mut self, pending: Pending) -> Option<u32> {
         let own = pending.origin == Origin::Own;
         if if own {
@@ -331,15 +331,25 @@ impl Window {
     }
 
     /// Takes the request with this number out of the window.
-    #[inline]
     pub(super) fn take(&mut self, number: u32) -> Option<Pending> {
+        self.take_if(number, |_| true).copied()
+    }
+
+    /// Takes the request with this number out of the window if it is the one that is meant. What is left in its place can
+    /// be read until the place is used again.
+    #[inline(always)]
+    pub(super) fn take_if(
+        &mut self,
+        number: u32,
+        is_meant: impl FnOnce(&Pending) -> bool,
+    ) -> Option<&Pending> {
         let mask = self.slots.len().checked_sub(1)?;
         let slot = &mut self.slots[number as usize & mask];
-        if slot.number != number || number == 0 {
+        if slot.number != number || number == 0 || !is_meant(&slot.pending) {
             return None;
         }
         slot.number = 0;
-        let pending = slot.pending;
+        let pending = &slot.pending;
         if pending.origin == Origin::Own {
             self.own -= 1;
         } else {
@@ -420,6 +430,7 @@ impl Window {
         assert!(self.counted <= self.limit.max(self.highest_limit), "the limit");
     }
 
+    #[cold]
     fn grow(&mut self) {
         let capacity = (self.slots.len() * 2).max(FIRST_CAPACITY);
         let old = std::mem::replace(&mut self.slots, vec![FREE; capacity]);

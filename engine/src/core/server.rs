@@ -180,6 +180,7 @@ impl Server {
     }
 
     /// Another core to send a request to: none while this core has sessions of its own share, else the one with the fewest of ours under way.
+    #[inline(never)]
     pub(super) fn remote_with_room(
         &self,
         now: Moment,
@@ -236,9 +237,9 @@ impl Server {
 
     /// An answer came after so many nanoseconds: the smoothed value moves an eighth of the way (RFC 6298's gain).
     #[inline]
-    pub(super) fn measure(&mut self, taken: u64) {
+    pub(super) fn measure(&mut self, taken_nanoseconds: u64) {
         self.response_nanoseconds = (self.response_nanoseconds - self.response_nanoseconds / 8)
-            .saturating_add(taken / 8)
+            .saturating_add(taken_nanoseconds / 8)
             .max(1);
     }
 }

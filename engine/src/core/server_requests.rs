@@ -13,9 +13,8 @@ use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState};
 use super::settings::{ClientIndex, PoolMethod, VserverIndex};
 use super::time::Moment;
-use super::versions::{ForV33, for_v33, needs_tlvs};
+use super::versions::{SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
-use std::ops::Range;
 
 /// A message for a client, checked.
 #[derive(Clone)]
@@ -23,8 +22,6 @@ pub(super) struct CheckedMessage<'a> {
     pub(super) pdu: &'a [u8],
     pub(super) command: CommandId,
     pub(super) destination: Address<'a>,
-    /// Where its TLVs stand, for clients that know none.
-    pub(super) tlvs: Range<usize>,
     /// Its text does not fit without TLVs.
     pub(super) needs_tlvs: bool,
     /// Its esm_class says that it is a delivery receipt.
@@ -52,7 +49,6 @@ impl<'a> CheckedMessage<'a> {
                 may_be_receipt: is_marked_receipt
                     || !tlvs.is_empty()
                     || begins_like_receipt(view.short_message()),
-                tlvs,
                 is_marked_receipt,
                 account: None,
             })
@@ -63,12 +59,30 @@ impl<'a> CheckedMessage<'a> {
                 pdu,
                 command,
                 destination: view.destination(),
-                tlvs: 0..0,
                 needs_tlvs: false,
                 is_marked_receipt: is_receipt(view.esm_class()),
                 may_be_receipt: is_receipt(view.esm_class()),
                 account: None,
             })
+        }
+    }
+
+    /// A message that another core has checked and found the pool for.
+    #[inline]
+    pub(super) fn checked_elsewhere(command: CommandId, pdu: &'a [u8]) -> Self {
+        Self {
+            pdu,
+            command,
+            destination: Address {
+                ton: 0,
+                npi: 0,
+                addr: &[],
+            },
+            // A short PDU cannot need any, and is not read again.
+            needs_tlvs: pdu.len() > SHORT_MESSAGE_OCTETS_MAX && is_too_long_for_v33(command, pdu),
+            is_marked_receipt: false,
+            may_be_receipt: false,
+            account: None,
         }
     }
 }
@@ -78,7 +92,7 @@ const PLACES_MAX: usize = 4;
 
 impl PacketEngine {
     /// A deliver_sm or data_sm of a server.
-    #[inline]
+    #[inline(never)]
     pub(super) fn server_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(session) = self.sessions.get_mut(from) else {
             return;
@@ -262,11 +276,7 @@ impl PacketEngine {
         origin: Origin,
         rerouted: bool,
     ) -> Option<bool> {
-        let translated = if message.tlvs.is_empty() {
-            Some(ForV33::Shorter(Relay::whole(message.pdu)))
-        } else {
-            for_v33(message.command, message.pdu, &mut self.buffers)
-        };
+        let translated = for_v33(message.command, message.pdu, &mut self.buffers);
         let is_known = Version::V33.knows(message.command);
         let Some(translated) = translated.filter(|_| is_known) else {
             self.refuse_untranslatable(now, message, origin);

@@ -5,13 +5,13 @@
 //! the requests that *we* sent to this peer.
 
 use super::contract::ConnectionId;
-use super::figures::Exchanges;
+use super::figures::{Exchanges, RequestKind};
 use super::output::Output;
 use super::pool::PoolIndex;
 use super::sequence::Window;
 use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 use super::time::Moment;
-use super::wire::{CommandId, Version};
+use super::wire::{CommandId, Status, Version};
 use bytes::BytesMut;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -101,6 +101,18 @@ pub(super) struct Session {
     pub(super) reading_paused: bool,
     /// When reading was paused.
     pub(super) paused_at: Moment,
+}
+
+/// What an answer to a client may bring about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterAnswer {
+    Nothing,
+    /// It was the last one of a session that is leaving.
+    Settled,
+    /// It was the last one of a client that drains.
+    Drained,
+    /// The client may be reading too slowly.
+    OutputFilling,
 }
 
 /// Whom the session is with, and what only such a session has.
@@ -201,6 +213,35 @@ impl Session {
         match self.state {
             SessionState::Bound(kind) => Some(kind),
             _ => None,
+        }
+    }
+
+    /// One of a client's requests has been answered.
+    #[inline(always)]
+    pub(super) fn client_answered(
+        &mut self,
+        output_octets_max: usize,
+        command: CommandId,
+        status: Status,
+    ) -> AfterAnswer {
+        let is_filling = self.output.waiting_octets() > output_octets_max / 2;
+        let Side::Client(client) = &mut self.side else {
+            return AfterAnswer::Nothing;
+        };
+        client.unanswered = client.unanswered.saturating_sub(1);
+        client.exchanges.answer(RequestKind::of_client(command), status);
+        // Where we unbound, the session ends with the client's unbind_resp: requests may be on their way until then.
+        let is_settled = client.unanswered == 0
+            && matches!(self.state, SessionState::Unbinding(_))
+            && !self.window.has_own(CommandId::UNBIND);
+        if is_settled {
+            AfterAnswer::Settled
+        } else if client.is_draining && client.unanswered == 0 {
+            AfterAnswer::Drained
+        } else if is_filling {
+            AfterAnswer::OutputFilling
+        } else {
+            AfterAnswer::Nothing
         }
     }
 

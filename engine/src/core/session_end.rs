@@ -232,7 +232,9 @@ impl PacketEngine {
                 }
             }
             Side::Client(_) => {
-                self.resume_reading_if_drained(id);
+                if session.reading_paused | session.is_slow {
+                    self.resume_reading_if_drained(id);
+                }
                 if !self.queue.rings.is_empty() {
                     self.serve_queue_for(now, id);
                 }

@@ -15,6 +15,7 @@ use super::range::{AddressRange, AllowedIndex};
 use super::rate::RateLimit;
 use super::route::{HopGuard, RouteGroups, RouteRule};
 use super::secret::Secret;
+use super::tag::IdTag;
 use super::wire::Status;
 use ahash::RandomState;
 use std::hash::Hash;
@@ -67,6 +68,8 @@ struct Lookups {
     receipt_hold_max: Duration,
     client_response_timeout_max: Duration,
     response_timeout_max: Duration,
+    /// The tag of each server's ids for each vserver, a vserver's in a row; `None` where ids take another form.
+    id_tags: Vec<Option<IdTag>>,
     /// The same on all cores.
     key_hasher: RandomState,
     seed: u64,
@@ -74,6 +77,18 @@ struct Lookups {
     retired_servers: Vec<ServerIndex>,
     retired_clients: Vec<ClientIndex>,
     route_groups: RouteGroups,
+}
+
+/// The tag of each server's ids for each vserver, a vserver's in a row.
+fn id_tags(vservers: &[VserverSettings], servers: &[ServerSettings]) -> Vec<Option<IdTag>> {
+    let tag = |vserver: &VserverSettings, server: &ServerSettings| {
+        let is_tagged = vserver.message_id.mode == MessageIdMode::Tagged;
+        IdTag::new(vserver.signature.as_bytes(), server.uid).filter(|_| is_tagged)
+    };
+    vservers
+        .iter()
+        .flat_map(|vserver| servers.iter().map(move |server| tag(vserver, server)))
+        .collect()
 }
 
 impl Settings {
@@ -130,6 +145,7 @@ impl Settings {
             .max()
             .unwrap_or_default()
             .max(client_response_timeout_max);
+        let id_tags = id_tags(&vservers, &servers);
         Self {
             engine,
             vservers,
@@ -144,6 +160,7 @@ impl Settings {
                 receipt_hold_max,
                 client_response_timeout_max,
                 response_timeout_max,
+                id_tags,
                 key_hasher: RandomState::with_seeds(seed, 0x6B65_7900, 0x6861_7368, 0x686F_6D65),
                 seed,
                 retired_servers: Vec::new(),
@@ -182,6 +199,13 @@ impl Settings {
     /// How many accounts are configured.
     pub fn accounts(&self) -> usize {
         self.lookups.accounts.len()
+    }
+
+    /// What is put behind a server's ids for the clients of a vserver; `None` where they take another form.
+    #[inline]
+    pub(super) fn id_tag(&self, vserver: VserverIndex, server: ServerIndex) -> Option<&IdTag> {
+        let place = usize::from(vserver.0) * self.servers.len() + usize::from(server.0);
+        self.lookups.id_tags.get(place)?.as_ref()
     }
 
     /// The account with this system_id.

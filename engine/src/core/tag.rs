@@ -4,7 +4,7 @@
 //! parsed, re-cased or shortened; a copy differs from its original in the id, command_length and sequence_number alone;
 //! on an error nothing was appended. Must never allocate, but for the growth of the caller's buffer.
 
-use super::wire::{CommandId, HEADER_OCTETS, Header};
+use super::wire::{CommandId, HEADER_OCTETS, Header, first_nul, patch_copy};
 use bytes::BytesMut;
 use std::fmt;
 use std::ops::Range;
@@ -49,13 +49,33 @@ pub const fn fits(id_octets: usize, signature: &[u8], octets_max: usize) -> bool
     tagged_octets(id_octets, signature) <= octets_max
 }
 
-/// Appends `<id>#<signature>-<uid>`, [`tagged_octets`] in all.
-pub fn write_tagged(out: &mut BytesMut, id: &[u8], signature: &[u8], uid: [u8; 2]) {
-    out.reserve(tagged_octets(id.len(), signature));
-    out.extend_from_slice(id);
-    let tag = out.len();
-    out.resize(tag + tagged_octets(0, signature), 0);
-    write_tag(&mut out[tag..], signature, uid);
+/// `#<signature>-<uid>`, ready to be put behind ids. The rest of its room is NUL.
+#[derive(Clone, Debug)]
+pub struct IdTag {
+    text: [u8; Self::ROOM],
+    octets: usize,
+}
+
+impl IdTag {
+    /// A power of two, so that the text is copied by a few moves; there is always a NUL behind it.
+    const ROOM: usize = 32;
+
+    /// The tag of a server's ids; `None` where the signature is longer than any that may be configured.
+    pub fn new(signature: &[u8], uid: [u8; 2]) -> Option<Self> {
+        let octets = tagged_octets(0, signature);
+        let mut text = [0; Self::ROOM];
+        let (place, _) = text.split_at_mut_checked(octets)?;
+        write_tag(place, signature, uid);
+        (octets < Self::ROOM).then_some(Self { text, octets })
+    }
+
+    /// Appends the tag and a NUL.
+    #[inline(always)]
+    fn append_to(&self, out: &mut BytesMut) {
+        let start = out.len();
+        out.extend_from_slice(&self.text);
+        out.truncate(start + self.octets + 1);
+    }
 }
 
 /// Writes `#<signature>-<uid>` into `place`, which has exactly the octets for it.
@@ -85,36 +105,46 @@ pub fn untag<'a>(id: &'a [u8], signature: &[u8]) -> Option<(&'a [u8], [u8; 2])> 
 ///
 /// [`TagError::TooLong`] when the tagged id exceeds `id_octets_max` octets without its NUL;
 /// [`TagError::NoSuchField`] when `pdu` is shorter than a header.
+#[inline(always)]
 pub fn append_response_with_tagged_id(
     out: &mut BytesMut,
     pdu: &[u8],
     new_sequence_number: u32,
-    signature: &[u8],
-    uid: [u8; 2],
+    tag: &IdTag,
     id_octets_max: usize,
 ) -> Result<TaggedCopy, TagError> {
     let body = pdu.get(HEADER_OCTETS..).ok_or(TagError::NoSuchField)?;
-    let id_octets = body.iter().position(|octet| *octet == 0).unwrap_or(0);
-    if body.is_empty() && is_an_id_alone(pdu) {
-        // A server left the body out; the client gets the empty id that the specification asks for.
-        append_header(out, pdu, pdu.len() + 1, new_sequence_number);
-        out.extend_from_slice(&[0]);
-        return Ok(TaggedCopy::Unchanged);
-    }
-    if id_octets == 0 {
-        append_header(out, pdu, pdu.len(), new_sequence_number);
-        out.extend_from_slice(body);
-        return Ok(TaggedCopy::Unchanged);
-    }
-    let octets = tagged_octets(id_octets, signature);
+    let id_octets = match first_nul(body) {
+        Some(octets) if octets > 0 => octets,
+        _ => return Ok(append_response_without_id(out, pdu, new_sequence_number)),
+    };
+    let octets = id_octets + tag.octets;
     if octets > id_octets_max {
         return Err(TagError::TooLong { octets });
     }
-    let (id, behind_id) = body.split_at(id_octets);
-    append_header(out, pdu, pdu.len() - id_octets + octets, new_sequence_number);
-    write_tagged(out, id, signature, uid);
-    out.extend_from_slice(behind_id);
+    let start = out.len();
+    let (head, behind_id) = pdu.split_at(HEADER_OCTETS + id_octets);
+    out.extend_from_slice(head);
+    tag.append_to(out);
+    // The tag has brought the id's NUL; most answers end with it.
+    if behind_id.len() > 1 {
+        out.extend_from_slice(&behind_id[1..]);
+    }
+    patch_copy(&mut out[start..], new_sequence_number);
     Ok(TaggedCopy::Tagged)
+}
+
+/// Appends a copy of a response that has no id, or none that ends.
+#[cold]
+fn append_response_without_id(out: &mut BytesMut, pdu: &[u8], new_sequence_number: u32) -> TaggedCopy {
+    let start = out.len();
+    out.extend_from_slice(pdu);
+    if pdu.len() == HEADER_OCTETS && is_an_id_alone(pdu) {
+        // A server left the body out; the client gets the empty id that the specification asks for.
+        out.extend_from_slice(&[0]);
+    }
+    patch_copy(&mut out[start..], new_sequence_number);
+    TaggedCopy::Unchanged
 }
 
 /// Responses whose only mandatory field is the message_id.
@@ -212,6 +242,10 @@ mod tests {
 
     const SEQUENCE_NUMBER: u32 = 0x7654_3210;
 
+    fn tag() -> IdTag {
+        IdTag::new(b"mx", *b"0A").expect("it fits")
+    }
+
     fn pdu_with_body(body: &[u8]) -> Vec<u8> {
         let mut pdu = (16 + body.len() as u32).to_be_bytes().to_vec();
         pdu.extend_from_slice(&[0x80, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 9]);
@@ -235,10 +269,11 @@ mod tests {
     proptest! {
         /// Goal: untagging gives back the id and the uid, whatever the id holds.
         #[test]
-        fn untag_undoes_write_tagged(id in id_text(), signature in "[a-z0-9#-]{0,8}", uid in "[0-9A-Z]{2}") {
+        fn untag_undoes_the_tag(id in id_text(), signature in "[a-z0-9#-]{0,8}", uid in "[0-9A-Z]{2}") {
             let uid: [u8; 2] = uid.as_bytes().try_into().expect("two characters");
-            let mut tagged = BytesMut::new();
-            write_tagged(&mut tagged, &id, signature.as_bytes(), uid);
+            let mut tagged = BytesMut::from(&id[..]);
+            IdTag::new(signature.as_bytes(), uid).expect("it fits").append_to(&mut tagged);
+            prop_assert_eq!(tagged.split_off(tagged.len() - 1), &b"\0"[..]);
             prop_assert_eq!(tagged.len(), tagged_octets(id.len(), signature.as_bytes()));
             prop_assert!(fits(id.len(), signature.as_bytes(), tagged.len()));
             prop_assert!(!fits(id.len(), signature.as_bytes(), tagged.len() - 1));
@@ -249,9 +284,9 @@ mod tests {
         #[test]
         fn only_our_own_tags_come_off(id in vec(prop_oneof![Just(b'#'), Just(b'm'), Just(b'x'), Just(b'-'), Just(b'0'), any::<u8>()], 0..12)) {
             if let Some((untagged, uid)) = untag(&id, b"mx") {
-                let mut again = BytesMut::new();
-                write_tagged(&mut again, untagged, b"mx", uid);
-                prop_assert_eq!(&again[..], &id[..]);
+                let mut again = BytesMut::from(untagged);
+                IdTag::new(b"mx", uid).expect("it fits").append_to(&mut again);
+                prop_assert_eq!(&again[..again.len() - 1], &id[..]);
             }
         }
 
@@ -264,7 +299,7 @@ mod tests {
             body.extend_from_slice(&behind);
             let pdu = pdu_with_body(&body);
             let mut out = BytesMut::from(&earlier[..]);
-            let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, b"mx", *b"0A", 64);
+            let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, &tag(), 64);
             prop_assert_eq!(copied, Ok(TaggedCopy::Tagged));
             prop_assert_eq!(&out[..earlier.len()], &earlier[..]);
             let copy = &out[earlier.len()..];
@@ -283,7 +318,7 @@ mod tests {
         #[test]
         fn hostile_input_is_refused(pdu in vec(any::<u8>(), 0..40), start in 0_usize..60, end in 0_usize..60, untagged in 0_usize..60) {
             let mut out = BytesMut::new();
-            if append_response_with_tagged_id(&mut out, &pdu, 1, b"mx", *b"0A", 10).is_err() {
+            if append_response_with_tagged_id(&mut out, &pdu, 1, &tag(), 10).is_err() {
                 prop_assert!(out.is_empty());
             }
             out.clear();
@@ -299,19 +334,18 @@ mod tests {
         for body in [&b"\0"[..], b"\0\x04\x28\0\x01\x50", b"no end"] {
             let pdu = pdu_with_body(body);
             let mut out = BytesMut::new();
-            let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, b"mx", *b"0A", 64);
+            let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, &tag(), 64);
             assert_eq!(copied, Ok(TaggedCopy::Unchanged));
             assert_eq!(checked_body(&out, &pdu), body);
         }
         let pdu = pdu_with_body(b"");
         let mut out = BytesMut::new();
-        let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, b"mx", *b"0A", 64);
+        let copied = append_response_with_tagged_id(&mut out, &pdu, SEQUENCE_NUMBER, &tag(), 64);
         assert_eq!(copied, Ok(TaggedCopy::Unchanged));
         assert_eq!(checked_body(&out, &pdu), b"\0", "the id is mandatory, if empty");
         let pdu = pdu_with_body(b"123\0");
         let mut out = BytesMut::new();
-        let copied =
-            append_response_with_tagged_id(&mut out, &pdu, 1, b"mx", *b"0A", MESSAGE_ID_OCTETS_MAX_V33);
+        let copied = append_response_with_tagged_id(&mut out, &pdu, 1, &tag(), MESSAGE_ID_OCTETS_MAX_V33);
         assert_eq!(copied, Err(TagError::TooLong { octets: 9 }));
         assert!(out.is_empty());
     }

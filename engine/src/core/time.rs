@@ -34,18 +34,26 @@ impl Moment {
 
     /// How long ago `earlier` was; zero when it is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanoseconds_since(earlier))
     }
+}
+
+/// A duration in nanoseconds; 584 years and more are one.
+#[inline]
+const fn nanoseconds(duration: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    duration
+        .as_secs()
+        .saturating_mul(SECOND)
+        .saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Moment {
     type Output = Self;
 
+    #[inline]
     fn add(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(nanoseconds(duration)))
     }
 }
 
@@ -59,9 +67,6 @@ impl Sub<Duration> for Moment {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_sub(nanoseconds(duration)))
     }
 }

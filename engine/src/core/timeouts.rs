@@ -362,7 +362,7 @@ impl PacketEngine {
     }
 
     #[cold]
-    fn output_is_full(&mut self, now: Moment, id: ConnectionId, limit: usize) {
+    pub(super) fn output_is_full(&mut self, now: Moment, id: ConnectionId, limit: usize) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };

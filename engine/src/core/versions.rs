@@ -21,7 +21,7 @@ use bytes::BytesMut;
 use std::ops::Range;
 
 /// The longest short_message that every version has.
-const SHORT_MESSAGE_OCTETS_MAX: usize = 254;
+pub(super) const SHORT_MESSAGE_OCTETS_MAX: usize = 254;
 
 /// Whether the user data stands in a message_payload that is too long for a short_message.
 #[inline]

@@ -92,8 +92,7 @@ impl PacketEngine {
             ..Pending::new(origin, message.command, now)
         };
         let sent = self.send_core_request(now, core, pending, |reference, buffers| {
-            let mut pdu = buffers.take();
-            pdu.extend_from_slice(message.pdu);
+            let pdu = buffers.copy_of(message.pdu);
             CoreRequest {
                 reference,
                 target: CoreTarget::Queued(handle, line),

@@ -9,7 +9,7 @@ use super::address_range::RANGE_OCTETS_MAX;
 use super::literal_table::{LiteralKey, LiteralKind, LiteralTable, PACKED_SYMBOLS_MAX, PackedLiteral};
 use super::numbering::matching_numberings;
 use ahash::RandomState;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Literals by TON, NPI and kind, with a value for each.
 #[derive(Debug)]
@@ -18,9 +18,12 @@ pub(super) struct LiteralIndex<V> {
     packed: LiteralTable<V>,
     /// The others, by [`OtherKey`]: more than 16 characters, or letters.
     others: HashMap<Box<[u8]>, V, RandomState>,
-    /// Which lengths occur, for each TON and NPI that occurs.
-    lengths: BTreeMap<(u8, u8), Lengths>,
+    /// Which lengths occur, for each TON and NPI that occurs, in their order: a few as a rule.
+    lengths: Vec<(Numbering, Lengths)>,
 }
+
+/// TON and NPI.
+type Numbering = (u8, u8);
 
 /// One literal.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ impl<V: Copy> LiteralIndex<V> {
         Self {
             packed: LiteralTable::new(seed),
             others: HashMap::with_hasher(RandomState::with_seeds(seed, !seed, seed.rotate_left(32), 1)),
-            lengths: BTreeMap::new(),
+            lengths: Vec::new(),
         }
     }
 
@@ -83,8 +86,12 @@ impl<V: Copy> LiteralIndex<V> {
             }
         };
         if old.is_none() {
-            let lengths = self.lengths.entry((entry.addr_ton, entry.addr_npi)).or_default();
-            lengths.add(entry, packed.is_some());
+            let numbering = (entry.addr_ton, entry.addr_npi);
+            let at = self.lengths_at(numbering).unwrap_or_else(|at| {
+                self.lengths.insert(at, (numbering, Lengths::default()));
+                at
+            });
+            self.lengths[at].1.add(entry, packed.is_some());
         }
         old
     }
@@ -96,10 +103,11 @@ impl<V: Copy> LiteralIndex<V> {
             None => self.others.remove(OtherKey::default().of(entry)),
         }?;
         let numbering = (entry.addr_ton, entry.addr_npi);
-        if let Some(lengths) = self.lengths.get_mut(&numbering) {
+        if let Ok(at) = self.lengths_at(numbering) {
+            let lengths = &mut self.lengths[at].1;
             lengths.take_out(entry, packed.is_some());
             if lengths.is_empty() {
-                self.lengths.remove(&numbering);
+                self.lengths.remove(at);
             }
         }
         Some(old)
@@ -128,9 +136,21 @@ impl<V: Copy> LiteralIndex<V> {
     fn candidates(&self, dest_ton: u8, dest_npi: u8) -> Candidates<'_> {
         let mut candidates = [None; 4];
         for (place, numbering) in candidates.iter_mut().zip(matching_numberings(dest_ton, dest_npi)) {
-            *place = self.lengths.get(&numbering).map(|lengths| (numbering, lengths));
+            let at = self.lengths_at(numbering).ok();
+            *place = at.map(|at| (numbering, &self.lengths[at].1));
         }
         candidates
+    }
+
+    /// Where a numbering's lengths stand, or else where they belong.
+    #[inline]
+    fn lengths_at(&self, numbering: Numbering) -> Result<usize, usize> {
+        match self.lengths.as_slice() {
+            // The common case: nobody claims ranges of one numbering plan only.
+            [((0, 0), _)] if numbering == (0, 0) => Ok(0),
+            [((0, 0), _)] => Err(1),
+            lengths => lengths.binary_search_by_key(&numbering, |(numbering, _)| *numbering),
+        }
     }
 
     #[inline]

@@ -4,7 +4,8 @@
 //! ESME_ROK means that every server has taken it or had nothing to cancel; where one could not be asked, or failed, its
 //! status is the answer, so that the client tries again.
 
-use crate::core::client_requests::{CheckedRequest, Way};
+use crate::core::choice::Way;
+use crate::core::client_requests::CheckedRequest;
 use crate::core::contract::ConnectionId;
 use crate::core::engine::PacketEngine;
 use crate::core::relay::Relay;
@@ -124,7 +125,7 @@ impl PacketEngine {
             if let Some(gather) = self.receipts.gathers.get_mut(gather) {
                 gather.left += 1;
             }
-            let request = CheckedRequest::to_server(pdu, server);
+            let request = CheckedRequest::to_server(header.command_id, pdu, server);
             if let Err(status) = self.send_part(now, from, &header, &request, gather) {
                 self.part_answered(now, gather, status);
             }
@@ -142,20 +143,14 @@ impl PacketEngine {
     ) -> Result<(), Status> {
         let origin = Origin::Gathered(gather);
         let sent = match self.choose_way(now, from, header.command_id, request, RouteGroups::NOT_ROUTED) {
-            Way::Session(server, to) => {
-                let sent = self.send_request(
-                    now,
-                    to,
-                    Relay::whole(request.pdu),
-                    origin,
-                    header.command_id,
-                    false,
-                );
-                if sent {
-                    self.count_server_request(now, server, to, CommandId::CANCEL_SM);
-                }
-                sent
-            }
+            Way::Session(_, to) => self.send_request(
+                now,
+                to,
+                Relay::whole(request.pdu),
+                origin,
+                header.command_id,
+                false,
+            ),
             Way::Core(server, core) => {
                 let pending = Pending::new(origin, header.command_id, now);
                 self.send_core_request_to_server(now, core, server, request, pending, None)

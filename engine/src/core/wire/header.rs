@@ -55,6 +55,18 @@ pub fn patch_sequence_number(pdu: &mut [u8], sequence_number: u32) {
     }
 }
 
+/// Makes the slice's own length the command_length of a copied PDU, and gives it its sequence number; shorter input than a
+/// header is left alone.
+#[inline]
+pub fn patch_copy(pdu: &mut [u8], sequence_number: u32) {
+    // What has come in as a PDU has a u32 for its length; an id's tag does not make it longer than that.
+    let length = pdu.len() as u32;
+    if let Some(header) = pdu.first_chunk_mut::<HEADER_OCTETS>() {
+        header[0..4].copy_from_slice(&length.to_be_bytes());
+        header[12..16].copy_from_slice(&sequence_number.to_be_bytes());
+    }
+}
+
 /// Writes a new command_status into a PDU that holds at least a header; shorter input is left alone.
 #[inline]
 pub fn patch_command_status(pdu: &mut [u8], status: Status) {

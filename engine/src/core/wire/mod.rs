@@ -35,7 +35,9 @@ pub use explain::Explanation;
 pub use fault::{Fault, FaultKind};
 pub use field::TextField;
 pub use frame::{Frame, next_frame};
-pub use header::{HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_sequence_number};
+pub use header::{
+    HEADER_OCTETS, Header, patch_command_length, patch_command_status, patch_copy, patch_sequence_number,
+};
 pub use layout::{EntryLayout, FieldLayout, body_layout};
 pub use receipt::{Receipt, ReceiptKind, ReceiptText, RewriteLimits, Rewritten, TextCarrier};
 pub use status::Status;
@@ -46,4 +48,5 @@ pub use validate::{Acceptance, validate};
 pub use value::{EsmClass, MessageState};
 pub use version::Version;
 pub use view::*;
+pub(super) use walk::{Span, first_nul};
 pub use write::*;

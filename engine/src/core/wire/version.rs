@@ -50,16 +50,25 @@ impl Version {
     }
 
     /// Whether this version defines `command`.
+    #[inline]
     pub const fn knows(self, command: CommandId) -> bool {
+        self as u8 >= Self::that_introduced(command) as u8
+    }
+
+    /// The first version that defines `command`.
+    #[inline]
+    pub const fn that_introduced(command: CommandId) -> Self {
         match command.request() {
+            // Nearly all that ever comes.
+            CommandId::SUBMIT_SM | CommandId::DELIVER_SM => Self::V33,
             CommandId::BROADCAST_SM | CommandId::QUERY_BROADCAST_SM | CommandId::CANCEL_BROADCAST_SM => {
-                matches!(self, Self::V50)
+                Self::V50
             }
             CommandId::BIND_TRANSCEIVER
             | CommandId::OUTBIND
             | CommandId::ALERT_NOTIFICATION
-            | CommandId::DATA_SM => self.has_tlvs(),
-            _ => true,
+            | CommandId::DATA_SM => Self::V34,
+            _ => Self::V33,
         }
     }
 }

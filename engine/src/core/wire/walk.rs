@@ -10,22 +10,34 @@ use super::{Fault, HEADER_OCTETS, Status};
 
 /// Where a field stands in its PDU. Sixteen bits do not suffice: max-pdu is configurable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(in crate::core) struct Span {
     from: u32,
     to: u32,
 }
 
 impl Span {
-    pub(super) const fn range(self) -> Range<usize> {
+    /// Nothing.
+    pub(in crate::core) const EMPTY: Self = Self { from: 0, to: 0 };
+
+    #[inline]
+    pub(in crate::core) const fn is_empty(self) -> bool {
+        self.from >= self.to
+    }
+
+    #[inline]
+    pub(in crate::core) const fn range(self) -> Range<usize> {
         self.from as usize..self.to as usize
     }
 
     /// The field's octets; empty where `pdu` is not the PDU that was walked.
-    pub(super) fn of(self, pdu: &[u8]) -> &[u8] {
+    #[inline]
+    pub(in crate::core) fn of(self, pdu: &[u8]) -> &[u8] {
         octets(pdu, self.range())
     }
 
-    const fn new(range: Range<usize>) -> Self {
+    /// Of a range inside a PDU, whose length is a u32.
+    #[inline]
+    pub(in crate::core) const fn new(range: Range<usize>) -> Self {
         Self {
             from: range.start as u32,
             to: range.end as u32,
@@ -80,10 +92,10 @@ impl<'a> Walk<'a> {
         self.at >= self.pdu.len()
     }
 
-    /// Passes over `octets` of integers without a look; the next read notices if the PDU ended meanwhile.
+    /// Passes over `octets` of integers, a handful, without a look; the next read notices if the PDU ended meanwhile.
     #[inline]
     pub(super) fn skip(&mut self, octets: usize) {
-        self.at = self.at.saturating_add(octets);
+        self.at += octets;
     }
 
     /// Passes over `octets` of integers that are the last of a body, so that no later read would notice the end.
@@ -107,10 +119,21 @@ impl<'a> Walk<'a> {
     /// Passes over a C-Octet String within its defined length.
     #[inline(always)]
     pub(super) fn text(&mut self, field: &TextField) -> Result<Span, Fault> {
-        let rest = self.pdu.get(self.at..).unwrap_or_default();
+        let Some(rest) = self.pdu.get(self.at..) else {
+            return Err(text_fault(&[], field));
+        };
         match nul_within(rest, field.octets_max) {
             Some(characters) => Ok(self.take_text(characters)),
             None => Err(text_fault(rest, field)),
+        }
+    }
+
+    /// The same for a field that is empty in most PDUs.
+    #[inline(always)]
+    pub(super) fn seldom_text(&mut self, field: &TextField) -> Result<Span, Fault> {
+        match self.pdu.get(self.at) {
+            Some(0) => Ok(self.take_text(0)),
+            _ => self.text(field),
         }
     }
 
@@ -133,10 +156,15 @@ impl<'a> Walk<'a> {
     /// Passes over a time: empty, or exactly 16 characters.
     #[inline(always)]
     pub(super) fn time(&mut self, field: &TextField) -> Result<Span, Fault> {
-        let rest = self.pdu.get(self.at..).unwrap_or_default();
-        if rest.first() == Some(&0) {
+        if self.pdu.get(self.at) == Some(&0) {
             return Ok(self.take_text(0));
         }
+        self.whole_time(field)
+    }
+
+    #[inline(never)]
+    fn whole_time(&mut self, field: &TextField) -> Result<Span, Fault> {
+        let rest = self.pdu.get(self.at..).unwrap_or_default();
         match nul_within(rest, TIME_OCTETS) {
             Some(characters) if characters == TIME_OCTETS - 1 => Ok(self.take_text(characters)),
             _ => Err(text_fault(rest, field)),
@@ -184,21 +212,58 @@ const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; WORD_OCTETS]);
 fn nul_within(octets: &[u8], octets_max: usize) -> Option<usize> {
     let mut at = 0;
     while at < octets_max {
-        let rest = octets.get(at..).unwrap_or_default();
-        let Some(word) = rest.first_chunk::<WORD_OCTETS>() else {
-            let nul = rest.iter().take(octets_max - at).position(|octet| *octet == 0)?;
-            return Some(at + nul);
+        let Some(word) = octets.get(at..).and_then(<[u8]>::first_chunk::<WORD_OCTETS>) else {
+            return nul_at_end_of_pdu(octets, at).filter(|nul| *nul < octets_max);
         };
-        let word = u64::from_le_bytes(*word);
-        // The lowest octet that borrows is the first NUL; octets above it may be marked wrongly, and are not looked at.
-        let nuls = word.wrapping_sub(LOWEST_BITS) & !word & HIGHEST_BITS;
-        if nuls != 0 {
-            let nul = at + (nuls.trailing_zeros() / u8::BITS) as usize;
+        if let Some(nul) = nul_in_word(u64::from_le_bytes(*word)) {
+            let nul = at + nul;
             return (nul < octets_max).then_some(nul);
         }
         at += WORD_OCTETS;
     }
     None
+}
+
+/// The index of the first NUL from `at` on, which is less than a word before the end; there is none before.
+#[inline(always)]
+fn nul_at_end(octets: &[u8], at: usize) -> Option<usize> {
+    let rest = octets.len() - at;
+    match octets.last_chunk::<WORD_OCTETS>() {
+        // The last word again, without what was looked at; the octets that come in behind it are NULs.
+        Some(word) if rest > 0 => {
+            let word = u64::from_le_bytes(*word) >> (u8::BITS as usize * (WORD_OCTETS - rest));
+            nul_in_word(word).filter(|nul| *nul < rest).map(|nul| at + nul)
+        }
+        Some(_) => None,
+        None => octets.iter().position(|octet| *octet == 0),
+    }
+}
+
+/// The index of the first NUL in eight octets, of which the first is the lowest.
+#[inline(always)]
+fn nul_in_word(word: u64) -> Option<usize> {
+    // The lowest octet that borrows is the first NUL; octets above it may be marked wrongly, and are not looked at.
+    let nuls = word.wrapping_sub(LOWEST_BITS) & !word & HIGHEST_BITS;
+    (nuls != 0).then(|| (nuls.trailing_zeros() / u8::BITS) as usize)
+}
+
+/// A text that ends this near the end of its PDU is rare.
+#[inline(never)]
+fn nul_at_end_of_pdu(octets: &[u8], at: usize) -> Option<usize> {
+    nul_at_end(octets, at)
+}
+
+/// The index of the first NUL.
+#[inline(always)]
+pub(in crate::core) fn first_nul(octets: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(word) = octets.get(at..).and_then(<[u8]>::first_chunk::<WORD_OCTETS>) {
+        if let Some(nul) = nul_in_word(u64::from_le_bytes(*word)) {
+            return Some(at + nul);
+        }
+        at += WORD_OCTETS;
+    }
+    nul_at_end(octets, at)
 }
 
 #[cfg(test)]
@@ -215,6 +280,7 @@ mod tests {
         ) {
             let plain = octets.iter().take(octets_max).position(|octet| *octet == 0);
             prop_assert_eq!(nul_within(&octets, octets_max), plain);
+            prop_assert_eq!(first_nul(&octets), octets.iter().position(|octet| *octet == 0));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::core::wire::field::{
     DESTINATION_ADDR, SCHEDULE_DELIVERY_TIME, SERVICE_TYPE, SOURCE_ADDR, VALIDITY_PERIOD,
 };
 use crate::core::wire::tlv::{Tlvs, check_area};
-use crate::core::wire::walk::{Walk, octet, octets};
+use crate::core::wire::walk::{Span, Walk, octet, octets};
 use crate::core::wire::{Fault, HEADER_OCTETS, Tag};
 
 /// A submit_sm or deliver_sm.
@@ -32,10 +32,10 @@ const SM_LENGTH_BEHIND_REGISTERED_DELIVERY: usize = 4;
 
 impl<'a> MessageView<'a> {
     /// Walks the body once. Addresses may be empty here; see [`Self::check_destination`].
-    #[inline]
+    #[inline(always)]
     pub fn parse(pdu: &'a [u8]) -> Result<Self, Fault> {
         let mut walk = Walk::body(pdu)?;
-        walk.text(&SERVICE_TYPE)?;
+        walk.seldom_text(&SERVICE_TYPE)?;
         let source_addr_ton = walk.at();
         walk.skip(ADDR_BEHIND_TON);
         walk.text(&SOURCE_ADDR)?;
@@ -65,7 +65,9 @@ impl<'a> MessageView<'a> {
     /// Refuses a message without a destination_addr (v5.0 section 4.7.6: zero length is one cause of ESME_RINVDSTADR).
     #[inline]
     pub fn check_destination(&self) -> Result<(), Fault> {
-        if self.destination_addr_range().is_empty() {
+        let from = usize::from(self.dest_addr_ton) + ADDR_BEHIND_TON;
+        // Only its NUL stands before the next field.
+        if usize::from(self.esm_class) <= from + 1 {
             return Err(Fault::field_value(DESTINATION_ADDR.name, DESTINATION_ADDR.status));
         }
         Ok(())
@@ -111,6 +113,12 @@ impl<'a> MessageView<'a> {
     #[inline]
     pub fn destination_addr_range(&self) -> Range<usize> {
         usize::from(self.dest_addr_ton) + ADDR_BEHIND_TON..before_nul(self.esm_class)
+    }
+
+    /// The ranges of `source_addr` and `destination_addr`.
+    #[inline]
+    pub(in crate::core) fn addresses(&self) -> [Span; 2] {
+        [self.source_addr_range(), self.destination_addr_range()].map(Span::new)
     }
 
     /// `esm_class`.
@@ -206,7 +214,7 @@ fn before_nul(next: u16) -> usize {
 
 /// Where the TLVs start behind a short_message that ended at `at`. Many peers count one octet too few and leave a
 /// trailing NUL: it is passed over where the area does not parse with it.
-#[inline]
+#[inline(always)]
 pub(super) fn tlvs_behind_short_message(pdu: &[u8], at: usize) -> Result<usize, Fault> {
     match check_area(octets(pdu, at..pdu.len())) {
         Ok(()) => Ok(at),

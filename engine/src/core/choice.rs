@@ -1,0 +1,197 @@
+//! Where a request goes: the server, by what it may go to and by the balancer, and the session of it whose turn it is.
+//!
+//! Owns nothing. It must never name a session without room, or a server that the request may not go to.
+
+use super::balance::{BalanceKey, Balancer};
+use super::client_requests::CheckedRequest;
+use super::contract::{ConnectionId, CoreIndex};
+use super::core_link::CoreLink;
+use super::engine::{PacketEngine, Vserver};
+use super::route::RouteGroups;
+use super::server::Server;
+use super::session::Sessions;
+use super::settings::{ServerIndex, Settings, VserverIndex};
+use super::time::Moment;
+use super::wire::{CommandId, Version};
+
+/// The way a request takes.
+pub(super) enum Way {
+    Session(ServerIndex, ConnectionId),
+    Core(ServerIndex, CoreIndex),
+    /// Servers are up, but no window has room.
+    NoRoom,
+    NoServer,
+}
+
+impl PacketEngine {
+    /// The server of a request, and the session of it whose turn it is.
+    #[inline(always)]
+    pub(super) fn choose_way(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        command: CommandId,
+        request: &CheckedRequest<'_>,
+        route: u16,
+    ) -> Way {
+        let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
+            return Way::NoServer;
+        };
+        if let Some(identity) = client.identity {
+            return self.choose_identity_session(identity, request.server, command);
+        }
+        let Vserver { balancer, .. } = &mut self.vservers[usize::from(client.vserver.0)];
+        let allowed = match client.client {
+            Some(index) => self.settings.clients[index.0 as usize].servers.as_slice(),
+            None => &[],
+        };
+        let group = match route {
+            RouteGroups::NOT_ROUTED => &[],
+            mark => self.settings.route_groups().servers(mark),
+        };
+        let eligible = Eligible {
+            wanted: request.server,
+            allowed,
+            group,
+            version: request.version,
+        };
+        // Where there is nothing to choose between, nothing is weighed.
+        if let Some(only) = balancer.only_server() {
+            let server = &mut self.servers[usize::from(only.0)];
+            if server.has_local_room()
+                && eligible.may_take(only, server)
+                && let Some(session) =
+                    session_with_room(server, &self.sessions, self.settings.engine.output_octets_max)
+            {
+                return Way::Session(only, session);
+            }
+        }
+        let key = BalanceKey {
+            source: request.source(),
+            destination: request.destination(),
+            system_id: &client.system_id,
+        };
+        let mut choice = Choice {
+            settings: &self.settings,
+            sessions: &self.sessions,
+            links: &self.links,
+            servers: &mut self.servers,
+            eligible: &eligible,
+        };
+        choice.choose(now, balancer, client.vserver, key)
+    }
+}
+
+/// Which servers a request may go to at all.
+struct Eligible<'a> {
+    /// The only one.
+    wanted: Option<ServerIndex>,
+    /// One of its account's; any if empty.
+    allowed: &'a [ServerIndex],
+    /// One of those that a rule has named; any if empty.
+    group: &'a [ServerIndex],
+    /// One that speaks this version.
+    version: Version,
+}
+
+impl Eligible<'_> {
+    #[inline(always)]
+    fn may_take(&self, index: ServerIndex, server: &Server) -> bool {
+        // A server that drains still gets what concerns a message that it has.
+        self.wanted.map_or(!server.is_draining, |wanted| wanted == index)
+            && (self.allowed.is_empty() || self.allowed.contains(&index))
+            && (self.group.is_empty() || self.group.contains(&index))
+            && server.version >= self.version
+    }
+}
+
+/// What a choice between servers looks at.
+struct Choice<'a> {
+    settings: &'a Settings,
+    sessions: &'a Sessions,
+    links: &'a [CoreLink],
+    servers: &'a mut [Server],
+    eligible: &'a Eligible<'a>,
+}
+
+impl Choice<'_> {
+    #[inline(never)]
+    fn choose(
+        &mut self,
+        now: Moment,
+        balancer: &mut Balancer,
+        vserver: VserverIndex,
+        key: BalanceKey<'_>,
+    ) -> Way {
+        let Self {
+            settings,
+            sessions,
+            links,
+            servers,
+            eligible,
+        } = self;
+        let usable = |core: CoreIndex| links[core.as_usize()].is_usable(now);
+        let has_room = |index: ServerIndex, server: &Server| {
+            server.has_room(now, usable) && eligible.may_take(index, server)
+        };
+        let servers_of = &settings.vservers[usize::from(vserver.0)].servers;
+        // Each try that fails finds a server choked, which is not chosen again.
+        for _ in 0..servers_of.len() + 1 {
+            // An operation on a message has its server already; it must not use up a turn.
+            let chosen = match eligible.wanted {
+                Some(wanted) => {
+                    Some(wanted).filter(|wanted| has_room(*wanted, &servers[usize::from(wanted.0)]))
+                }
+                None => balancer.choose(servers, &settings.servers, key, has_room),
+            };
+            let Some(index) = chosen else { break };
+            let server = &mut servers[usize::from(index.0)];
+            if server.has_local_room() {
+                if let Some(session) = session_with_room(server, sessions, settings.engine.output_octets_max)
+                {
+                    return Way::Session(index, session);
+                }
+                server.is_choked = true;
+            } else if let Some(core) = server.remote_with_room(now, usable) {
+                return Way::Core(index, core);
+            }
+        }
+        let is_up = |index: &ServerIndex| {
+            let server = &servers[usize::from(index.0)];
+            server.is_bound_somewhere() && eligible.may_take(*index, server)
+        };
+        if servers_of.iter().any(is_up) {
+            Way::NoRoom
+        } else {
+            Way::NoServer
+        }
+    }
+}
+
+/// The next transmitting session in turn that can take a request.
+#[inline(always)]
+pub(super) fn session_with_room(
+    server: &mut Server,
+    sessions: &Sessions,
+    output_octets_max: usize,
+) -> Option<ConnectionId> {
+    let count = server.transmitting.len();
+    let mut place = server.cursor;
+    for _ in 0..count {
+        if place >= count {
+            place = 0;
+        }
+        let candidate = server.transmitting[place];
+        place += 1;
+        let has_room = sessions.get(candidate).is_some_and(|session| {
+            !session.window.is_full()
+                && session.output.waiting_octets() <= output_octets_max
+                && session.output.may_retain_more()
+        });
+        if has_room {
+            server.cursor = place;
+            return Some(candidate);
+        }
+    }
+    None
+}
