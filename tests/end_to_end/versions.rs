@@ -8,6 +8,7 @@ use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, response_with_id, submit_
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
+use std::time::Duration;
 
 struct Stand {
     smppmux: Smppmux,
@@ -162,6 +163,8 @@ fn a_v33_esme_gets_what_it_can_read() {
         }
         let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V33, engine);
         take(&mut client);
+        // What comes before the queue knows that its last message was answered is queued behind it.
+        std::thread::sleep(Duration::from_millis(200));
         messages.iter().for_each(|message| stand.server.send(message));
         take(&mut client);
         for _ in &messages {

@@ -11,7 +11,7 @@ use super::relay::Relay;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
 use super::session::{AfterAnswer, SessionState};
-use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex};
+use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex, VserverSettings};
 use super::time::Moment;
 use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{
@@ -352,14 +352,7 @@ impl PacketEngine {
                 self.counters.throttled += 1;
                 self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
             }
-            NoWay::NoServer
-                if is_too_long_for_v33(header.command_id, pdu)
-                    && vserver
-                        .servers
-                        .iter()
-                        .any(|server| self.servers[usize::from(server.0)].is_bound_somewhere()) =>
-            {
-                // Those that are up take no such text, and never will.
+            NoWay::NoServer if self.is_too_long_for_all(vserver, &header, pdu) => {
                 self.answer_client(now, from, header, Status::ESME_RINVMSGLEN);
             }
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
@@ -367,6 +360,19 @@ impl PacketEngine {
             }
             NoWay::NoServer => self.answer_client(now, from, header, self.status_without_server(&header)),
         }
+    }
+
+    /// The servers that are up are of versions that take no such text, and never will; one that drains might have taken it.
+    fn is_too_long_for_all(&self, vserver: &VserverSettings, header: &Header, pdu: &[u8]) -> bool {
+        let mut bound = vserver
+            .servers
+            .iter()
+            .map(|server| &self.servers[usize::from(server.0)])
+            .filter(|server| server.is_bound_somewhere())
+            .peekable();
+        bound.peek().is_some()
+            && bound.all(|server| !server.version.has_tlvs())
+            && is_too_long_for_v33(header.command_id, pdu)
     }
 
     /// A PDU that only v5.0 knows can't be done at all by older servers; anything else may be tried again later.
