@@ -123,6 +123,8 @@ pub(crate) struct LinkTable {
     free: Vec<u32>,
     /// The link of each of the engine's connections, by the connection's index.
     of_connection: Vec<Option<(u32, LinkId)>>,
+    /// Those whose index the engine has used again before it gave out its order to close them. Few, and not for long.
+    displaced: Vec<(ConnectionId, LinkId)>,
 }
 
 #[derive(Debug)]
@@ -176,7 +178,14 @@ impl LinkTable {
         if self.of_connection.len() < wanted {
             self.of_connection.resize(wanted, None);
         }
-        self.of_connection[connection.index as usize] = Some((connection.generation, id));
+        let place = &mut self.of_connection[connection.index as usize];
+        if let Some((generation, displaced)) = place.replace((connection.generation, id))
+            && generation != connection.generation
+        {
+            let index = connection.index;
+            self.displaced
+                .push((ConnectionId { index, generation }, displaced));
+        }
     }
 
     pub(crate) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
@@ -203,14 +212,26 @@ impl LinkTable {
 
     /// The link that carries one of the engine's connections.
     pub(crate) fn of_connection(&self, connection: ConnectionId) -> Option<LinkId> {
-        let (generation, id) = (*self.of_connection.get(connection.index as usize)?)?;
-        (generation == connection.generation).then_some(id)
+        match self.of_connection.get(connection.index as usize) {
+            Some(Some((generation, id))) if *generation == connection.generation => Some(*id),
+            _ => self.of_displaced(connection),
+        }
+    }
+
+    fn of_displaced(&self, connection: ConnectionId) -> Option<LinkId> {
+        let found = self.displaced.iter().find(|(other, _)| *other == connection);
+        found.map(|(_, id)| *id)
     }
 
     /// The engine's handle is dead; the link may live on.
     pub(crate) fn forget_connection(&mut self, connection: ConnectionId) {
-        if self.of_connection(connection).is_some() {
-            self.of_connection[connection.index as usize] = None;
+        let Some(place) = self.of_connection.get_mut(connection.index as usize) else {
+            return;
+        };
+        if place.is_some_and(|(generation, _)| generation == connection.generation) {
+            *place = None;
+        } else {
+            self.displaced.retain(|(other, _)| *other != connection);
         }
     }
 
@@ -254,6 +275,26 @@ mod tests {
         assert_eq!(table.of_connection(connection(7, 1)), None);
         assert_eq!(table.of_connection(connection(7, 2)), Some(second));
         assert_eq!((table.len(), table.ids()), (1, vec![second]));
+    }
+
+    /// Goal: an order to close a connection finds its link also when the engine has used the index again meanwhile, and
+    /// leaves the newer one alone; nothing of it stays behind.
+    #[test]
+    fn a_displaced_connection_is_still_found() {
+        let mut table = LinkTable::default();
+        let ids = [1, 2, 3].map(|generation| {
+            let phase = Phase::Open(connection(7, generation));
+            table.insert(Link::new(phase)).expect("room")
+        });
+        for (generation, id) in (1..).zip(ids) {
+            assert_eq!(table.of_connection(connection(7, generation)), Some(id));
+        }
+        table.forget_connection(connection(7, 2));
+        assert!(table.remove(ids[2]).is_some());
+        let found = [1, 2, 3].map(|generation| table.of_connection(connection(7, generation)));
+        assert_eq!(found, [Some(ids[0]), None, None]);
+        assert!(table.remove(ids[0]).is_some() && table.displaced.is_empty());
+        assert_eq!(table.of_connection(connection(7, 1)), None);
     }
 
     /// Goal: a link that lingers does not take its connection's index away from the next one.
