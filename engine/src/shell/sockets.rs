@@ -3,6 +3,7 @@
 //! All are non-blocking and close on exec; an owned descriptor closes itself when it is dropped. Nothing here waits.
 
 use crate::core::contract::Unsent;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SendFlags, SocketFlags};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io;
@@ -187,6 +188,15 @@ pub(super) fn write_now(socket: impl AsFd, unsent: &mut Unsent) -> io::Result<bo
     }
 }
 
+/// Whether a connection that we have not closed is gone both ways, which its reader may see as an orderly end: an error is told
+/// only once, and a send may have had it.
+pub(super) fn is_reset(socket: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&socket, PollFlags::empty())];
+    // Without waiting. HUP and ERR are told unasked; a peer that only closed its side is neither.
+    let count = rustix::event::poll(&mut polled, Some(&Timespec::default()));
+    count.is_ok() && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
 /// How a connect ended whose socket has become writable.
 ///
 /// # Errors
@@ -199,7 +209,8 @@ pub(super) fn connect_result(socket: impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, TcpStream};
+    use std::io::Read;
+    use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 
     const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -210,6 +221,33 @@ mod tests {
         assert_eq!(sockets.len(), 3);
         let error = listen_on_every_core(address, 1).expect_err("it is taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    /// Goal: a reset is told from a peer that closed its side, also when the error has been told already.
+    #[test]
+    fn a_reset_is_no_orderly_end() {
+        let listener = TcpListener::bind(ANY_PORT).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        for resets in [false, true] {
+            let peer = TcpStream::connect(address).expect("it listens");
+            let (mut ours, _) = listener.accept().expect("one waits");
+            assert!(!is_reset(&ours));
+            if resets {
+                let socket = SockRef::from(&peer);
+                socket.set_linger(Some(Duration::ZERO)).expect("an option");
+            } else {
+                peer.shutdown(Shutdown::Write).expect("it is open");
+            }
+            let kept = (!resets).then_some(peer);
+            let told = ours.read(&mut [0; 1]).map_err(|error| error.kind());
+            let expected = if resets {
+                Err(io::ErrorKind::ConnectionReset)
+            } else {
+                Ok(0)
+            };
+            assert_eq!((told, is_reset(&ours)), (expected, resets));
+            drop(kept);
+        }
     }
 
     /// Goal: an accepted socket closes on exec, does not block and sends at once; no connection waiting is not an error.

@@ -6,7 +6,7 @@
 use super::super::driver::Transmission;
 use super::super::engine::Engine;
 use super::super::link::LinkId;
-use super::super::sockets::connect_result;
+use super::super::sockets::{connect_result, is_reset};
 use super::super::station::Station;
 use super::RingDriver;
 use super::operation::Operation;
@@ -283,7 +283,10 @@ impl RingDriver<'_> {
         let Some((_, place)) = self.memory.sockets.of(link) else {
             return;
         };
-        if place.reading {
+        if place.output.is_some() && place.socket.as_ref().is_some_and(is_reset) {
+            // The engine wants what was not sent back.
+            self.lose(now, station, link, io::ErrorKind::ConnectionReset);
+        } else if place.reading {
             place.end = End::Told;
             station.read_finished(now, self, link);
         } else {
