@@ -1,7 +1,7 @@
 //! smppmux itself is stopped, and killed under MT load. (MO and its queue under SIGKILL: `tests/end_to_end/kill.rs`.)
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use smppmux_tests::smsc::AnsweringSmsc;
 
 use crate::load::Load;
 use crate::measure::wait_until;
-use crate::{PROGRAM, alone, is_long, tell};
+use crate::{PROGRAM, address_to_come_back_to, alone, is_long, tell};
 
 fn configuration(smsc: &AnsweringSmsc) -> Configuration {
     Configuration::with_engines(2)
@@ -68,8 +68,7 @@ fn a_kill_of_smppmux_keeps_its_word() {
     let kills = if is_long() { 30 } else { 3 };
     let smsc = AnsweringSmsc::start("smsc");
     // The same port each time, as in the field.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let configuration = configuration(&smsc).listening_at(free.expect("a free port"));
+    let configuration = configuration(&smsc).listening_at(address_to_come_back_to());
     let address: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
     let asked = Arc::clone(&address);
     let load = Load::start(move || *asked.lock().expect("no panic"), "esme1", 20, 500);

@@ -1,6 +1,6 @@
 //! SMSCs, each a process of its own, that are stopped and killed under load.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;
 
 use crate::load::Load;
-use crate::{PROGRAM, alone, is_long, tell};
+use crate::{PROGRAM, address_to_come_back_to, alone, is_long, tell};
 
 /// The bundled simulator of an SMSC, which accepts everything.
 struct Simulator {
@@ -21,8 +21,7 @@ struct Simulator {
 
 impl Simulator {
     fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        Self::start_at(free.expect("a free port"))
+        Self::start_at(address_to_come_back_to())
     }
 
     fn start_at(address: SocketAddr) -> Self {

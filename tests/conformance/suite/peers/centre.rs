@@ -353,33 +353,31 @@ impl Desk {
         }
     }
 
+    /// Its books are locked meanwhile: a session that was told of its bind can be dropped, and none binds behind that.
     fn take_bind(&self, session: u32, writer: &Writer, bind: &Pdu) {
         let (command, number) = (bind.command().response(), bind.sequence_number());
+        let mut sessions = locked(&self.sessions);
         let accepted = pdu::response_with_id(command, number, "smsc");
-        let octets = match self.conduct().on_bind {
+        let (octets, piece_octets) = match self.conduct().on_bind {
             OnBind::Refuse(status) => {
                 locked(writer).try_send(&header_only(command, status, number));
                 return;
             }
             OnBind::HangUp => return,
-            OnBind::Accept => accepted,
-            OnBind::AcceptBare => header_only(command, Status::ESME_ROK, number),
+            OnBind::Accept => (accepted, usize::MAX),
+            OnBind::AcceptBare => (header_only(command, Status::ESME_ROK, number), usize::MAX),
             OnBind::AcceptThen { octets, piece_octets } => {
-                let octets = [accepted, octets(session)].concat();
-                self.remember(session, bind.command(), writer);
-                for piece in octets.chunks(piece_octets) {
-                    locked(writer).try_send(piece);
-                }
-                return;
+                ([accepted, octets(session)].concat(), piece_octets)
             }
         };
-        locked(writer).try_send(&octets);
-        self.remember(session, bind.command(), writer);
-    }
-
-    fn remember(&self, session: u32, bind: CommandId, writer: &Writer) {
-        let writer = Arc::clone(writer);
-        locked(&self.sessions).insert(session, Session { bind, writer });
+        let known = Session {
+            bind: bind.command(),
+            writer: Arc::clone(writer),
+        };
+        sessions.insert(session, known);
+        for piece in octets.chunks(piece_octets) {
+            locked(writer).try_send(piece);
+        }
     }
 
     fn take_request(&self, session: u32, writer: &Writer, pdu: Pdu) {
