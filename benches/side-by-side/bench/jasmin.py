@@ -18,7 +18,7 @@ PATIENCE_S = 150
 
 
 class Jasmin:
-    """One jasmind; two connectors in turn, no limit of throughput (its default is one message a second)."""
+    """One jasmind; two connectors at random, no limit of throughput (its default is one message a second)."""
 
     title = "Jasmin"
     packages = ()
