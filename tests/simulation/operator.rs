@@ -31,6 +31,10 @@ impl World {
 
     /// Everything as it was in the beginning.
     pub(crate) fn operator_undoes(&mut self) {
+        // Nobody has ordered anything: then nothing may be excused by an order either.
+        if self.orders.is_empty() {
+            return;
+        }
         let settings = Arc::clone(&self.scenario.settings);
         for index in 0..settings.servers.len() {
             self.order(&Command::UndrainServer(ServerIndex(index as u16)));
@@ -49,14 +53,20 @@ impl World {
 
     fn order(&mut self, command: &Command) {
         self.trace.line(self.now, || format!("ordered: {command:?}"));
+        if self.orders.is_empty() {
+            // Drawn for the first order, so that runs without an operator draw nothing for it.
+            let cores = self.hosts.len();
+            self.order_delays = (0..cores)
+                .map(|_| Duration::from_micros(self.random.between(10, 10 + 200 * cores) as u64))
+                .collect();
+        }
         self.ledger.has_operator = true;
         self.last_order_at = Some(self.now);
         self.orders.push(command.clone());
         let order = self.orders.len() - 1;
         for core in 0..self.hosts.len() {
             // Orders to one core keep their order: each is as long under way as those before it.
-            let wait = Duration::from_micros(10 + 200 * core as u64);
-            self.after(wait, Event::Engine(core, Input::Order(order)));
+            self.after(self.order_delays[core], Event::Engine(core, Input::Order(order)));
         }
     }
 

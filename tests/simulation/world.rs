@@ -43,6 +43,8 @@ pub(crate) struct World {
     /// What the operator has ordered, in order.
     pub(crate) orders: Vec<smppmux_engine::core::contract::Command>,
     pub(crate) last_order_at: Option<Moment>,
+    /// How long an order is under way to each core; drawn once in a run.
+    pub(crate) order_delays: Vec<Duration>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
@@ -76,6 +78,7 @@ impl World {
             events: Events::default(),
             orders: Vec::new(),
             last_order_at: None,
+            order_delays: Vec::new(),
             ledger: Ledger::new(&scenario.settings.vservers[0]),
             store: Store::default(),
             phase: Phase::Chaos,
