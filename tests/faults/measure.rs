@@ -7,25 +7,49 @@ use std::time::{Duration, Instant};
 const TICKS: u64 = 100;
 
 /// Resident memory, in KiB.
+///
+/// # Panics
+///
+/// When the process is gone: nothing is small because it is dead.
 pub(crate) fn resident_kib(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    // A process that has ended and was not waited for has no such line.
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("it runs, and has memory")
 }
 
 /// Open file descriptors.
+///
+/// # Panics
+///
+/// When the process is gone.
 pub(crate) fn descriptors(process: u32) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
+    let open = fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
+    // One that has ended and was not waited for has a folder without any.
+    assert!(open > 0, "it runs");
+    open
 }
 
 /// Processor time since its start.
+///
+/// # Panics
+///
+/// When the process is gone.
 pub(crate) fn processor_time(process: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
     // The name before may hold anything; the fields behind it are numbers.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    assert!(!matches!(fields[0], "Z" | "X"), "it runs");
+    let ticks = fields[11..13].iter().map(|field| field.parse::<u64>());
+    let ticks: u64 = ticks.map(|ticks| ticks.expect("a number")).sum();
     Duration::from_millis(ticks * 1_000 / TICKS)
 }
 

@@ -101,4 +101,6 @@ fn everybody_reconnects_at_once() {
         ),
     );
     assert!(gone.is_some());
+    let last = neighbour.submit_and_wait("4477", "calm again");
+    assert_eq!(last.status(), Status::ESME_ROK);
 }
