@@ -22,15 +22,13 @@ fn configuration(smsc: &AnsweringSmsc) -> Configuration {
         .client("esme1", "window = 50")
 }
 
-/// How often each text of a submit_sm reached the SMSC.
-fn arrivals(smsc: &AnsweringSmsc) -> HashMap<String, u32> {
-    let mut arrivals = HashMap::new();
+/// Adds how often each text of a submit_sm reached the SMSC since it was asked last.
+fn count_arrivals(smsc: &AnsweringSmsc, arrivals: &mut HashMap<String, u32>) {
     for request in smsc.requests_so_far() {
         if request.command() == CommandId::SUBMIT_SM {
             *arrivals.entry(request.text()).or_default() += 1;
         }
     }
-    arrivals
 }
 
 /// Goal: a process that was stopped for less than its peers' patience goes on as if nothing had been: no session is lost, no
@@ -88,7 +86,7 @@ fn a_kill_of_smppmux_keeps_its_word() {
             let figures = load.stop();
             let mut arrived = HashMap::new();
             wait_until(Duration::from_secs(5), || {
-                arrived.extend(arrivals(&smsc));
+                count_arrivals(&smsc, &mut arrived);
                 figures.good.iter().all(|text| arrived.contains_key(text))
             });
             let missing = figures
