@@ -230,6 +230,9 @@ fn errors_are_retried_or_final() {
         assert_eq!(delivery.text(), "0");
         let start = Instant::now();
         reply(&mut client, &delivery, status);
+        // The next message comes in at another engine, perhaps: the reply is to be heard before it is sent.
+        let number = client.next_sequence_number();
+        assert_eq!(client.enquire(number), []);
         send(&mut server, 1..2, "888123", Status::ESME_ROK);
         let again = client.expect(CommandId::DELIVER_SM);
         assert_eq!(again.text(), "0", "in order");
