@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use smppmux_engine::core::wire::{CommandId, Status};
+use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::{Pdu, deliver_sm, response_with_id};
@@ -34,8 +35,24 @@ struct Ledger {
     acknowledged: Mutex<HashSet<String>>,
     /// Texts that a client got, and how often.
     delivered: Mutex<HashMap<String, u32>>,
+    /// The SMSC sends no more, and the clients stay.
     is_over: AtomicBool,
+    /// Everything has arrived, or had its time: the clients may leave.
+    may_leave: AtomicBool,
     sent: AtomicU64,
+    /// Messages that may still be acknowledged: sent on a session that stands, without answer so far.
+    unanswered: AtomicU64,
+}
+
+impl Ledger {
+    /// Whether nothing more will be acknowledged, and what was has been delivered. Only for the end: the SMSC sends no more.
+    fn is_complete(&self) -> bool {
+        self.unanswered.load(Ordering::SeqCst) == 0 && {
+            let acknowledged = self.acknowledged.lock().expect("no panic");
+            let delivered = self.delivered.lock().expect("no panic");
+            acknowledged.iter().all(|text| delivered.contains_key(text))
+        }
+    }
 }
 
 /// Numbers that look random: xorshift.
@@ -51,20 +68,34 @@ impl Random {
 }
 
 /// Sends messages on one session until it ends.
-fn run_server_session(mut peer: Peer, ledger: &Ledger, seed: u64) {
+fn run_server_session(peer: Peer, ledger: &Ledger, seed: u64) {
+    let mut waiting = HashMap::new();
+    send_until_closed(peer, ledger, seed, &mut waiting);
+    ledger
+        .unanswered
+        .fetch_sub(waiting.len() as u64, Ordering::SeqCst);
+}
+
+fn send_until_closed(mut peer: Peer, ledger: &Ledger, seed: u64, waiting: &mut HashMap<u32, String>) {
     let mut random = Random(seed | 1);
-    let mut waiting: HashMap<u32, String> = HashMap::new();
     let mut number = 0;
     loop {
-        while waiting.len() < UNANSWERED_MAX && !ledger.is_over.load(Ordering::Relaxed) {
+        while waiting.len() < UNANSWERED_MAX {
+            // Counted before the look whether it is over, so that whoever ended it and then counts none is right.
+            ledger.unanswered.fetch_add(1, Ordering::SeqCst);
+            if ledger.is_over.load(Ordering::SeqCst) {
+                ledger.unanswered.fetch_sub(1, Ordering::SeqCst);
+                break;
+            }
             number += 1;
             let text = format!("{seed}-{number}");
             let destination = format!("888{}", random.below(DESTINATIONS));
-            if !peer.try_send(&deliver_sm(number, "2000", &destination, &text)) {
+            let message = deliver_sm(number, "2000", &destination, &text);
+            waiting.insert(number, text);
+            if !peer.try_send(&message) {
                 return;
             }
             ledger.sent.fetch_add(1, Ordering::Relaxed);
-            waiting.insert(number, text);
             if random.below(4) == 0 {
                 break;
             }
@@ -77,6 +108,7 @@ fn run_server_session(mut peer: Peer, ledger: &Ledger, seed: u64) {
                 if pdu.status() == Status::ESME_ROK {
                     ledger.acknowledged.lock().expect("no panic").insert(text);
                 }
+                ledger.unanswered.fetch_sub(1, Ordering::SeqCst);
             }
             Received::Pdu(_) | Received::Nothing => {}
             Received::Closed => return,
@@ -112,8 +144,8 @@ fn run_client(address: &Mutex<Option<SocketAddr>>, ledger: &Ledger, number: u64)
     let mut random = Random(number * 7_919 + 1);
     let (system_id, range) = (format!("esme{number}"), format!("888{number}"));
     let is_over = || ledger.is_over.load(Ordering::Relaxed);
-    let mut quiet_since = Instant::now();
-    while !is_over() || quiet_since.elapsed() < Duration::from_secs(3) {
+    let may_leave = || ledger.may_leave.load(Ordering::Relaxed);
+    while !may_leave() {
         let at = *address.lock().expect("no panic");
         let Some(mut client) = at.and_then(|at| bind(at, &system_id, &range)) else {
             thread::sleep(Duration::from_millis(10));
@@ -123,12 +155,11 @@ fn run_client(address: &Mutex<Option<SocketAddr>>, ledger: &Ledger, number: u64)
         let start = Instant::now();
         loop {
             let leaves = start.elapsed() > Duration::from_millis(stays_ms) && !is_over();
-            if leaves || is_over() && quiet_since.elapsed() > Duration::from_secs(3) {
+            if leaves || may_leave() {
                 break;
             }
             match client.receive_within(Duration::from_millis(20)) {
                 Received::Pdu(pdu) if pdu.command() == CommandId::DELIVER_SM => {
-                    quiet_since = Instant::now();
                     *ledger
                         .delivered
                         .lock()
@@ -216,8 +247,13 @@ fn nothing_acknowledged_is_lost() {
     let smppmux = Smppmux::start(crate::PROGRAM, &configuration);
     *address.lock().expect("no panic") = Some(smppmux.address());
     thread::sleep(Duration::from_millis(500));
-    ledger.is_over.store(true, Ordering::Relaxed);
-    // The clients end when nothing has come for a while; the SMSC's sessions end with smppmux.
+    ledger.is_over.store(true, Ordering::SeqCst);
+    // The clients stay until everything is there, or has had its time; the SMSC's sessions end with smppmux.
+    let deadline = Instant::now() + PATIENCE;
+    while !ledger.is_complete() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    ledger.may_leave.store(true, Ordering::Relaxed);
     for thread in threads.drain(1..) {
         thread.join().expect("no panic");
     }
