@@ -10,11 +10,12 @@ use rustix::process::Signal;
 use smppmux_engine::core::wire::CommandId;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;
+use smppmux_tests::simulator::address_to_come_back_to;
 use smppmux_tests::smsc::AnsweringSmsc;
 
 use crate::load::Load;
 use crate::measure::wait_until;
-use crate::{PROGRAM, address_to_come_back_to, alone, is_long, tell};
+use crate::{PROGRAM, alone, is_long, tell};
 
 fn configuration(smsc: &AnsweringSmsc) -> Configuration {
     Configuration::with_engines(2)

@@ -17,7 +17,6 @@ mod servers;
 mod store;
 mod storm;
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The binary that cargo built for these tests.
@@ -32,13 +31,6 @@ fn is_long() -> bool {
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// An address that a listener can come back to. No connection of a test has it as its own, as one from 127.0.0.1 may have
-/// a free port there while the listener is away.
-fn address_to_come_back_to() -> SocketAddr {
-    let free = TcpListener::bind("127.0.29.1:0").and_then(|listener| listener.local_addr());
-    free.expect("a free port")
 }
 
 /// What a scenario has to say in the end; `run` finds the line by its first word.

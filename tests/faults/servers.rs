@@ -1,71 +1,22 @@
 //! SMSCs, each a process of its own, that are stopped and killed under load.
 
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;
+use smppmux_tests::simulator::Simulator;
 
 use crate::load::Load;
-use crate::{PROGRAM, address_to_come_back_to, alone, is_long, tell};
-
-/// The bundled simulator of an SMSC, which accepts everything.
-struct Simulator {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Simulator {
-    fn start() -> Self {
-        Self::start_at(address_to_come_back_to())
-    }
-
-    fn start_at(address: SocketAddr) -> Self {
-        let child = Command::new(PROGRAM)
-            .args(["smsc", "--json", "--listen", &address.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let child = child.expect("the program was built");
-        Self { child, address }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(process.expect("a process"), signal).expect("it runs");
-    }
-
-    fn kill(mut self) -> SocketAddr {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("a child");
-        self.address
-    }
-
-    /// Ends it in order; gives how many messages it got.
-    fn finish(self) -> u64 {
-        self.signal(Signal::TERM);
-        let output = self.child.wait_with_output().expect("it writes its figures");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let json = text
-            .find('{')
-            .map(|at| serde_json::from_str::<Value>(&text[at..]));
-        json.expect("figures").expect("JSON")["total"]["messages"]
-            .as_u64()
-            .expect("a number")
-    }
-}
+use crate::{PROGRAM, alone, is_long, tell};
 
 fn start(servers: [&Simulator; 2]) -> Smppmux {
     let lines = "reconnect-max = \"300ms\"\nresponse-timeout = \"2s\"\nenquire-link-interval = \"1s\"\nenquire-link-misses = 2";
     let configuration = Configuration::with_engines(2)
         .vserver("hold-time = \"500ms\"")
-        .server("a", "0A", servers[0].address, lines)
-        .server("b", "0B", servers[1].address, lines)
+        .server("a", "0A", servers[0].address(), lines)
+        .server("b", "0B", servers[1].address(), lines)
         .client("esme1", "window = 50");
     let mut smppmux = Smppmux::start(PROGRAM, &configuration);
     smppmux.wait_for_log("smppmux ready");
@@ -79,7 +30,7 @@ fn a_stopped_server_costs_one_time_out() {
     const WINDOW: usize = 40;
     let _alone = alone();
     let rounds = if is_long() { 10 } else { 1 };
-    let (a, b) = (Simulator::start(), Simulator::start());
+    let (a, b) = (Simulator::start(PROGRAM), Simulator::start(PROGRAM));
     let smppmux = start([&a, &b]);
     let load = Load::against(smppmux.address(), WINDOW, 300);
     load.wait_for_good(50);
@@ -109,7 +60,7 @@ fn a_killed_server_costs_what_was_under_way() {
     const WINDOW: usize = 20;
     let _alone = alone();
     let rounds = if is_long() { 20 } else { 2 };
-    let (mut a, b) = (Simulator::start(), Simulator::start());
+    let (mut a, b) = (Simulator::start(PROGRAM), Simulator::start(PROGRAM));
     let mut smppmux = start([&a, &b]);
     let load = Load::against(smppmux.address(), WINDOW, 300);
     for _ in 0..rounds {
@@ -117,7 +68,7 @@ fn a_killed_server_costs_what_was_under_way() {
         let address = a.kill();
         smppmux.wait_for_log("server lost");
         load.wait_for_good(50);
-        a = Simulator::start_at(address);
+        a = Simulator::start_at(PROGRAM, address);
         // On both engines.
         smppmux.wait_for_log("server bound");
         smppmux.wait_for_log("server bound");

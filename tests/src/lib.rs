@@ -10,6 +10,7 @@ pub mod no_io_uring;
 pub mod pdu;
 pub mod peer;
 pub mod process;
+pub mod simulator;
 pub mod smsc;
 
 use std::time::Duration;

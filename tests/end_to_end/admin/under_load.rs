@@ -5,10 +5,10 @@ use smppmux_engine::core::wire::{CommandId, Status};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::Pdu;
+use smppmux_tests::simulator::Simulator;
 use smppmux_tests::smsc::AnsweringSmsc;
 use std::collections::{HashMap, HashSet};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -176,11 +176,10 @@ fn drains_cost_no_client_anything() {
 #[test]
 fn a_killed_server_costs_what_was_in_flight_there() {
     let survivor = AnsweringSmsc::start("survivor");
-    let address = free_address();
-    let mut victim = start_smsc(address);
+    let mut victim = Simulator::start(crate::PROGRAM);
     let configuration = Configuration::with_engines(2)
         .server("survivor", "01", survivor.address(), "")
-        .server("victim", "02", address, "")
+        .server("victim", "02", victim.address(), "")
         .client("constant", "");
     let mut administered = Administered::start(&configuration);
     administered.smppmux.wait_for_log("smppmux ready");
@@ -194,17 +193,15 @@ fn a_killed_server_costs_what_was_in_flight_there() {
     let load = Load::start(administered.smppmux.address());
     for _ in 0..KILLS {
         is_at_work(&administered);
-        victim.kill().expect("it runs");
-        victim.wait().expect("it ends");
+        let address = victim.kill();
         wait_until("its loss is seen", || {
             row(&administered, "victim")["sessions"] == 0
         });
-        victim = start_smsc(address);
+        victim = Simulator::start_at(crate::PROGRAM, address);
     }
     is_at_work(&administered);
     let outcomes = load.stop();
-    victim.kill().expect("it runs");
-    victim.wait().expect("it ends");
+    victim.kill();
     let failed = outcomes.failed();
     println!(
         "{KILLS} kills, {} messages, {} in flight there failed",
@@ -238,17 +235,4 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
         // Figures are up to 100 ms old.
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound")
-}
-
-/// A message centre as a process of its own, so that it can be killed.
-fn start_smsc(address: SocketAddr) -> Child {
-    let mut smsc = Command::new(crate::PROGRAM);
-    smsc.args(["smsc", "--quiet", "--listen", &address.to_string()]);
-    smsc.stdout(Stdio::null()).stderr(Stdio::null());
-    smsc.spawn().expect("the program was built")
 }
