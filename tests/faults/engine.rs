@@ -1,7 +1,7 @@
 //! smppmux itself is stopped, and killed under MT load. (MO and its queue under SIGKILL: `tests/end_to_end/kill.rs`.)
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -67,12 +67,17 @@ fn a_kill_of_smppmux_keeps_its_word() {
     let kills = if is_long() { 30 } else { 3 };
     let smsc = AnsweringSmsc::start("smsc");
     // The same port each time, as in the field.
-    let configuration = configuration(&smsc).listening_at(address_to_come_back_to());
+    let listens_at = address_to_come_back_to();
+    let configuration = configuration(&smsc).listening_at(listens_at);
     let address: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
     let asked = Arc::clone(&address);
     let load = Load::start(move || *asked.lock().expect("no panic"), "esme1", 20, 500);
     let mut longest_return = Duration::ZERO;
     for life in 0..=kills {
+        // With io_uring the kernel closes what a killed process listened on some milliseconds after its end. A supervisor waits
+        // longer than that.
+        let is_free = wait_until(Duration::from_secs(5), || TcpListener::bind(listens_at).is_ok());
+        assert!(is_free.is_some(), "the port of the killed process stays taken");
         let smppmux = Smppmux::start(PROGRAM, &configuration);
         *address.lock().expect("no panic") = Some(smppmux.address());
         let started = Instant::now();
