@@ -2,13 +2,14 @@
 //! text is ever cut.
 
 use smppmux_engine::core::wire::{CommandId, Status, Version};
+use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, response_with_id, submit_sm};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
-use std::time::Duration;
+use std::time::Instant;
 
 struct Stand {
     smppmux: Smppmux,
@@ -163,8 +164,18 @@ fn a_v33_esme_gets_what_it_can_read() {
         }
         let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V33, engine);
         take(&mut client);
-        // What comes before the queue knows that its last message was answered is queued behind it.
-        std::thread::sleep(Duration::from_millis(200));
+        // What comes before the queue knows that its last message was answered is queued behind it: once the one that is
+        // refused only when it is live is refused, nothing is queued any more.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            stand.server.send(&messages[1]);
+            let status = stand.server.expect(CommandId::DELIVER_SM_RESP).status();
+            if status == Status::ESME_RX_R_APPN {
+                break;
+            }
+            assert_eq!(status, Status::ESME_ROK, "queued");
+            assert!(Instant::now() < deadline, "the queue never knows");
+        }
         messages.iter().for_each(|message| stand.server.send(message));
         take(&mut client);
         for _ in &messages {
