@@ -10,7 +10,7 @@ use smppmux_tests::smsc::AnsweringSmsc;
 
 use crate::load::Load;
 use crate::sabotage::Sabotage;
-use crate::{PROGRAM, alone, is_long, tell};
+use crate::{Lacks, PROGRAM, alone, is_long, skip, tell};
 
 const DAY_S: i64 = 86_400;
 
@@ -23,7 +23,7 @@ fn steps_of_the_wall_clock_are_not_noticed() {
     let _alone = alone();
     let sabotage = Sabotage::new();
     let Some(library) = sabotage.library() else {
-        return tell(FAULT, PROMISED, "skipped: no C compiler here");
+        return skip(FAULT, PROMISED, &Lacks::Program("no C compiler".to_owned()));
     };
     let offset = sabotage.path("offset");
     let environment = [

@@ -3,7 +3,7 @@
 //!
 //! Each scenario ends with one line: what was promised, and what was measured. `cargo test` runs a short form of each;
 //! `tests/faults/run` the long one, and makes a table of the lines. What this machine does not allow (namespaces, control groups)
-//! is skipped, and the line says so.
+//! is skipped, and the line says so; what CI installs must be there in CI.
 
 mod clients;
 mod clock;
@@ -18,6 +18,8 @@ mod store;
 mod storm;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use smppmux_tests::skip::{not_checked, not_checked_unless_ci};
 
 /// The binary that cargo built for these tests.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_smppmux-under-test");
@@ -36,4 +38,27 @@ fn alone() -> MutexGuard<'static, ()> {
 /// What a scenario has to say in the end; `run` finds the line by its first word.
 fn tell(fault: &str, promised: &str, measured: &str) {
     println!("MEASURED | {fault} | {promised} | {measured} |");
+}
+
+/// Why a scenario cannot be played here.
+enum Lacks {
+    /// The kernel, or what we may do.
+    Rights(&'static str),
+    /// A program, which CI installs.
+    Program(String),
+}
+
+/// The scenario's line when it is left out, and the same where the harness does not hide it.
+fn skip(fault: &str, promised: &str, lacks: &Lacks) {
+    let reason = match lacks {
+        Lacks::Rights(reason) => {
+            not_checked(fault, reason);
+            reason
+        }
+        Lacks::Program(reason) => {
+            not_checked_unless_ci(fault, reason);
+            reason.as_str()
+        }
+    };
+    tell(fault, promised, &format!("skipped: {reason} here"));
 }

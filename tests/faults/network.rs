@@ -10,18 +10,23 @@ use smppmux_tests::smsc::AnsweringSmsc;
 
 use crate::load::Load;
 use crate::sabotage::is_allowed;
-use crate::{PROGRAM, alone, is_long, tell};
+use crate::{Lacks, PROGRAM, alone, is_long, skip, tell};
 
-/// Runs a scenario in a network of its own, where the kernel and our rights allow one; whether they did.
-fn in_own_network(scenario: impl FnOnce() + Send + 'static) -> bool {
+/// Runs a scenario in a network of its own, where the kernel and our rights allow one, and where there are the programs for it.
+fn in_own_network(scenario: impl FnOnce() + Send + 'static) -> Result<(), Lacks> {
+    for program in ["ip", "tc"] {
+        if Command::new(program).arg("-V").output().is_err() {
+            return Err(Lacks::Program(format!("no {program} (Debian: iproute2)")));
+        }
+    }
     let moved = thread::spawn(move || {
         // SAFETY: changes only which network this thread, and what it starts, sees. It ends below.
         let code = unsafe { libc::unshare(libc::CLONE_NEWNET) };
         if code != 0 || !is_allowed("ip", &["link", "set", "lo", "up"]) {
-            return false;
+            return Err(Lacks::Rights("no network namespace"));
         }
         scenario();
-        true
+        Ok(())
     });
     moved
         .join()
@@ -58,7 +63,7 @@ fn a_cut_link_heals() {
         "each request one answer where its connection stood; what was cut works again by itself";
     let _alone = alone();
     let cuts_s: &'static [u64] = if is_long() { &[1, 4, 15, 1, 30] } else { &[1, 6] };
-    let is_done = in_own_network(move || {
+    let done = in_own_network(move || {
         let smsc = AnsweringSmsc::start("smsc");
         let smppmux = start(&smsc);
         let load = Load::against(smppmux.address(), 10, 200);
@@ -77,8 +82,8 @@ fn a_cut_link_heals() {
         );
         assert_eq!((figures.unanswered, figures.surplus), (0, 0), "{figures}");
     });
-    if !is_done {
-        tell(FAULT, PROMISED, "skipped: no network namespace here");
+    if let Err(lacks) = done {
+        skip(FAULT, PROMISED, &lacks);
     }
 }
 
@@ -92,10 +97,10 @@ fn a_link_that_loses_packets_only_takes_longer() {
         "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "200kbit", "burst", "2kb", "limit", "2kb", "mtu",
         "2000",
     ];
-    let is_done = in_own_network(move || {
+    let done = in_own_network(move || {
         ip("link set lo mtu 1500");
         if !is_allowed("tc", &narrow) {
-            return tell(FAULT, PROMISED, "skipped: tc knows no tbf here");
+            return skip(FAULT, PROMISED, &Lacks::Rights("tc knows no tbf"));
         }
         let smsc = AnsweringSmsc::start("smsc");
         let smppmux = start(&smsc);
@@ -118,7 +123,7 @@ fn a_link_that_loses_packets_only_takes_longer() {
         );
         figures.check_one_answer_each();
     });
-    if !is_done {
-        tell(FAULT, PROMISED, "skipped: no network namespace here");
+    if let Err(lacks) = done {
+        skip(FAULT, PROMISED, &lacks);
     }
 }

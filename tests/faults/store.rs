@@ -15,7 +15,7 @@ use smppmux_tests::smsc::Smsc;
 
 use crate::measure::wait_until;
 use crate::sabotage::{Sabotage, is_allowed, switch_on};
-use crate::{alone, is_long, tell};
+use crate::{Lacks, alone, is_long, skip, tell};
 
 /// Messages that are under way at once.
 const BATCH: u32 = 50;
@@ -119,7 +119,7 @@ fn a_full_disk_loses_nothing_acknowledged() {
     const PROMISED: &str = "what does not fit is refused for a while, what was acknowledged is delivered, and with room it goes on";
     let _alone = alone();
     if !is_allowed("unshare", &["--mount", "sh", "-c", "mount -t tmpfs none /mnt"]) {
-        return tell(FAULT, PROMISED, "skipped: no mount namespace here");
+        return skip(FAULT, PROMISED, &Lacks::Rights("no mount namespace"));
     }
     let sabotage = Sabotage::new();
     let disk = sabotage.path("disk");
@@ -173,7 +173,7 @@ fn a_failing_fsync_acknowledges_nothing() {
     let _alone = alone();
     let sabotage = Sabotage::new();
     let Some(library) = sabotage.library() else {
-        return tell(FAULT, PROMISED, "skipped: no C compiler here");
+        return skip(FAULT, PROMISED, &Lacks::Program("no C compiler".to_owned()));
     };
     let (switch, queue) = (sabotage.path("sync-fails"), sabotage.path("queue.redb"));
     let environment = [

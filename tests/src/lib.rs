@@ -11,6 +11,7 @@ pub mod pdu;
 pub mod peer;
 pub mod process;
 pub mod simulator;
+pub mod skip;
 pub mod smsc;
 
 use std::time::Duration;
