@@ -1,15 +1,14 @@
 //! The wall clock steps.
 
-use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::AnsweringSmsc;
+use smppmux_tests::stepped_clock::SteppedClock;
 
 use crate::load::Load;
-use crate::sabotage::Sabotage;
 use crate::{Lacks, PROGRAM, alone, is_long, skip, tell};
 
 const DAY_S: i64 = 86_400;
@@ -21,15 +20,10 @@ fn steps_of_the_wall_clock_are_not_noticed() {
     const FAULT: &str = "steps of the wall clock by days, to and fro";
     const PROMISED: &str = "no request and no session notices";
     let _alone = alone();
-    let sabotage = Sabotage::new();
-    let Some(library) = sabotage.library() else {
-        return skip(FAULT, PROMISED, &Lacks::Program("no C compiler".to_owned()));
+    let clock = match SteppedClock::build() {
+        Ok(clock) => clock,
+        Err(reason) => return skip(FAULT, PROMISED, &Lacks::Program(reason)),
     };
-    let offset = sabotage.path("offset");
-    let environment = [
-        ("LD_PRELOAD", library.into_os_string()),
-        ("SABOTAGE_CLOCK", offset.clone().into_os_string()),
-    ];
     let smsc = AnsweringSmsc::start("smsc");
     let idle = "enquire-link-interval = \"1s\"";
     let configuration = Configuration::with_engines(2)
@@ -38,14 +32,14 @@ fn steps_of_the_wall_clock_are_not_noticed() {
         ))
         .server("smsc", "0A", smsc.address(), idle)
         .client("esme1", "window = 50");
-    let mut smppmux = Smppmux::start_in(PROGRAM, &configuration, &environment);
+    let mut smppmux = Smppmux::start_in(PROGRAM, &configuration, &clock.environment());
     smppmux.wait_for_log("smppmux ready");
     let load = Load::against(smppmux.address(), 10, 200);
     let steps = if is_long() { 40 } else { 4 };
     for step in 0..steps {
         load.wait_for_good(20);
         let days = [1, -1, 400, -400][step % 4];
-        fs::write(&offset, (days * DAY_S).to_string()).expect("the folder is ours");
+        clock.step_to(days * DAY_S).expect("the folder is ours");
         sleep(Duration::from_millis(700));
     }
     let figures = load.stop();

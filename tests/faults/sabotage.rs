@@ -9,16 +9,13 @@ use tempfile::TempDir;
 
 use crate::PROGRAM;
 
-/// Calls that fail, or lie, as long as a file exists: fsync and fdatasync with EIO, the wall clock by the seconds in a file.
+/// Calls that fail as long as a file exists: fsync and fdatasync with EIO.
 const LIBRARY: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 static int fails(void) {
@@ -34,20 +31,6 @@ int fsync(int fd) {
 int fdatasync(int fd) {
     if (fails()) { errno = EIO; return -1; }
     return (int)syscall(SYS_fdatasync, fd);
-}
-
-int clock_gettime(clockid_t clock, struct timespec *now) {
-    long code = syscall(SYS_clock_gettime, clock, now);
-    const char *file = getenv("SABOTAGE_CLOCK");
-    if (code == 0 && clock == CLOCK_REALTIME && file) {
-        char text[32] = {0};
-        int fd = open(file, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0) {
-            if (read(fd, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
-            close(fd);
-        }
-    }
-    return (int)code;
 }
 "#;
 

@@ -13,6 +13,7 @@ pub mod process;
 pub mod simulator;
 pub mod skip;
 pub mod smsc;
+pub mod stepped_clock;
 
 use std::time::Duration;
 
