@@ -23,7 +23,7 @@ mod worker;
 
 pub use backend::StoreOpenError;
 pub use control::{DeadLetter, LineReport, StoreControl, StoreReport, StoreUnreachable};
-pub(crate) use thread::{StoreClient, StoreThread};
+pub use thread::{StoreClient, StoreThread};
 
 use std::path::PathBuf;
 use std::time::Duration;

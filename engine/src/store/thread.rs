@@ -41,16 +41,16 @@ pub(super) struct Seat {
     pub(super) waker: Waker,
 }
 
-/// The running thread.
+/// The running thread. Dropping it waits until everything that was ordered before is safe.
 #[derive(Debug)]
-pub(crate) struct StoreThread {
+pub struct StoreThread {
     messages: Sender<Message>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// One engine's access. The channels are bounded by what the engine has under way: appends, loads, loaded messages.
 #[derive(Debug)]
-pub(crate) struct StoreClient {
+pub struct StoreClient {
     core: CoreIndex,
     messages: Sender<Message>,
     events: Receiver<Vec<StoreEvent>>,
@@ -58,8 +58,13 @@ pub(crate) struct StoreClient {
 }
 
 impl StoreThread {
-    /// Opens the backend, which may take a while for a large file, and starts the thread.
-    pub(crate) fn start(store: StoreSettings, settings: Arc<Settings>) -> Result<Self, StoreOpenError> {
+    /// Opens the backend, which may take a while for a large file, and starts the thread. `settings` name the vservers and accounts
+    /// whose messages are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened, is in use by another process or is not a queue, or when the system gives no thread.
+    pub fn start(store: StoreSettings, settings: Arc<Settings>) -> Result<Self, StoreOpenError> {
         let open: OpenBackend = match store.path.clone() {
             Some(path) => Box::new(move || Ok(Box::new(DurableBackend::open(&path)?))),
             None => Box::new(|| Ok(Box::<MemoryBackend>::default())),
@@ -87,8 +92,8 @@ impl StoreThread {
         })
     }
 
-    /// The access of one engine; `waker` is called when there are events.
-    pub(crate) fn client(messages: &StoreControl, core: CoreIndex, waker: Waker) -> StoreClient {
+    /// The access of one engine; `waker` is called when there are events. `messages` is the operator's handle of the same store.
+    pub fn client(messages: &StoreControl, core: CoreIndex, waker: Waker) -> StoreClient {
         let messages = messages.messages();
         let (sender, events) = channel();
         let seat = Seat {
@@ -105,8 +110,8 @@ impl StoreThread {
         }
     }
 
-    /// The operator's handle.
-    pub(crate) fn control(&self) -> StoreControl {
+    /// The operator's handle, which may outlive the thread and then reaches nothing.
+    pub fn control(&self) -> StoreControl {
         StoreControl::new(self.messages.clone())
     }
 }
@@ -123,13 +128,13 @@ impl Drop for StoreThread {
 }
 
 impl StoreClient {
-    /// Gathers an order.
-    pub(crate) fn order(&mut self, command: StoreCommand) {
+    /// Gathers an order; [`send`](Self::send) sends it. There is no limit here: whoever orders keeps one.
+    pub fn order(&mut self, command: StoreCommand) {
         self.outgoing.push(command);
     }
 
-    /// Sends what was gathered.
-    pub(crate) fn send(&mut self) {
+    /// Sends what was gathered, in its order. Once the thread has ended nothing becomes of it, and no event tells so.
+    pub fn send(&mut self) {
         if !self.outgoing.is_empty() {
             let commands = mem::take(&mut self.outgoing);
             // Nothing is acknowledged when the thread is gone: its engines wait for the word that does not come.
@@ -137,8 +142,8 @@ impl StoreClient {
         }
     }
 
-    /// The next events.
-    pub(crate) fn poll(&self) -> Option<Vec<StoreEvent>> {
+    /// The next events, in the order of the orders that they answer; `None` when there are none yet. Never waits.
+    pub fn poll(&self) -> Option<Vec<StoreEvent>> {
         self.events.try_recv().ok()
     }
 }
