@@ -85,7 +85,28 @@ def main():
     if options.write:
         for path in report.write(results, ROOT / "docs"):
             print(f"wrote {path.relative_to(ROOT)}")
-    return int(any(not samples for cell in results["cells"] for samples in cell["samples"].values()))
+    faults = what_is_missing(options, results)
+    for fault in faults:
+        say(fault)
+    return int(bool(faults))
+
+
+def what_is_missing(options, results):
+    """What makes a run a failure, in words."""
+    cells = results["cells"]
+    faults = [
+        f"{cell['name']}: no sample of {name}"
+        for cell in cells
+        for name, samples in cell["samples"].items()
+        if not samples
+    ]
+    if options.smoke:
+        # Whether it works: then a contestant that is not here is no excuse.
+        if not cells:
+            faults.append("no cell was measured")
+        ran = {name for cell in cells for name, samples in cell["samples"].items() if samples}
+        faults += [f"{name} did not run" for name in options.contestant if name not in ran]
+    return faults
 
 
 def measure_all(options):
