@@ -90,17 +90,11 @@ impl Esme {
         meter: &mut Meter,
         output: &mut Vec<u8>,
     ) -> usize {
-        let mut at = 0;
-        while let Some(header) = Header::read(&input[at..]).filter(|header| at + header.length <= input.len())
-        {
-            if header.length < pdu::HEADER_OCTETS {
-                meter.fault("ESME: a command_length below 16");
-                return input.len();
-            }
-            at += header.length;
-            self.take_one(header, now_ns, meter, output);
-        }
-        at
+        let taken = pdu::take_whole(input, |header| self.take_one(header, now_ns, meter, output));
+        taken.unwrap_or_else(|length| {
+            meter.fault(format!("ESME: a command_length of {length}"));
+            input.len()
+        })
     }
 
     /// Sends what is overdue and fits; the schedule's part of a turn.

@@ -17,6 +17,20 @@ pub(crate) const BIND_RECEIVER: u32 = 1;
 pub(crate) const ENQUIRE_LINK: u32 = 0x15;
 pub(crate) const RESPONSE: u32 = 0x8000_0000;
 
+/// Gives each whole PDU at the front of `input` to `take`; gives how many octets those were, or the command_length of what is no
+/// PDU.
+pub(crate) fn take_whole(input: &[u8], mut take: impl FnMut(Header)) -> Result<usize, usize> {
+    let mut at = 0;
+    while let Some(header) = Header::read(&input[at..]).filter(|header| at + header.length <= input.len()) {
+        if header.length < HEADER_OCTETS {
+            return Err(header.length);
+        }
+        at += header.length;
+        take(header);
+    }
+    Ok(at)
+}
+
 /// The address ranges of the clients, in turn.
 pub(crate) const RANGES: [&str; 3] = ["888765", "24457", "11144"];
 

@@ -105,7 +105,7 @@ impl Load {
         // Nobody may be there any more to be told: then the program ends anyway.
         std::thread::spawn(move || io::stdin().lines().next().map(|line| sender.send(line)));
         loop {
-            self.turn(Some(TICK))?;
+            self.turn(TICK)?;
             match receiver.try_recv() {
                 Ok(line) => {
                     return Watched::parse(&line?).ok_or_else(|| io::Error::other("that is not `go`"));
@@ -125,7 +125,7 @@ impl Load {
             epoll::add(&self.epoll, esme.socket.fd(), number(ESME, index), EventFlags::IN)?;
             self.esmes.push(esme);
             if index % CONNECTS_AT_ONCE == 0 {
-                self.turn(Some(Duration::ZERO))?;
+                self.turn(Duration::ZERO)?;
             }
         }
         let end = Instant::now() + BIND_PATIENCE;
@@ -134,7 +134,7 @@ impl Load {
                 let bound = self.bound;
                 return Err(io::Error::other(format!("only {bound} ESMEs are bound")));
             }
-            self.turn(Some(TICK))?;
+            self.turn(TICK)?;
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Load {
             if self.schedule.is_some() {
                 self.turn_of_schedule()?;
             } else {
-                self.turn(Some(TICK))?;
+                self.turn(TICK)?;
             }
         }
     }
@@ -256,14 +256,13 @@ impl Load {
             &mut [PollFd::new(&self.epoll, PollFlags::IN)],
             Some(&timespec(wait)),
         )?;
-        self.turn(Some(Duration::ZERO))
+        self.turn(Duration::ZERO)
     }
 
     /// Waits for events and handles them.
-    fn turn(&mut self, wait: Option<Duration>) -> io::Result<()> {
+    fn turn(&mut self, wait: Duration) -> io::Result<()> {
         let mut events = [const { std::mem::MaybeUninit::uninit() }; EVENTS];
-        let wait = wait.map(timespec);
-        let (events, _) = match epoll::wait(&self.epoll, &mut events, wait.as_ref()) {
+        let (events, _) = match epoll::wait(&self.epoll, &mut events, Some(&timespec(wait))) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
             events => events?,
         };
