@@ -225,14 +225,15 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(to) else {
             return;
         };
-        let is_unbinding = matches!(session.state, SessionState::Unbinding(_));
+        let mut is_going = matches!(session.state, SessionState::Unbinding(_));
         let is_filling = session.output.waiting_octets() > limit / 2;
         if let Some(side) = session.server_mut() {
             side.unanswered = side.unanswered.saturating_sub(1);
+            is_going |= side.is_leaving;
             let figures = &mut self.servers[usize::from(side.server.0)].figures;
             figures.exchanges.answer(RequestKind::of_server(command), status);
         }
-        if is_unbinding {
+        if is_going {
             self.leave_server_if_settled(now, to);
         }
         if is_filling {

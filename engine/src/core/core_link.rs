@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The owning core times the far peer; the asking core only guards against the owning core itself.
-const MARGIN: Duration = Duration::from_secs(1);
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
 /// A core that has refused a client's request is not asked again for this long. Without the pause a refusal that lasts
 /// (a full mailbox, a directory entry that is out of date) would be asked for again and again within one turn.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(10);

@@ -6,6 +6,7 @@
 
 use super::balance::Balancer;
 use super::contract::{CloseReason, ConnectionId};
+use super::core_link::MARGIN;
 use super::engine::PacketEngine;
 use super::lease::RateKey;
 use super::pacing::Pacing;
@@ -19,6 +20,7 @@ use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::Version;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Server {
     /// A server that has no session yet.
@@ -132,7 +134,7 @@ impl PacketEngine {
         surplus
     }
 
-    /// No new requests for this session; it is unbound once both sides' requests are answered.
+    /// No new requests on this session, neither way; it is unbound once both sides' requests are answered.
     fn leave_gently(&mut self, now: Moment, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
@@ -151,7 +153,7 @@ impl PacketEngine {
             }
             SessionState::Unbinding(_) | SessionState::Closing => return,
         }
-        let patience = self.settings.servers[usize::from(index.0)].response_timeout;
+        let patience = patience_of_leaving(&self.settings, index);
         session.state_deadline = now + patience;
         self.timers
             .arm(&mut session.armed_at, now + patience, TimerKey::Session(id));
@@ -246,6 +248,16 @@ impl PacketEngine {
         };
         is_at_home && client.pools.iter().all(may_claim)
     }
+}
+
+/// What either side has sent before the session began to leave ends in its own time: the server's answers, and those of
+/// clients, perhaps on another core and behind a receipt's wait for its submit. A server that is told before that its
+/// message failed sends again what a client has.
+fn patience_of_leaving(settings: &Settings, index: ServerIndex) -> Duration {
+    let of_clients = settings.receipt_hold_max() + settings.client_response_timeout_max();
+    settings.servers[usize::from(index.0)]
+        .response_timeout
+        .max(of_clients + MARGIN * 2)
 }
 
 /// The connections that a server has now would be made again just like this.

@@ -110,15 +110,17 @@ impl PacketEngine {
         };
         session.faults = 0;
         let is_curbed = session.is_curbed;
+        let mut is_leaving = false;
         if let Some(side) = session.server_mut() {
             side.unanswered += 1;
+            is_leaving = side.is_leaving;
         }
         self.counters.mobile_originated += 1;
         let figures = &mut self.servers[usize::from(server.0)].figures;
         figures
             .exchanges
             .request(RequestKind::of_server(header.command_id));
-        if self.drain.is_some() {
+        if is_leaving || self.drain.is_some() {
             return self.answer_mobile_originated(now, from, &header, Status::ESME_RX_T_APPN);
         }
         let vserver = self.settings.servers[usize::from(server.0)].mobile_originated_vserver;
