@@ -126,6 +126,8 @@ impl World {
                 .engine
                 .handle_core_gone(now, CoreIndex(gone as u16)),
             Input::Store => self.store_tells(core),
+            // An earlier one has come up instead, and armed the next.
+            Input::Timeout if self.hosts[core].timer_at > now => {}
             Input::Timeout => {
                 self.hosts[core].timer_at = Moment::NEVER;
                 self.hosts[core].engine.handle_timeout(now);
