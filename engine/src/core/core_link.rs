@@ -41,7 +41,7 @@ pub(super) struct CoreLink {
     pub(super) is_gone: bool,
     /// It has said that it is leaving: no key's home any more (see `home`).
     pub(super) is_leaving: bool,
-    armed_at: Moment,
+    pub(super) armed_at: Moment,
 }
 
 impl CoreLink {
@@ -295,7 +295,6 @@ impl PacketEngine {
         let settings = Arc::clone(&self.settings);
         let deadline = |pending: &Pending| pending.sent_at + patience(&settings, pending);
         let link = &mut self.links[core.as_usize()];
-        link.armed_at = Moment::NEVER;
         let due = link
             .window
             .numbers_where(|pending| !pending.expired && deadline(pending) <= now);
@@ -319,11 +318,6 @@ impl PacketEngine {
         if let Some(next) = next {
             self.timers.arm(&mut link.armed_at, next, TimerKey::Core(core));
         }
-    }
-
-    /// What the engine's timers are armed for on behalf of a core.
-    pub(super) fn core_armed_at(&self, core: CoreIndex) -> Moment {
-        self.links[core.as_usize()].armed_at
     }
 
     /// A core has stopped: what we had asked it fails, since it may have been written; its pools and servers are gone.

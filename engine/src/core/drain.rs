@@ -24,6 +24,7 @@ pub(super) struct Drain {
     unbinding: bool,
     settled: bool,
     reported: bool,
+    pub(super) armed_at: Moment,
 }
 
 impl PacketEngine {
@@ -37,6 +38,7 @@ impl PacketEngine {
             unbinding: false,
             settled: false,
             reported: false,
+            armed_at: Moment::NEVER,
         });
         self.give_up_held_receipts(now, None);
         // Those who are not bound have nothing to lose.
@@ -54,11 +56,13 @@ impl PacketEngine {
     /// Closes everything at once.
     pub(super) fn stop(&mut self, now: Moment) {
         let settled = self.is_settled();
+        let armed_at = self.drain.as_ref().map_or(Moment::NEVER, |drain| drain.armed_at);
         self.drain = Some(Drain {
             deadline: now,
             unbinding: true,
             settled,
             reported: false,
+            armed_at,
         });
         for id in self.sessions.ids() {
             self.end_session(now, id, CloseReason::WeUnbound);
@@ -89,9 +93,8 @@ impl PacketEngine {
             }
         }
         self.drain_step();
-        let mut armed_at = Moment::NEVER;
-        if self.drain.as_ref().is_some_and(|drain| !drain.reported) {
-            self.timers.arm(&mut armed_at, now + STEP, TimerKey::Drain);
+        if let Some(drain) = self.drain.as_mut().filter(|drain| !drain.reported) {
+            self.timers.arm(&mut drain.armed_at, now + STEP, TimerKey::Drain);
         }
     }
 

@@ -366,3 +366,28 @@ impl PacketEngine {
         self.make_report(wanted)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::core::settings::EngineSettings;
+    use crate::core::settings::tests::{server_settings, vserver_settings};
+    use std::time::Duration;
+
+    /// One of `cores` engines, with a server and nobody connected.
+    pub(crate) fn engine(cores: u16) -> PacketEngine {
+        let engine = EngineSettings {
+            max_pdu_octets: 81_920,
+            first_sequence_number: 1,
+            drain_timeout: Duration::from_secs(1),
+            core_requests_max: 10,
+            sessions_max: 1_000,
+            output_octets_max: 65_536,
+            has_queue: true,
+            strict_lengths: false,
+        };
+        let (vservers, servers) = (vec![vserver_settings()], vec![server_settings()]);
+        let settings = Arc::new(Settings::new(engine, vservers, servers, Vec::new(), 1));
+        PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+    }
+}

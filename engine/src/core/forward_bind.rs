@@ -34,7 +34,7 @@ pub(super) struct Identities {
     /// Two independent keyed hashes make 128 bits; the keys come from the engine's seed and never leave it.
     hashers: [RandomState; 2],
     next_server: usize,
-    armed_at: Moment,
+    pub(super) armed_at: Moment,
 }
 
 #[derive(Debug)]
@@ -356,7 +356,6 @@ impl PacketEngine {
 
     /// Unbinds the server sessions of identities that nobody has used for `forward-cache`.
     pub(super) fn expire_identities(&mut self, now: Moment) {
-        self.identities.armed_at = Moment::NEVER;
         let mut next = Moment::NEVER;
         let mut sessions = Vec::new();
         for identity in self

@@ -28,11 +28,21 @@ const JOURNEY_OCTETS: usize = 11;
 const TRIES_WITHOUT_LUCK_MAX: usize = 16;
 
 /// The sessions of one vserver that have held requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hold {
     ring: VecDeque<ConnectionId>,
     requests: usize,
-    armed_at: Option<Moment>,
+    pub(super) armed_at: Moment,
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self {
+            ring: VecDeque::new(),
+            requests: 0,
+            armed_at: Moment::NEVER,
+        }
+    }
 }
 
 impl Hold {
@@ -124,7 +134,6 @@ impl PacketEngine {
 
     /// Answers what has waited too long.
     pub(super) fn expire_held(&mut self, now: Moment, vserver: VserverIndex) {
-        self.vservers[usize::from(vserver.0)].hold.armed_at = None;
         let hold_time = self.settings.vservers[usize::from(vserver.0)].hold_time;
         let mut next_due = Moment::NEVER;
         for _ in 0..self.vservers[usize::from(vserver.0)].hold.ring.len() {
@@ -265,8 +274,6 @@ impl PacketEngine {
 
     fn arm_hold(&mut self, vserver: VserverIndex, due: Moment) {
         let hold = &mut self.vservers[usize::from(vserver.0)].hold;
-        let mut armed_at = hold.armed_at.unwrap_or(Moment::NEVER);
-        self.timers.arm(&mut armed_at, due, TimerKey::Hold(vserver));
-        hold.armed_at = Some(armed_at);
+        self.timers.arm(&mut hold.armed_at, due, TimerKey::Hold(vserver));
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Pacing {
     is_limited: bool,
     adaptive: Option<Adaptive>,
     paused_until: Moment,
-    armed_at: Moment,
+    pub(super) armed_at: Moment,
 }
 
 impl Pacing {
@@ -122,18 +122,6 @@ impl PacketEngine {
             server.is_paced = is_paced;
             self.room_changed_at_server(index);
         }
-    }
-
-    /// A server's pace may let the next message through.
-    pub(super) fn pacing_timer(&mut self, now: Moment, index: ServerIndex, armed_for: Moment) {
-        let Some(pacing) = &mut self.servers[usize::from(index.0)].pacing else {
-            return;
-        };
-        if pacing.armed_at != armed_for {
-            return;
-        }
-        pacing.armed_at = Moment::NEVER;
-        self.pace_again(now, index);
     }
 
     /// Looks at a paced server again, and sends what waits for it.

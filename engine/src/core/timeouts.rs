@@ -25,46 +25,48 @@ struct Patience {
 impl PacketEngine {
     pub(super) fn run_due_timers(&mut self, now: Moment) {
         while let Some((armed_for, key)) = self.timers.pop_due(now) {
+            if !self.take_note(armed_for, key) {
+                continue;
+            }
             match key {
-                TimerKey::Session(id) => {
-                    let is_current = self.sessions.get_mut(id).is_some_and(|session| {
-                        let is_current = session.armed_at == armed_for;
-                        if is_current {
-                            session.armed_at = Moment::NEVER;
-                        }
-                        is_current
-                    });
-                    if is_current {
-                        self.session_timer(now, id);
-                    }
-                }
-                TimerKey::Server(server) => {
-                    if self.servers[usize::from(server.0)].armed_at == armed_for {
-                        self.servers[usize::from(server.0)].armed_at = Moment::NEVER;
-                        self.connect_server(now, server);
-                    }
-                }
-                TimerKey::Pacing(server) => self.pacing_timer(now, server, armed_for),
+                TimerKey::Session(id) => self.session_timer(now, id),
+                TimerKey::Server(server) => self.connect_server(now, server),
+                TimerKey::Pacing(server) => self.pace_again(now, server),
                 TimerKey::Hold(vserver) => self.expire_held(now, vserver),
-                TimerKey::Core(core) => {
-                    if self.core_armed_at(core) == armed_for {
-                        self.expire_core_requests(now, core);
-                    }
-                }
+                TimerKey::Core(core) => self.expire_core_requests(now, core),
                 TimerKey::Identities => self.expire_identities(now),
                 TimerKey::Receipts => self.expire_held_receipts(now),
-                TimerKey::Fence => {
-                    self.receipts.fence.armed_at = Moment::NEVER;
-                    self.expire_fence(now);
-                }
-                TimerKey::Queue => {
-                    if self.queue.armed_at == armed_for {
-                        self.queue_timer(now);
-                    }
-                }
+                TimerKey::Fence => self.expire_fence(now),
+                TimerKey::Queue => self.queue_timer(now),
                 TimerKey::Drain => self.drain_timer(now),
             }
         }
+    }
+
+    /// Whether an entry that comes up counts: its owner is armed for just that time, and from now on for none.
+    fn take_note(&mut self, armed_for: Moment, key: TimerKey) -> bool {
+        let note = match key {
+            TimerKey::Session(id) => self.sessions.get_mut(id).map(|session| &mut session.armed_at),
+            TimerKey::Server(server) => Some(&mut self.servers[usize::from(server.0)].armed_at),
+            TimerKey::Pacing(server) => {
+                let pacing = self.servers[usize::from(server.0)].pacing.as_mut();
+                pacing.map(|pacing| &mut pacing.armed_at)
+            }
+            TimerKey::Hold(vserver) => Some(&mut self.vservers[usize::from(vserver.0)].hold.armed_at),
+            TimerKey::Core(core) => Some(&mut self.links[core.as_usize()].armed_at),
+            TimerKey::Identities => Some(&mut self.identities.armed_at),
+            TimerKey::Receipts => Some(&mut self.receipts.held.armed_at),
+            TimerKey::Fence => Some(&mut self.receipts.fence.armed_at),
+            TimerKey::Queue => Some(&mut self.queue.armed_at),
+            TimerKey::Drain => self.drain.as_mut().map(|drain| &mut drain.armed_at),
+        };
+        note.is_some_and(|note| {
+            let counts = *note == armed_for;
+            if counts {
+                *note = Moment::NEVER;
+            }
+            counts
+        })
     }
 
     /// Everything that may be due for one session.
@@ -429,5 +431,41 @@ impl PacketEngine {
             },
         };
         Some((session, patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::contract::CoreIndex;
+    use crate::core::settings::VserverIndex;
+
+    /// Goal: of two entries for one key only the one that its owner is armed for counts, and it counts once, whatever the key.
+    #[test]
+    fn an_entry_that_was_armed_anew_does_not_count() {
+        let mut engine = crate::core::engine::tests::engine(2);
+        let (late, early) = (Moment::from_nanoseconds(20), Moment::from_nanoseconds(10));
+        for key in [
+            TimerKey::Hold(VserverIndex(0)),
+            TimerKey::Core(CoreIndex(1)),
+            TimerKey::Identities,
+            TimerKey::Receipts,
+            TimerKey::Fence,
+            TimerKey::Queue,
+        ] {
+            let timers = &mut engine.timers;
+            let note = match key {
+                TimerKey::Hold(_) => &mut engine.vservers[0].hold.armed_at,
+                TimerKey::Core(_) => &mut engine.links[1].armed_at,
+                TimerKey::Identities => &mut engine.identities.armed_at,
+                TimerKey::Receipts => &mut engine.receipts.held.armed_at,
+                TimerKey::Fence => &mut engine.receipts.fence.armed_at,
+                _ => &mut engine.queue.armed_at,
+            };
+            timers.arm(note, late, key);
+            timers.arm(note, early, key);
+            let counts = [early, early, late].map(|at| engine.take_note(at, key));
+            assert_eq!(counts, [true, false, false], "{key:?}");
+        }
     }
 }

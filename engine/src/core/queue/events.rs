@@ -111,7 +111,6 @@ impl PacketEngine {
     }
 
     pub(in crate::core) fn queue_timer(&mut self, now: Moment) {
-        self.queue.armed_at = Moment::NEVER;
         while let Some(wake) = self.queue.rings.pop_due(now) {
             match wake {
                 Wake::Line(place, stamp) => {

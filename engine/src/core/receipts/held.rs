@@ -28,7 +28,7 @@ pub(in crate::core) struct HeldReceipts {
     /// In the order of their arrival, which is not the order of their deadlines: vservers differ.
     waiting: VecDeque<HeldReceipt>,
     octets: usize,
-    armed_at: Moment,
+    pub(in crate::core) armed_at: Moment,
 }
 
 #[derive(Debug)]
@@ -130,7 +130,6 @@ impl PacketEngine {
 
     /// Receipts whose time is over take the rule for unknown ids.
     pub(in crate::core) fn expire_held_receipts(&mut self, now: Moment) {
-        self.receipts.held.armed_at = Moment::NEVER;
         for held in self.receipts.held.take_where(|held| held.until <= now) {
             self.end_hold(now, held, None);
         }
