@@ -3,9 +3,11 @@
 use super::backend::{
     Backend, BackendError, Changes, LetterRow, LineKey, OpenBackend, Put, Row, Take, Times,
 };
+use super::book::Claimants;
 use super::durable::DurableBackend;
 use super::memory::MemoryBackend;
-use super::thread::{StoreClient, StoreThread};
+use super::thread::{Message, StoreClient, StoreThread};
+use super::worker::Worker;
 use super::{StoreOpenError, StoreSettings};
 use crate::core::contract::CoreIndex;
 use crate::core::queue::QueueKey;
@@ -285,6 +287,32 @@ fn a_message_without_a_lifetime_is_refused() {
     };
     let mut seat = Seat::at(Box::new(|| Ok(Box::<MemoryBackend>::default())), settings);
     assert_eq!(seat.append(1, "a"), Err(StoreRefusal::Expired));
+}
+
+/// Goal: a message that comes while an older one of its line expires still expires in its own time.
+#[test]
+fn a_message_that_comes_during_a_sweep_expires() {
+    const AGE: Duration = Duration::from_millis(30);
+    let store = StoreSettings {
+        age_max: AGE,
+        ..store_settings()
+    };
+    let (settings, (_messages, received)) = (engine_settings(), std::sync::mpsc::channel());
+    let claimants = Claimants::new(&store, &settings, 0);
+    let open: OpenBackend = Box::new(|| Ok(Box::<MemoryBackend>::default()));
+    let mut worker = Worker::open(open, store, settings, claimants, received).expect("it opens");
+    for text in ["old", "new"] {
+        let append = StoreCommand::Append {
+            reference: 7,
+            key: key(1),
+            pdu: BytesMut::from(text),
+        };
+        worker.take(Message::Commands(CoreIndex(0), vec![append]));
+        worker.end_round();
+        std::thread::sleep(AGE * 2);
+    }
+    worker.end_round();
+    assert_eq!((worker.report.expired, worker.book.total.count), (2, 0));
 }
 
 fn put(line: u8, number: u64) -> Put {

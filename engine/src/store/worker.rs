@@ -129,12 +129,19 @@ impl Worker {
             {
                 self.take(message);
             }
-            self.reopen_if_due();
-            self.sweep();
-            self.commit();
-            self.answer_questions();
-            self.tell();
+            self.end_round();
         }
+    }
+
+    /// Does what was gathered. Only what is in the backend can be looked through, so the sweep comes behind the commit: it
+    /// would set a line's due time without the messages that are booked and not there yet.
+    pub(super) fn end_round(&mut self) {
+        self.reopen_if_due();
+        self.commit();
+        self.sweep();
+        self.commit();
+        self.answer_questions();
+        self.tell();
     }
 
     fn longest_wait(&self) -> Duration {
@@ -146,7 +153,7 @@ impl Worker {
         IDLE.min(until_due)
     }
 
-    fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Seat(core, seat) => drop(self.seats.insert(core, seat)),
             Message::Commands(core, commands) => {
