@@ -117,6 +117,30 @@ fn a_generic_nack_becomes_the_requests_response() {
     }
 }
 
+/// Goal: a generic_nack without an error is no success, whoever sends it, whether or not the request crossed engines.
+#[test]
+fn a_generic_nack_without_an_error_is_no_success() {
+    let (_smppmux, mut server, clients) = start();
+    let nack = |number| header_only(CommandId::GENERIC_NACK, Status::ESME_ROK, number);
+    for (engine, mut client) in clients.into_iter().enumerate() {
+        client.submit("4477", "nack");
+        let submit = server.expect(CommandId::SUBMIT_SM);
+        server.send(&nack(submit.sequence_number()));
+        let answer = client.expect(CommandId::SUBMIT_SM_RESP);
+        assert_eq!(answer.status(), Status::ESME_RSYSERR);
+
+        server.send(&deliver_sm(9, "2000", &format!("888{engine}1"), "nack"));
+        let delivery = client.expect(CommandId::DELIVER_SM);
+        client.send(&nack(delivery.sequence_number()));
+        let answer = server.expect(CommandId::DELIVER_SM_RESP);
+        assert_eq!(
+            (answer.sequence_number(), answer.status()),
+            (9, Status::ESME_RX_T_APPN)
+        );
+        assert_eq!((client.enquire(MARK), server.enquire(MARK)), (vec![], vec![]));
+    }
+}
+
 /// Goal: a server's error, of the specification or a vendor's, comes back as it is.
 #[test]
 fn errors_pass_through() {

@@ -73,6 +73,7 @@ impl PacketEngine {
 
     /// A server's generic_nack: the answer to the request that it names (WIRE 9.5), as that request's own response.
     pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header) {
+        let header = as_error(header, Status::ESME_RSYSERR);
         self.reject_own_bind(now, from, &header);
         let Some(taken) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
@@ -132,10 +133,23 @@ impl PacketEngine {
 
     /// A client's generic_nack for something that we sent it.
     pub(super) fn nack_from_client(&mut self, now: Moment, from: ConnectionId, header: Header) {
+        let header = as_error(header, Status::ESME_RX_T_APPN);
+        let status = header.command_status;
         match self.take_from_client(from, &header) {
             None => self.unmatched_answer(now, from),
             Some(pending) if pending.expired => self.counters.late_answers += 1,
-            Some(pending) => self.fail_request(now, &pending, header.command_status),
+            Some(pending) => match pending.origin {
+                // Its own word, whatever the status: it is not as if the client were gone.
+                Origin::Queue { place, number } => {
+                    self.queued_ended(now, place, number, Delivery::Answered(status));
+                }
+                Origin::Core { core, reference } => {
+                    let mut response = self.buffers.take();
+                    write_header_only(&mut response, pending.command.response(), status, 0);
+                    self.send_core_answer(core, reference, CoreOutcome::Answered(response));
+                }
+                _ => self.fail_request(now, &pending, status),
+            },
         }
     }
 
@@ -401,6 +415,18 @@ fn take_matching<'a>(window: &'a mut Window, header: &Header) -> Option<&'a Pend
     window.take_if(header.sequence_number, |pending| {
         (pending.command.response() == header.command_id || is_nack) && pending.origin != Origin::Own
     })
+}
+
+/// A generic_nack says that something failed, also where it names no error.
+const fn as_error(header: Header, status: Status) -> Header {
+    if header.command_status.is_ok() {
+        Header {
+            command_status: status,
+            ..header
+        }
+    } else {
+        header
+    }
 }
 
 /// Positive responses whose body starts with a message_id that the client may use later.
