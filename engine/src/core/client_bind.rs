@@ -12,9 +12,7 @@ use super::range::{AddressRange, PoolKey, RangeKind};
 use super::routing::is_curbed;
 use super::sequence::Window;
 use super::session::{BindKind, ClientSide, Session, SessionState, Side};
-use super::settings::{
-    AllServersDown, Auth, BindKinds, ClientIndex, ClientSettings, EmptyRange, VserverIndex,
-};
+use super::settings::{Auth, BindKinds, ClientIndex, ClientSettings, EmptyRange, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{BindLimits, BindResponse, BindView, Header, Status, write_response};
@@ -275,12 +273,7 @@ impl PacketEngine {
     }
 
     fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {
-        let settings = &self.settings.vservers[usize::from(vserver.0)];
-        if self.drain.is_some() {
-            return Err(Status::ESME_RSYSERR);
-        }
-        let unbinds = settings.auth == Auth::Local && settings.all_servers_down == AllServersDown::Unbind;
-        if unbinds && !self.has_server_up(vserver) {
+        if self.drain.is_some() || self.must_be_without_clients(vserver) {
             return Err(Status::ESME_RSYSERR);
         }
         Ok(())

@@ -348,6 +348,7 @@ impl PacketEngine {
         }
         self.release_binds(now);
         self.connect_all_servers(now);
+        self.unbind_all_clients_without_server(now);
         self.pools_have_changed(now);
         self.homes_have_changed();
         self.word_came(now, gone);

@@ -370,12 +370,18 @@ impl PacketEngine {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::core::settings::EngineSettings;
-    use crate::core::settings::tests::{server_settings, vserver_settings};
+    use crate::core::settings::tests::{client_settings, server_settings, vserver_settings};
+    use crate::core::settings::{EngineSettings, VserverSettings};
     use std::time::Duration;
 
-    /// One of `cores` engines, with a server and nobody connected.
+    /// One of `cores` engines, with a server, the account `esme`, and nobody connected.
     pub(crate) fn engine(cores: u16) -> PacketEngine {
+        let settings = Arc::new(settings(vserver_settings()));
+        PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+    }
+
+    /// The settings of [`engine`] with another vserver.
+    pub(crate) fn settings(vserver: VserverSettings) -> Settings {
         let engine = EngineSettings {
             max_pdu_octets: 81_920,
             first_sequence_number: 1,
@@ -386,8 +392,7 @@ pub(super) mod tests {
             has_queue: true,
             strict_lengths: false,
         };
-        let (vservers, servers) = (vec![vserver_settings()], vec![server_settings()]);
-        let settings = Arc::new(Settings::new(engine, vservers, servers, Vec::new(), 1));
-        PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+        let clients = vec![client_settings("esme")];
+        Settings::new(engine, vec![vserver], vec![server_settings()], clients, 1)
     }
 }

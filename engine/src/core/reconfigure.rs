@@ -71,6 +71,7 @@ impl PacketEngine {
             self.directory_entry_of(now, from, entry);
         }
         self.connect_all_servers(now);
+        self.unbind_all_clients_without_server(now);
         for place in 0..self.vservers.len() {
             let vserver = VserverIndex(u16::try_from(place).unwrap_or(u16::MAX));
             self.serve_hold(now, vserver);

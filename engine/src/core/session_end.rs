@@ -396,8 +396,7 @@ impl PacketEngine {
                 // After that: what is sent again or held has to be answered before its client is unbound.
                 match server.identity {
                     Some(identity) => self.identity_session_lost(now, id, identity),
-                    None if self.drain.is_none() => self.unbind_clients_without_server(now, server.server),
-                    None => {}
+                    None => self.unbind_clients_without_server(now, server.server),
                 }
             }
             Side::Gone => {}
