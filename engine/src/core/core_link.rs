@@ -332,6 +332,7 @@ impl PacketEngine {
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);
         self.leases.forget_core(gone);
+        self.early_server_entries.retain(|(core, _)| *core != gone);
         for server in &mut self.servers {
             server.remotes.retain(|remote| remote.core != gone);
         }
