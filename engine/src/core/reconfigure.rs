@@ -218,11 +218,13 @@ impl PacketEngine {
             let Some(session) = self.sessions.get_mut(id) else {
                 continue;
             };
-            if before.window != configured.window && session.bound().is_some() {
+            let is_bound = session.bound().is_some();
+            if before.window != configured.window
+                && let Some(client) = session.client_mut()
+                && (is_bound || client.accepted)
+            {
+                client.window = configured.window;
                 session.window.set_limit(configured.window);
-                if let Some(client) = session.client_mut() {
-                    client.window = configured.window;
-                }
             }
             if settings.is_retired_client(index) || !self.may_stay(id, configured) {
                 self.drain_client_session(now, id);
