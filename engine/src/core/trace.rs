@@ -85,7 +85,7 @@ impl PacketEngine {
     }
 }
 
-/// Writes asterisks over the password of each bind.
+/// Writes asterisks over the password of each bind and outbind.
 fn hide_passwords(octets: &mut [u8]) {
     let mut at = 0;
     while let Frame::Pdu(pdu) = next_frame(&octets[at..], u32::MAX) {
@@ -93,7 +93,10 @@ fn hide_passwords(octets: &mut [u8]) {
         if let Some(header) = header
             && matches!(
                 header.command_id,
-                CommandId::BIND_RECEIVER | CommandId::BIND_TRANSMITTER | CommandId::BIND_TRANSCEIVER
+                CommandId::BIND_RECEIVER
+                    | CommandId::BIND_TRANSMITTER
+                    | CommandId::BIND_TRANSCEIVER
+                    | CommandId::OUTBIND
             )
         {
             let body = &mut octets[at + HEADER_OCTETS..at + length];
@@ -136,6 +139,10 @@ mod tests {
             octets,
             [enquiry.clone(), bind("******"), enquiry, bind("")].concat()
         );
+        let outbind = |password: &str| pdu(CommandId::OUTBIND.0, format!("smsc\0{password}\0").as_bytes());
+        let mut octets = outbind("secret");
+        hide_passwords(&mut octets);
+        assert_eq!(octets, outbind("******"));
         // What is cut short must not be touched, nor panic.
         hide_passwords(&mut bind("secret")[..20]);
     }
