@@ -7,8 +7,7 @@
 
 use super::contract::CoreIndex;
 
-/// Entries that may wait for one core while a batch is under way. From half of it on
-/// [`EntryLanes::have_room`] says no, so that whoever makes entries can take less on.
+/// Entries that may wait for one core while a batch is under way. Beyond it they are lost.
 pub(super) const WAITING_ENTRIES_MAX: usize = 65_536;
 
 /// An entry with the hash of its key, which names its home.
@@ -63,13 +62,6 @@ impl<E> EntryLanes<E> {
             lane.waiting.push(entry);
         }
         fits
-    }
-
-    /// Every lane can take much more. While it is not so, do not start what will make entries.
-    pub(super) fn have_room(&self) -> bool {
-        self.lanes
-            .iter()
-            .all(|lane| lane.waiting.len() < self.waiting_max.div_ceil(2))
     }
 
     /// Entries that wait, for all cores together.
@@ -160,14 +152,14 @@ mod tests {
         }
     }
 
-    /// Goal: what waits is bounded, and the lanes say in time that they fill up; a lost entry is told of.
+    /// Goal: what waits is bounded; a lost entry is told of.
     #[test]
     fn what_waits_is_bounded() {
         let mut lanes = EntryLanes::new(2, 4);
         let kept = (0..6).filter(|entry| lanes.put(HOME, keyed(*entry))).count();
-        assert_eq!((kept, lanes.waiting(), lanes.have_room()), (4, 4, false));
+        assert_eq!((kept, lanes.waiting()), (4, 4));
         let (core, batch, _) = lanes.next_batch().unwrap();
-        assert_eq!((core, batch.len(), lanes.have_room()), (HOME, 4, true));
+        assert_eq!((core, batch.len(), lanes.waiting()), (HOME, 4, 0));
         assert!(
             lanes.put(HOME, keyed(9)),
             "room again while the batch is under way"

@@ -106,8 +106,7 @@ impl PacketEngine {
         self.ask_again(now, pending, question, pdu);
     }
 
-    /// Takes an entry to its home, which may be here. `false`: its lane is full, and it is lost; ask
-    /// [`Self::entries_have_room`] before something is begun that ends in an entry.
+    /// Takes an entry to its home, which may be here. `false`: its lane is full, and it is lost, which is counted.
     pub(super) fn put_entry(&mut self, now: Moment, key_hash: u64, entry: MapEntry) -> bool {
         let home = self.home_of(key_hash);
         if home == self.core {
@@ -117,12 +116,6 @@ impl PacketEngine {
         let is_kept = self.entries.put(home, KeyedEntry { key_hash, entry });
         self.counters.entries_lost += u64::from(!is_kept);
         is_kept
-    }
-
-    /// Whether more may be begun that ends in an entry for another core.
-    #[allow(dead_code, reason = "the first key comes with the module that owns its state")]
-    pub(super) fn entries_have_room(&self) -> bool {
-        self.entries.have_room()
     }
 
     /// The next batch of entries for another core.
