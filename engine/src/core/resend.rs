@@ -94,8 +94,7 @@ impl PacketEngine {
         {
             return false;
         }
-        let mut request = self.buffers.take();
-        request.extend_from_slice(pdu);
+        let request = self.buffers.copy_of(pdu);
         self.counters.resent += 1;
         self.send_again(now, pending, request, Status::ESME_RSYSERR, journey);
         true
@@ -199,9 +198,7 @@ impl PacketEngine {
     fn copy_retained(&mut self, session: ConnectionId, pending: &Pending) -> Option<BytesMut> {
         let session = self.sessions.get(session)?;
         let pdu = session.output.retained(pending.stream_end, pending.octets)?;
-        let mut copy = self.buffers.take();
-        copy.extend_from_slice(pdu);
-        Some(copy)
+        Some(self.buffers.copy_of(pdu))
     }
 
     /// The congestion_state of a v5.0 server's answer, and where its TLV stands.

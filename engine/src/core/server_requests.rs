@@ -382,12 +382,11 @@ impl PacketEngine {
             ..Pending::new(Origin::Own, CommandId::ALERT_NOTIFICATION, now)
         };
         self.send_core_request(now, core, pending, |reference, buffers| {
-            let mut copy = buffers.take();
-            copy.extend_from_slice(pdu);
+            let pdu = buffers.copy_of(pdu);
             CoreRequest {
                 reference,
                 target: CoreTarget::Alert(handle),
-                pdu: copy,
+                pdu,
                 leave_out: 0..0,
                 receipt: None,
             }

@@ -452,8 +452,7 @@ impl PacketEngine {
     }
 
     fn move_request(&mut self, now: Moment, pending: &Pending, note: Note, pdu: &[u8], is_server: bool) {
-        let mut copy = self.buffers.take();
-        copy.extend_from_slice(pdu);
+        let mut copy = self.buffers.copy_of(pdu);
         match pending.origin {
             Origin::Core { core, reference } => {
                 return self.send_core_answer(core, reference, CoreOutcome::Refused(copy));

@@ -102,7 +102,7 @@ impl PacketEngine {
             via: Via::Queue(bucket),
             ..Pending::new(origin, message.command, now)
         };
-        let copy = self.storable(message);
+        let copy = self.buffers.copy_of(message.pdu);
         let mut copy = Some(copy);
         let wish = QueueWish {
             vserver,
@@ -187,7 +187,7 @@ impl PacketEngine {
         if !self.queue.is_on {
             return Err(Status::ESME_RX_T_APPN);
         }
-        let pdu = self.storable(message);
+        let pdu = self.buffers.copy_of(message.pdu);
         let octets = pdu.len();
         let has_room = self.queue.appending_octets + octets <= APPENDING_OCTETS_MAX;
         let pending = Pending {
@@ -373,13 +373,6 @@ impl PacketEngine {
             .map(|(_, pending)| pending.sent_at + timeout)
             .min()
             .unwrap_or(Moment::NEVER)
-    }
-
-    /// A copy of a message as a client shall get it: a receipt comes here with the id that its client knows.
-    fn storable(&mut self, message: &CheckedMessage<'_>) -> BytesMut {
-        let mut pdu = self.buffers.take();
-        pdu.extend_from_slice(message.pdu);
-        pdu
     }
 }
 

@@ -120,8 +120,7 @@ impl PacketEngine {
                     is_proven: false,
                     home: key,
                 };
-                let mut copy = self.buffers.take();
-                copy.extend_from_slice(pdu);
+                let copy = self.buffers.copy_of(pdu);
                 self.operation_resolved(now, from, header, question, copy);
             }
             _ => self.refuse(now, from, &header, Status::ESME_RINVMSGID),
