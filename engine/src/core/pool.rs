@@ -47,6 +47,52 @@ pub(super) enum PoolTurn {
     Core(CoreIndex, PoolHandle),
 }
 
+/// A message is tried at this many places before it is given up.
+pub(super) const PLACES_MAX: usize = 4;
+
+/// The places that had no room for a message.
+#[derive(Debug)]
+pub(super) struct TriedPlaces {
+    here: bool,
+    cores: [CoreIndex; PLACES_MAX + 1],
+    count: usize,
+}
+
+impl TriedPlaces {
+    /// None but a core that has refused the message before.
+    #[inline]
+    pub(super) fn none_but(core: Option<CoreIndex>) -> Self {
+        Self {
+            here: false,
+            cores: [core.unwrap_or(CoreIndex(0)); PLACES_MAX + 1],
+            count: usize::from(core.is_some()),
+        }
+    }
+
+    /// Our own members.
+    pub(super) const fn add_here(&mut self) {
+        self.here = true;
+    }
+
+    /// Those of another core.
+    pub(super) fn add(&mut self, core: CoreIndex) {
+        if let Some(place) = self.cores.get_mut(self.count) {
+            *place = core;
+            self.count += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) const fn is_here(&self) -> bool {
+        self.here
+    }
+
+    #[inline]
+    pub(super) fn includes(&self, core: CoreIndex) -> bool {
+        self.cores[..self.count].contains(&core)
+    }
+}
+
 /// All pools that this core knows.
 #[derive(Debug)]
 pub(super) struct Pools {

@@ -7,7 +7,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
-use super::pool::{PoolIndex, PoolTurn};
+use super::pool::{PLACES_MAX, PoolIndex, PoolTurn, TriedPlaces};
 use super::relay::Relay;
 use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState};
@@ -86,9 +86,6 @@ impl<'a> CheckedMessage<'a> {
         }
     }
 }
-
-/// A message may be tried at this many places before it is given up.
-const PLACES_MAX: usize = 4;
 
 impl PacketEngine {
     /// A deliver_sm or data_sm of a server.
@@ -183,27 +180,38 @@ impl PacketEngine {
         not_at: Option<CoreIndex>,
         rerouted: bool,
     ) -> Result<(), Status> {
-        let (mut here_is_usable, mut refused) = (true, not_at);
+        let mut tried = TriedPlaces::none_but(not_at);
         for _ in 0..PLACES_MAX {
-            let links = &self.links;
-            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
-            match self.pools.take_turn(pool, here_is_usable, usable) {
+            match self.next_place(now, pool, &tried) {
                 Some(PoolTurn::Here) => {
                     if self.deliver_here(now, pool, message, origin, rerouted) {
                         return Ok(());
                     }
-                    here_is_usable = false;
+                    tried.add_here();
                 }
                 Some(PoolTurn::Core(core, handle)) => {
                     if self.send_core_request_to_pool(now, core, handle, message, origin, rerouted) {
                         return Ok(());
                     }
-                    refused = Some(core);
+                    tried.add(core);
                 }
                 None => break,
             }
         }
         Err(Status::ESME_RX_T_APPN)
+    }
+
+    /// Whose members of a pool are to be tried next.
+    #[inline]
+    pub(super) fn next_place(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        tried: &TriedPlaces,
+    ) -> Option<PoolTurn> {
+        let links = &self.links;
+        let usable = |core: CoreIndex| !tried.includes(core) && links[core.as_usize()].is_usable(now);
+        self.pools.take_turn(pool, !tried.is_here(), usable)
     }
 
     /// Sends a message to a session of this core's part of a pool; `false` when none has room.
@@ -340,17 +348,15 @@ impl PacketEngine {
         let Some(pool) = self.pools.best(vserver, view.esme()) else {
             return;
         };
-        let (mut here_is_usable, mut refused) = (true, None);
+        let mut tried = TriedPlaces::none_but(None);
         for _ in 0..PLACES_MAX {
-            let links = &self.links;
-            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
-            let sent = match self.pools.take_turn(pool, here_is_usable, usable) {
+            let sent = match self.next_place(now, pool, &tried) {
                 Some(PoolTurn::Here) => {
-                    here_is_usable = false;
+                    tried.add_here();
                     self.alert_here(now, pool, pdu)
                 }
                 Some(PoolTurn::Core(core, handle)) => {
-                    refused = Some(core);
+                    tried.add(core);
                     self.send_alert_to_core(now, core, handle, pdu)
                 }
                 None => return,

@@ -6,7 +6,7 @@
 use super::super::contract::{ConnectionId, CoreIndex};
 use super::super::core_message::{CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::super::engine::PacketEngine;
-use super::super::pool::{PoolIndex, PoolTurn};
+use super::super::pool::{PLACES_MAX, PoolIndex, PoolTurn, TriedPlaces};
 use super::super::sequence::{Origin, Pending, Via};
 use super::super::server_requests::CheckedMessage;
 use super::super::session::{Session, SessionState};
@@ -15,8 +15,6 @@ use super::Run;
 use super::lines::Way;
 use super::rings::RingKey;
 
-/// How many cores are tried for one message.
-const PLACES_MAX: usize = 4;
 /// Runs of other cores' lines that are remembered, and the next step of one that has ended.
 const RUNS_MAX: usize = 16_384;
 const BROKEN: u32 = u32::MAX;
@@ -48,24 +46,22 @@ impl PacketEngine {
             None => {}
         }
         let pool = key.pool();
-        let (mut here_is_usable, mut refused) = (true, None);
+        let mut tried = TriedPlaces::none_but(None);
         for _ in 0..PLACES_MAX {
-            let links = &self.links;
-            let usable = |core: CoreIndex| Some(core) != refused && links[core.as_usize()].is_usable(now);
-            match self.pools.take_turn(pool, here_is_usable, usable)? {
+            match self.next_place(now, pool, &tried)? {
                 PoolTurn::Here => {
                     if let Some(to) = self.member_with_room_for_queued(pool, message)
                         && self.send_message(now, to, message, origin, false)
                     {
                         return Some(Way::Session(to));
                     }
-                    here_is_usable = false;
+                    tried.add_here();
                 }
                 PoolTurn::Core(core, handle) => {
                     if self.send_queued_to_core(now, key, (core, handle, line), message, origin) {
                         return Some(Way::Core(core, handle, key));
                     }
-                    refused = Some(core);
+                    tried.add(core);
                 }
             }
         }
