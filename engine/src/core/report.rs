@@ -196,6 +196,8 @@ pub struct Counters {
     pub core_answers_stale: u64,
     /// Entries for another core's maps that found no room: what they were for takes its fallback.
     pub entries_lost: u64,
+    /// alert_notification PDUs for an ESME that is bound somewhere, that no core had room for just then.
+    pub alerts_lost: u64,
     /// Requests that were held because every window was full.
     pub held: u64,
     /// Requests answered ESME_RTHROTTLED.

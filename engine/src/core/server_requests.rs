@@ -359,12 +359,14 @@ impl PacketEngine {
                     tried.add(core);
                     self.send_alert_to_core(now, core, handle, pdu)
                 }
-                None => return,
+                None => break,
             };
             if sent {
                 return;
             }
         }
+        // It has no response that could say so, and few may be under way to another core at a time.
+        self.counters.alerts_lost += 1;
     }
 
     /// Gives an alert to a session of this core's part of a pool; `false` where none can take it.
