@@ -96,10 +96,7 @@ impl<E: Engine> Station<E> {
             ProxyHeader::Wrong => self.refuse_greeting(now, id),
             ProxyHeader::Complete { octets, client } => {
                 self.leftovers.keep(&mut link.leftover, &[]);
-                if self
-                    .open_greeted(now, id, vserver, client.unwrap_or(peer))
-                    .is_some()
-                {
+                if self.open_greeted(now, id, vserver, client, peer).is_some() {
                     let behind = bytes.get(octets..).unwrap_or_default();
                     if !behind.is_empty() {
                         self.received(now, id, behind);
@@ -124,19 +121,24 @@ impl<E: Engine> Station<E> {
         self.leftovers.give_back(all);
     }
 
-    /// The client is known: the engine takes the connection, if the client may connect.
+    /// The client is known: the engine takes the connection, if the client may connect. A balancer that speaks for itself
+    /// (`client` is `None`, `peer` its own address) is nobody to limit: that would end its health checks.
     fn open_greeted(
         &mut self,
         now: Moment,
         id: LinkId,
         vserver: VserverIndex,
-        client: SocketAddr,
+        client: Option<SocketAddr>,
+        peer: SocketAddr,
     ) -> Option<ConnectionId> {
         let ticket = self.links.get_mut(id).and_then(|link| link.ticket.as_mut());
-        let allowed = ticket.map_or(Ok(()), |ticket| ticket.identify(now, client.ip()));
+        let allowed = match (ticket, client) {
+            (Some(ticket), Some(client)) => ticket.identify(now, client.ip()),
+            _ => Ok(()),
+        };
         let connection = match allowed {
             Ok(()) => {
-                let connection = self.engine.handle_accepted(now, vserver, client);
+                let connection = self.engine.handle_accepted(now, vserver, client.unwrap_or(peer));
                 self.report.not_admitted += u64::from(connection.is_none());
                 connection
             }
@@ -186,6 +188,10 @@ impl<E: Engine> Station<E> {
         let Some((vserver, peer)) = blamed(notice) else {
             return;
         };
+        // A balancer's own address stands for its health checks.
+        if admission.is_proxy(vserver, peer) {
+            return;
+        }
         if let Some(ban) = admission.blame(now, vserver, peer) {
             let core = self.core;
             let notice = Notice::AddressBanned { vserver, peer, ban };
