@@ -10,7 +10,7 @@ use super::receipts::read_note;
 use super::relay::Relay;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
-use super::session::{AfterAnswer, SessionState};
+use super::session::{AfterAnswer, Session, SessionState};
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex, VserverSettings};
 use super::time::Moment;
 use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs};
@@ -112,22 +112,14 @@ impl PacketEngine {
             Err(Refusal::Fault(fault)) => return self.refuse_fault(now, from, &header, &fault),
             Err(Refusal::Status(status)) => return self.refuse(now, from, &header, status),
         };
-        self.counters.client_requests += 1;
-        client
-            .exchanges
-            .request(RequestKind::of_client(header.command_id));
-        let is_draining = client.is_draining;
-        client.unanswered += 1;
-        let is_over_window = client.unanswered > client.window;
         // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
         let must_queue = client.held_requests > 0;
-        session.faults = 0;
-        let is_curbed = session.is_curbed;
-        if is_draining || self.drain.is_some() {
-            self.answer_client(now, from, header, Status::ESME_RSYSERR);
-        } else if is_over_window || is_curbed && !self.curbed_client_may_send(now, from) {
-            self.counters.throttled += 1;
-            self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+        let Some(CountedRequest { is_curbed, refusal }) = count(session, header.command_id) else {
+            return;
+        };
+        self.counters.client_requests += 1;
+        if let Some(status) = self.refusal_of_counted(now, from, is_curbed, refusal) {
+            self.answer_client(now, from, header, status);
         } else if must_queue {
             self.hold_request(now, from, header, pdu, Journey::starting(now));
         } else if is_curbed && self.has_routing(vserver) {
@@ -163,27 +155,38 @@ impl PacketEngine {
 
     /// Counts a request that first has to be asked about. `false`: it was answered already.
     pub(super) fn count_request(&mut self, now: Moment, from: ConnectionId, header: Header) -> bool {
-        let Some(session) = self.sessions.get_mut(from) else {
-            return false;
-        };
-        session.faults = 0;
-        let Some(client) = session.client_mut() else {
+        let session = self.sessions.get_mut(from);
+        let Some(counted) = session.and_then(|session| count(session, header.command_id)) else {
             return false;
         };
         self.counters.client_requests += 1;
-        client.unanswered += 1;
-        let is_over_window = client.unanswered > client.window;
-        let is_curbed = session.is_curbed;
-        if self.drain.is_some() {
-            self.answer_client(now, from, header, Status::ESME_RSYSERR);
-            return false;
+        let refusal = self.refusal_of_counted(now, from, counted.is_curbed, counted.refusal);
+        if let Some(status) = refusal {
+            self.answer_client(now, from, header, status);
         }
-        let is_over_window = is_over_window || is_curbed && !self.curbed_client_may_send(now, from);
-        if is_over_window {
-            self.counters.throttled += 1;
-            self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
-        }
-        !is_over_window
+        refusal.is_none()
+    }
+
+    /// What a counted request is answered instead of being sent, if anything.
+    #[inline(always)]
+    fn refusal_of_counted(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        is_curbed: bool,
+        refusal: Option<Status>,
+    ) -> Option<Status> {
+        let refusal = if self.drain.is_some() {
+            Some(Status::ESME_RSYSERR)
+        } else {
+            refusal
+        };
+        let refusal = match refusal {
+            None if is_curbed && !self.curbed_client_may_send(now, from) => Some(Status::ESME_RTHROTTLED),
+            refusal => refusal,
+        };
+        self.counters.throttled += u64::from(refusal == Some(Status::ESME_RTHROTTLED));
+        refusal
     }
 
     /// Tries once more to send a request that was held or whose session was lost; `true` when it left.
@@ -383,6 +386,30 @@ impl PacketEngine {
             Status::ESME_RINVCMDID
         }
     }
+}
+
+/// A request of a client that waits for its answer from now on.
+struct CountedRequest {
+    /// The client reads too slowly, has a rate, or its requests meet rules.
+    is_curbed: bool,
+    refusal: Option<Status>,
+}
+
+#[inline(always)]
+fn count(session: &mut Session, command: CommandId) -> Option<CountedRequest> {
+    session.faults = 0;
+    let is_curbed = session.is_curbed;
+    let client = session.client_mut()?;
+    client.exchanges.request(RequestKind::of_client(command));
+    client.unanswered += 1;
+    let refusal = if client.is_draining {
+        Some(Status::ESME_RSYSERR)
+    } else if client.unanswered > client.window {
+        Some(Status::ESME_RTHROTTLED)
+    } else {
+        None
+    };
+    Some(CountedRequest { is_curbed, refusal })
 }
 
 /// Why a request cannot leave now.
