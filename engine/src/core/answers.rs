@@ -239,9 +239,9 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(to) else {
             return;
         };
-        let mut is_going = matches!(session.state, SessionState::Unbinding(_));
         let is_filling = session.output.waiting_octets() > limit / 2;
-        if let Some(side) = session.server_mut() {
+        let mut is_going = matches!(session.state, SessionState::Unbinding(_));
+        if let Side::Server(side) = &mut session.side {
             side.unanswered = side.unanswered.saturating_sub(1);
             is_going |= side.is_leaving;
             let figures = &mut self.servers[usize::from(side.server.0)].figures;

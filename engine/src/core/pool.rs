@@ -48,48 +48,46 @@ pub(super) enum PoolTurn {
 }
 
 /// A message is tried at this many places before it is given up.
-pub(super) const PLACES_MAX: usize = 4;
+const PLACES_MAX: usize = 4;
 
 /// The places that had no room for a message.
 #[derive(Debug)]
 pub(super) struct TriedPlaces {
-    here: bool,
-    cores: [CoreIndex; PLACES_MAX + 1],
-    count: usize,
+    is_here: bool,
+    cores: [Option<CoreIndex>; PLACES_MAX + 1],
+    tries: usize,
 }
 
 impl TriedPlaces {
     /// None but a core that has refused the message before.
-    #[inline]
-    pub(super) fn none_but(core: Option<CoreIndex>) -> Self {
+    pub(super) const fn none_but(core: Option<CoreIndex>) -> Self {
+        let mut cores = [None; PLACES_MAX + 1];
+        cores[PLACES_MAX] = core;
         Self {
-            here: false,
-            cores: [core.unwrap_or(CoreIndex(0)); PLACES_MAX + 1],
-            count: usize::from(core.is_some()),
+            is_here: false,
+            cores,
+            tries: 0,
         }
     }
 
-    /// Our own members.
-    pub(super) const fn add_here(&mut self) {
-        self.here = true;
-    }
-
-    /// Those of another core.
-    pub(super) fn add(&mut self, core: CoreIndex) {
-        if let Some(place) = self.cores.get_mut(self.count) {
-            *place = core;
-            self.count += 1;
+    pub(super) fn add(&mut self, place: PoolTurn) {
+        match place {
+            PoolTurn::Here => self.is_here = true,
+            PoolTurn::Core(core, _) => self.cores[self.tries % PLACES_MAX] = Some(core),
         }
+        self.tries += 1;
     }
 
-    #[inline]
+    pub(super) const fn are_enough(&self) -> bool {
+        self.tries >= PLACES_MAX
+    }
+
     pub(super) const fn is_here(&self) -> bool {
-        self.here
+        self.is_here
     }
 
-    #[inline]
     pub(super) fn includes(&self, core: CoreIndex) -> bool {
-        self.cores[..self.count].contains(&core)
+        self.cores.contains(&Some(core))
     }
 }
 

@@ -7,10 +7,10 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
-use super::pool::{PLACES_MAX, PoolIndex, PoolTurn, TriedPlaces};
+use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::relay::Relay;
 use super::sequence::{Origin, Pending, Via};
-use super::session::{Session, SessionState};
+use super::session::{Session, SessionState, Side};
 use super::settings::{ClientIndex, PoolMethod, VserverIndex};
 use super::time::Moment;
 use super::versions::{SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
@@ -95,9 +95,10 @@ impl PacketEngine {
             return;
         };
         let may_send = matches!(session.state, SessionState::Bound(kind) if kind.receives());
-        let Some((server, identity)) = session.server().map(|side| (side.server, side.identity)) else {
+        let Side::Server(side) = &mut session.side else {
             return;
         };
+        let (server, identity, is_leaving) = (side.server, side.identity, side.is_leaving);
         if !may_send {
             return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
         }
@@ -107,11 +108,7 @@ impl PacketEngine {
         };
         session.faults = 0;
         let is_curbed = session.is_curbed;
-        let mut is_leaving = false;
-        if let Some(side) = session.server_mut() {
-            side.unanswered += 1;
-            is_leaving = side.is_leaving;
-        }
+        side.unanswered += 1;
         self.counters.mobile_originated += 1;
         let figures = &mut self.servers[usize::from(server.0)].figures;
         figures
@@ -180,38 +177,52 @@ impl PacketEngine {
         not_at: Option<CoreIndex>,
         rerouted: bool,
     ) -> Result<(), Status> {
-        let mut tried = TriedPlaces::none_but(not_at);
-        for _ in 0..PLACES_MAX {
-            match self.next_place(now, pool, &tried) {
-                Some(PoolTurn::Here) => {
-                    if self.deliver_here(now, pool, message, origin, rerouted) {
-                        return Ok(());
-                    }
-                    tried.add_here();
+        // Nearly always the first place has room: only behind it there is something to remember.
+        let mut place = self.next_place(now, pool, true, |core| Some(core) == not_at);
+        let mut tried = None;
+        while let Some(next) = place {
+            let sent = match next {
+                PoolTurn::Here => self.deliver_here(now, pool, message, origin, rerouted),
+                PoolTurn::Core(core, handle) => {
+                    self.send_core_request_to_pool(now, core, handle, message, origin, rerouted)
                 }
-                Some(PoolTurn::Core(core, handle)) => {
-                    if self.send_core_request_to_pool(now, core, handle, message, origin, rerouted) {
-                        return Ok(());
-                    }
-                    tried.add(core);
-                }
-                None => break,
+            };
+            if sent {
+                return Ok(());
             }
+            let tried = tried.get_or_insert_with(|| TriedPlaces::none_but(not_at));
+            tried.add(next);
+            place = self.next_untried_place(now, pool, tried);
         }
         Err(Status::ESME_RX_T_APPN)
     }
 
-    /// Whose members of a pool are to be tried next.
-    #[inline]
-    pub(super) fn next_place(
+    /// Whose members of a pool are to be tried next, of those that were not tried; `None` also after enough of them.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn next_untried_place(
         &mut self,
         now: Moment,
         pool: PoolIndex,
         tried: &TriedPlaces,
     ) -> Option<PoolTurn> {
+        if tried.are_enough() {
+            return None;
+        }
+        self.next_place(now, pool, !tried.is_here(), |core| tried.includes(core))
+    }
+
+    #[inline(always)]
+    fn next_place(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        here_is_usable: bool,
+        has_refused: impl Fn(CoreIndex) -> bool,
+    ) -> Option<PoolTurn> {
         let links = &self.links;
-        let usable = |core: CoreIndex| !tried.includes(core) && links[core.as_usize()].is_usable(now);
-        self.pools.take_turn(pool, !tried.is_here(), usable)
+        let usable = |core: CoreIndex| !has_refused(core) && links[core.as_usize()].is_usable(now);
+        self.pools.take_turn(pool, here_is_usable, usable)
     }
 
     /// Sends a message to a session of this core's part of a pool; `false` when none has room.
@@ -349,21 +360,15 @@ impl PacketEngine {
             return;
         };
         let mut tried = TriedPlaces::none_but(None);
-        for _ in 0..PLACES_MAX {
-            let sent = match self.next_place(now, pool, &tried) {
-                Some(PoolTurn::Here) => {
-                    tried.add_here();
-                    self.alert_here(now, pool, pdu)
-                }
-                Some(PoolTurn::Core(core, handle)) => {
-                    tried.add(core);
-                    self.send_alert_to_core(now, core, handle, pdu)
-                }
-                None => break,
+        while let Some(place) = self.next_untried_place(now, pool, &tried) {
+            let sent = match place {
+                PoolTurn::Here => self.alert_here(now, pool, pdu),
+                PoolTurn::Core(core, handle) => self.send_alert_to_core(now, core, handle, pdu),
             };
             if sent {
                 return;
             }
+            tried.add(place);
         }
         // It has no response that could say so, and few may be under way to another core at a time.
         self.counters.alerts_lost += 1;

@@ -6,7 +6,7 @@
 use super::super::contract::{ConnectionId, CoreIndex};
 use super::super::core_message::{CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::super::engine::PacketEngine;
-use super::super::pool::{PLACES_MAX, PoolIndex, PoolTurn, TriedPlaces};
+use super::super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::super::sequence::{Origin, Pending, Via};
 use super::super::server_requests::CheckedMessage;
 use super::super::session::{Session, SessionState};
@@ -47,23 +47,22 @@ impl PacketEngine {
         }
         let pool = key.pool();
         let mut tried = TriedPlaces::none_but(None);
-        for _ in 0..PLACES_MAX {
-            match self.next_place(now, pool, &tried)? {
+        while let Some(place) = self.next_untried_place(now, pool, &tried) {
+            match place {
                 PoolTurn::Here => {
                     if let Some(to) = self.member_with_room_for_queued(pool, message)
                         && self.send_message(now, to, message, origin, false)
                     {
                         return Some(Way::Session(to));
                     }
-                    tried.add_here();
                 }
                 PoolTurn::Core(core, handle) => {
                     if self.send_queued_to_core(now, key, (core, handle, line), message, origin) {
                         return Some(Way::Core(core, handle, key));
                     }
-                    tried.add(core);
                 }
             }
+            tried.add(place);
         }
         None
     }
