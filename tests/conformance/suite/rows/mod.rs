@@ -45,7 +45,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
 
 /// Scripts that smppmux does not claim to pass yet.
 const UNCLAIMED: &[(u8, &str)] = &[
-    (12, "a backlog drains by itself"),
     (14, "interleaved, over two sessions"),
     (14, "the SMSC goes away between segments"),
     (14, "towards ESMEs"),
