@@ -20,13 +20,17 @@ pub(super) enum Door {
     },
 }
 
+/// Whether a call by this method changes something, and so is not for everybody.
+pub(super) fn is_guarded(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// Lets reading pass, and changes of those who may.
 pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     let Door::Tcp { token } = &door else {
         return next.run(request).await;
     };
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if reads {
+    if !is_guarded(request.method()) {
         return next.run(request).await;
     }
     let Some(token) = token else {

@@ -21,10 +21,7 @@ pub(crate) struct Changed {
     post, path = "/api/v1/drain", tag = "changes",
     responses(
         (status = OK, body = Changed, description = "The drain has begun"),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
         (status = CONFLICT, body = ProblemBody, description = "It drains already"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
     )
 )]
 pub(super) async fn drain(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
@@ -38,10 +35,7 @@ pub(super) async fn drain(State(state): State<ApiState>) -> Result<Json<Changed>
     responses(
         (status = OK, body = Changed, description = "What was different"),
         (status = BAD_REQUEST, body = ProblemBody, description = "The file is wrong; where, and how"),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
         (status = CONFLICT, body = ProblemBody, description = "It needs a restart; why"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
     )
 )]
 pub(super) async fn reload(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
@@ -59,13 +53,7 @@ pub(crate) struct NewWeight {
 #[utoipa::path(
     post, path = "/api/v1/servers/{name}/drain", tag = "changes",
     params(("name" = String, Path, description = "Name of the server")),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"))
 )]
 pub(super) async fn drain_server(
     State(state): State<ApiState>,
@@ -78,13 +66,7 @@ pub(super) async fn drain_server(
 #[utoipa::path(
     post, path = "/api/v1/servers/{name}/undrain", tag = "changes",
     params(("name" = String, Path, description = "Name of the server")),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"))
 )]
 pub(super) async fn undrain_server(
     State(state): State<ApiState>,
@@ -100,10 +82,7 @@ pub(super) async fn undrain_server(
     responses(
         (status = OK, body = Changed),
         (status = BAD_REQUEST, body = ProblemBody, description = "The weight is none"),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
         (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
     )
 )]
 pub(super) async fn set_weight(
@@ -119,13 +98,7 @@ pub(super) async fn set_weight(
 #[utoipa::path(
     post, path = "/api/v1/clients/{system_id}/drain", tag = "changes",
     params(("system_id" = String, Path, description = "The account")),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"))
 )]
 pub(super) async fn drain_client(
     State(state): State<ApiState>,
@@ -145,13 +118,7 @@ pub(super) async fn drain_client(
 #[utoipa::path(
     post, path = "/api/v1/clients/{system_id}/undrain", tag = "changes",
     params(("system_id" = String, Path, description = "The account")),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"))
 )]
 pub(super) async fn undrain_client(
     State(state): State<ApiState>,

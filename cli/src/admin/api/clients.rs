@@ -1,7 +1,7 @@
 //! `/api/v1/clients`: the accounts that ESMEs bind with.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -79,7 +79,7 @@ pub(crate) struct ClientRow {
         ("idle" = Option<bool>, Query, description = "Also those that have had no session since the start"),
         ("limit" = Option<u64>, Query, description = "So many rows at most; 1000 unless said"),
     ),
-    responses((status = OK, body = Clients), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Clients))
 )]
 pub(super) async fn clients(
     State(state): State<ApiState>,

@@ -1,7 +1,7 @@
 //! `/api/v1/cores`: the packet engines and the traffic between them.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -56,7 +56,7 @@ pub(crate) struct CoreRow {
 /// The packet engines and the traffic between them.
 #[utoipa::path(
     get, path = "/api/v1/cores", tag = "figures",
-    responses((status = OK, body = Cores), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Cores))
 )]
 pub(super) async fn cores(State(state): State<ApiState>) -> Result<Json<Cores>, Problem> {
     Ok(Json(Cores::of(&*state.control.snapshot().await?)))

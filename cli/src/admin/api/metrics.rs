@@ -1,7 +1,7 @@
 //! `/metrics`: for Prometheus and whatever reads its formats.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::metrics::{Format, write};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 /// All figures as OpenMetrics where the reader accepts that, else in Prometheus' text format 0.0.4.
 #[utoipa::path(
     get, path = "/metrics", tag = "figures",
-    responses((status = OK, body = String), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = String))
 )]
 pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
     let snapshot = state.control.snapshot().await?;

@@ -6,6 +6,7 @@
 pub(crate) mod change;
 pub(crate) mod clients;
 pub(crate) mod cores;
+mod description;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod pools;
@@ -19,8 +20,9 @@ use super::control::ControlHandle;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use description::Description;
 use problem::Problem;
-use utoipa::OpenApi as _;
+use utoipa::{Modify as _, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -31,19 +33,9 @@ pub(crate) struct ApiState {
     pub(crate) control: ControlHandle,
 }
 
-#[derive(utoipa::OpenApi)]
-#[openapi(info(
-    title = "smppmux",
-    description = "Health and control of a running smppmux. Every GET is open; what changes something is served on the \
-                   control socket, or with the token of `token-file` as `Authorization: Bearer TOKEN`. Counters run from \
-                   the start of the process.",
-    license(name = "Apache-2.0", identifier = "Apache-2.0"),
-))]
-struct Description;
-
 /// The routes and their description.
 pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::OpenApi) {
-    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
@@ -67,6 +59,7 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(trace::trace_server))
         .routes(routes!(trace::trace_client))
         .split_for_parts();
+    Description.modify(&mut description);
     let served = description.to_pretty_json().unwrap_or_default();
     let serve_description =
         move || std::future::ready(([(CONTENT_TYPE, "application/json")], served.clone()));

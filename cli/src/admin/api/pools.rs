@@ -1,7 +1,7 @@
 //! `/api/v1/pools`: which address ranges have receiving sessions.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -43,7 +43,7 @@ pub(crate) struct PoolRow {
 /// Which address ranges have receiving sessions.
 #[utoipa::path(
     get, path = "/api/v1/pools", tag = "figures",
-    responses((status = OK, body = Pools), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Pools))
 )]
 pub(super) async fn pools(State(state): State<ApiState>) -> Result<Json<Pools>, Problem> {
     Ok(Json(Pools::of(&*state.control.snapshot().await?)))

@@ -104,7 +104,7 @@ pub(super) struct WhichLine {
 /// What waits for clients.
 #[utoipa::path(
     get, path = "/api/v1/queue", tag = "queue",
-    responses((status = OK, body = Queue), (status = NOT_FOUND, body = ProblemBody), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Queue), (status = NOT_FOUND, body = ProblemBody))
 )]
 pub(super) async fn queue(State(state): State<ApiState>) -> Result<Json<Queue>, Problem> {
     let (report, lines) = ask(&state, |store| Ok((store.report()?, store.lines(ROWS_MAX)?))).await?;
@@ -114,7 +114,7 @@ pub(super) async fn queue(State(state): State<ApiState>) -> Result<Json<Queue>, 
 /// Messages that a client refused for good.
 #[utoipa::path(
     get, path = "/api/v1/queue/dead-letters", tag = "queue", params(WhichLetter),
-    responses((status = OK, body = DeadLetters), (status = NOT_FOUND, body = ProblemBody), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = DeadLetters), (status = NOT_FOUND, body = ProblemBody))
 )]
 pub(super) async fn dead_letters(
     State(state): State<ApiState>,
@@ -130,13 +130,7 @@ pub(super) async fn dead_letters(
 /// Puts dead letters back behind the messages of their destinations: one, or all.
 #[utoipa::path(
     post, path = "/api/v1/queue/redrive", tag = "queue", params(WhichLetter),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody))
 )]
 pub(super) async fn redrive(
     State(state): State<ApiState>,
@@ -149,13 +143,7 @@ pub(super) async fn redrive(
 /// Forgets dead letters: one, or all.
 #[utoipa::path(
     post, path = "/api/v1/queue/purge-dead-letters", tag = "queue", params(WhichLetter),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody))
 )]
 pub(super) async fn purge_dead_letters(
     State(state): State<ApiState>,
@@ -168,13 +156,7 @@ pub(super) async fn purge_dead_letters(
 /// Forgets messages that wait: those of one destination, or all. What an engine has loaded may still be delivered.
 #[utoipa::path(
     post, path = "/api/v1/queue/purge", tag = "queue", params(WhichLine),
-    responses(
-        (status = OK, body = Changed),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
-        (status = NOT_FOUND, body = ProblemBody),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
-    )
+    responses((status = OK, body = Changed), (status = NOT_FOUND, body = ProblemBody))
 )]
 pub(super) async fn purge(
     State(state): State<ApiState>,

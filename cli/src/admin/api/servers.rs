@@ -1,7 +1,7 @@
 //! `/api/v1/servers`: the SMSCs.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -59,7 +59,7 @@ pub(crate) struct ServerRow {
 /// The SMSCs.
 #[utoipa::path(
     get, path = "/api/v1/servers", tag = "figures",
-    responses((status = OK, body = Servers), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Servers))
 )]
 pub(super) async fn servers(State(state): State<ApiState>) -> Result<Json<Servers>, Problem> {
     Ok(Json(Servers::of(&*state.control.snapshot().await?)))

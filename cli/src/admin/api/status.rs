@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::health::obstacle;
-use super::problem::{Problem, ProblemBody};
+use super::problem::Problem;
 use crate::admin::control::{Phase, Snapshot};
 use axum::Json;
 use axum::extract::State;
@@ -90,7 +90,7 @@ pub(crate) struct StatusCounters {
 /// The whole at a glance.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "figures",
-    responses((status = OK, body = Status), (status = SERVICE_UNAVAILABLE, body = ProblemBody))
+    responses((status = OK, body = Status))
 )]
 pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Status>, Problem> {
     Ok(Json(Status::of(&*state.control.snapshot().await?)))

@@ -36,12 +36,8 @@ pub(super) struct TraceQuery {
     params(("name" = String, Path, description = "Name of the server"), TraceQuery),
     responses(
         (status = OK, body = String, description = "Goes on until the time is over or nobody reads on"),
-        (status = BAD_REQUEST, body = ProblemBody),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
         (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
         (status = CONFLICT, body = ProblemBody, description = "There are too many traces"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
     )
 )]
 pub(super) async fn trace_server(
@@ -58,12 +54,8 @@ pub(super) async fn trace_server(
     params(("system_id" = String, Path, description = "The account"), TraceQuery),
     responses(
         (status = OK, body = String, description = "Goes on until the time is over or nobody reads on"),
-        (status = BAD_REQUEST, body = ProblemBody),
-        (status = UNAUTHORIZED, body = ProblemBody),
-        (status = FORBIDDEN, body = ProblemBody),
         (status = NOT_FOUND, body = ProblemBody, description = "There is no such account"),
         (status = CONFLICT, body = ProblemBody, description = "There are too many traces"),
-        (status = SERVICE_UNAVAILABLE, body = ProblemBody),
     )
 )]
 pub(super) async fn trace_client(
