@@ -42,7 +42,7 @@ pub(super) fn queue(
         QueueCommand::Purge { destination, all: _ } => {
             let path = match destination {
                 Some(destination) => format!("/api/v1/queue/purge?destination={}", segment(destination)),
-                None => "/api/v1/queue/purge".to_owned(),
+                None => "/api/v1/queue/purge?all=true".to_owned(),
             };
             super::change(client, arguments, &path, "")
         }

@@ -114,6 +114,44 @@ fn odd_requests_are_refused() {
     assert_eq!(administered.get("/healthz").status, 200);
 }
 
+/// Goal: a parameter that is mistyped, missing or no value of its kind is refused as every failure is, and changes nothing:
+/// above all a purge does not take everything for want of a destination.
+#[test]
+fn parameters_are_taken_at_their_word() {
+    let smsc = AnsweringSmsc::start("smsc-a");
+    let administered = Administered::start(&configuration(&smsc).queue("store = \"memory\""));
+    let socket = administered.socket();
+    for (method, path) in [
+        ("POST", "queue/purge"),
+        ("POST", "queue/purge?destinaton=4477"),
+        ("POST", "queue/purge?destination=4477&all=true"),
+        ("POST", "queue/redrive?nubmer=7"),
+        ("POST", "queue/purge-dead-letters?number=seven"),
+        ("POST", "clients/esme1/trace?second=1"),
+        ("POST", "servers/%FF/drain"),
+        ("POST", "servers/smsc-a/weight"),
+        ("GET", "clients?prefx=e"),
+        ("GET", "queue/dead-letters?number=-1"),
+    ] {
+        let answer = call_socket(&socket, method, &format!("/api/v1/{path}"));
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json()["error"].is_string(), "{path}");
+    }
+    for path in [
+        "queue/purge?destination=4477",
+        "queue/purge?all=true",
+        "queue/redrive",
+    ] {
+        let answer = call_socket(&socket, "POST", &format!("/api/v1/{path}"));
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    assert!(
+        administered
+            .ctl_text(&["queue", "purge", "--all"])
+            .contains("0 forgotten")
+    );
+}
+
 /// Goal: `ctl` says by its exit code why it has failed.
 #[test]
 fn ctl_fails_with_its_reason() {

@@ -1,10 +1,9 @@
 //! Calls that change something. Each answers with a sentence on what has happened.
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Asked, Problem, ProblemBody};
 use crate::admin::control::Order;
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -57,7 +56,7 @@ pub(crate) struct NewWeight {
 )]
 pub(super) async fn drain_server(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Asked(Path(name)): Asked<Path<String>>,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainServer { name, drains: true }).await
 }
@@ -70,7 +69,7 @@ pub(super) async fn drain_server(
 )]
 pub(super) async fn undrain_server(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Asked(Path(name)): Asked<Path<String>>,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainServer { name, drains: false }).await
 }
@@ -87,10 +86,9 @@ pub(super) async fn undrain_server(
 )]
 pub(super) async fn set_weight(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
-    body: Result<Json<NewWeight>, JsonRejection>,
+    Asked(Path(name)): Asked<Path<String>>,
+    Asked(Json(NewWeight { weight })): Asked<Json<NewWeight>>,
 ) -> Result<Json<Changed>, Problem> {
-    let Json(NewWeight { weight }) = body.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     carry_out(&state, Order::SetWeight { name, weight }).await
 }
 
@@ -102,7 +100,7 @@ pub(super) async fn set_weight(
 )]
 pub(super) async fn drain_client(
     State(state): State<ApiState>,
-    Path(system_id): Path<String>,
+    Asked(Path(system_id)): Asked<Path<String>>,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(
         &state,
@@ -122,7 +120,7 @@ pub(super) async fn drain_client(
 )]
 pub(super) async fn undrain_client(
     State(state): State<ApiState>,
-    Path(system_id): Path<String>,
+    Asked(Path(system_id)): Asked<Path<String>>,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(
         &state,

@@ -1,7 +1,11 @@
 //! `/api/v1/clients`: the accounts that ESMEs bind with.
+#![allow(
+    unused_qualifications,
+    reason = "the macro that describes parameters writes them in full"
+)]
 
 use super::ApiState;
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -9,13 +13,15 @@ use serde::{Deserialize, Serialize};
 use smppmux_engine::core::report::ClientReport;
 use smppmux_engine::core::settings::ClientIndex;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Rows of an answer unless others are asked for.
 const ROWS: usize = 1000;
 
 /// Which accounts.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ClientsQuery {
     /// Only those whose system_id starts so.
     #[serde(default)]
@@ -74,16 +80,12 @@ pub(crate) struct ClientRow {
 /// The accounts that have, or have had, a session.
 #[utoipa::path(
     get, path = "/api/v1/clients", tag = "figures",
-    params(
-        ("prefix" = Option<String>, Query, description = "Only those whose system_id starts so"),
-        ("idle" = Option<bool>, Query, description = "Also those that have had no session since the start"),
-        ("limit" = Option<u64>, Query, description = "So many rows at most; 1000 unless said"),
-    ),
+    params(ClientsQuery),
     responses((status = OK, body = Clients))
 )]
 pub(super) async fn clients(
     State(state): State<ApiState>,
-    Query(query): Query<ClientsQuery>,
+    Asked(Query(query)): Asked<Query<ClientsQuery>>,
 ) -> Result<Json<Clients>, Problem> {
     let snapshot = state.control.snapshot().await?;
     Ok(Json(Clients::of(&snapshot, &query)))

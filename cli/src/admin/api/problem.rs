@@ -1,8 +1,11 @@
-//! What a call that fails answers.
+//! What a call that fails answers, and taking apart a request so that what is wrong with it is answered like that.
 
 use crate::admin::control::{NoAnswer, Refusal};
 use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +45,50 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED,
             "this path does not take this method",
         )
+    }
+}
+
+/// A part of the request, such as `Asked<Query<…>>`: one that is not as it must be fails the call with a [`Problem`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<E>(pub(crate) E);
+
+impl<S: Send + Sync, E: FromRequestParts<S, Rejection: Into<Problem>>> FromRequestParts<S> for Asked<E> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        E::from_request_parts(parts, state)
+            .await
+            .map(Self)
+            .map_err(Into::into)
+    }
+}
+
+impl<S: Send + Sync, E: FromRequest<S, Rejection: Into<Problem>>> FromRequest<S> for Asked<E> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        E::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(Into::into)
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::bad_request(rejection.body_text())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::ApiState;
 use super::change::Changed;
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Asked, Problem, ProblemBody};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -89,6 +89,8 @@ pub(crate) struct DeadLetterRow {
 
 /// Which dead letters.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WhichLetter {
     /// Only those with a higher number are listed; of the changes, the only one that is meant. All without it.
     number: Option<u64>,
@@ -96,9 +98,14 @@ pub(super) struct WhichLetter {
 
 /// Which messages.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WhichLine {
-    /// Those of this address (or system_id). All without it.
+    /// Those of this address (or system_id).
     destination: Option<String>,
+    /// All; nothing is forgotten without one of the two.
+    #[serde(default)]
+    all: bool,
 }
 
 /// What waits for clients.
@@ -118,7 +125,7 @@ pub(super) async fn queue(State(state): State<ApiState>) -> Result<Json<Queue>, 
 )]
 pub(super) async fn dead_letters(
     State(state): State<ApiState>,
-    Query(which): Query<WhichLetter>,
+    Asked(Query(which)): Asked<Query<WhichLetter>>,
 ) -> Result<Json<DeadLetters>, Problem> {
     let after = which.number.unwrap_or(0);
     let letters = ask(&state, move |store| store.dead_letters(after, ROWS_MAX)).await?;
@@ -134,7 +141,7 @@ pub(super) async fn dead_letters(
 )]
 pub(super) async fn redrive(
     State(state): State<ApiState>,
-    Query(which): Query<WhichLetter>,
+    Asked(Query(which)): Asked<Query<WhichLetter>>,
 ) -> Result<Json<Changed>, Problem> {
     let count = ask(&state, move |store| store.redrive(which.number)).await?;
     changed(count, which.number, "put back into the queue")
@@ -147,7 +154,7 @@ pub(super) async fn redrive(
 )]
 pub(super) async fn purge_dead_letters(
     State(state): State<ApiState>,
-    Query(which): Query<WhichLetter>,
+    Asked(Query(which)): Asked<Query<WhichLetter>>,
 ) -> Result<Json<Changed>, Problem> {
     let count = ask(&state, move |store| store.purge_dead_letters(which.number)).await?;
     changed(count, which.number, "forgotten")
@@ -160,8 +167,12 @@ pub(super) async fn purge_dead_letters(
 )]
 pub(super) async fn purge(
     State(state): State<ApiState>,
-    Query(which): Query<WhichLine>,
+    Asked(Query(which)): Asked<Query<WhichLine>>,
 ) -> Result<Json<Changed>, Problem> {
+    if which.destination.is_some() == which.all {
+        let error = "say which messages: `destination=ADDRESS`, or `all=true`";
+        return Err(Problem::bad_request(error));
+    }
     let count = ask(&state, move |store| store.purge(which.destination.as_deref())).await?;
     changed(count, None, "forgotten")
 }

@@ -5,7 +5,7 @@
 )]
 
 use super::ApiState;
-use super::problem::{Problem, ProblemBody};
+use super::problem::{Asked, Problem, ProblemBody};
 use crate::admin::control::TraceOf;
 use crate::admin::trace::{TraceBody, TraceFormat};
 use axum::body;
@@ -22,6 +22,8 @@ const SECONDS: u64 = 60;
 
 /// How a trace is shown.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TraceQuery {
     /// `text` or `pcapng`.
     #[serde(default)]
@@ -42,8 +44,8 @@ pub(super) struct TraceQuery {
 )]
 pub(super) async fn trace_server(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
-    Query(query): Query<TraceQuery>,
+    Asked(Path(name)): Asked<Path<String>>,
+    Asked(Query(query)): Asked<Query<TraceQuery>>,
 ) -> Result<Response, Problem> {
     trace(&state, TraceOf::Server(name), query).await
 }
@@ -60,8 +62,8 @@ pub(super) async fn trace_server(
 )]
 pub(super) async fn trace_client(
     State(state): State<ApiState>,
-    Path(system_id): Path<String>,
-    Query(query): Query<TraceQuery>,
+    Asked(Path(system_id)): Asked<Path<String>>,
+    Asked(Query(query)): Asked<Query<TraceQuery>>,
 ) -> Result<Response, Problem> {
     trace(&state, TraceOf::Client(system_id), query).await
 }
