@@ -25,8 +25,8 @@ pub(crate) enum Call {
     Snapshot(Reply<Arc<Snapshot>>),
     /// A change.
     Order(Order, Reply<Result<String, Refusal>>),
-    /// The PDUs of somebody, from now on until the receiver is dropped.
-    Trace(TraceOf, Reply<Result<mpsc::Receiver<Traced>, Refusal>>),
+    /// The PDUs of somebody, from now on for so long, or until the receiver is dropped.
+    Trace(TraceOf, Duration, Reply<Result<mpsc::Receiver<Traced>, Refusal>>),
 }
 
 /// Whose PDUs.
@@ -148,8 +148,9 @@ impl ControlHandle {
     pub(crate) async fn trace(
         &self,
         of: TraceOf,
+        limit: Duration,
     ) -> Result<Result<mpsc::Receiver<Traced>, Refusal>, NoAnswer> {
-        self.ask(|reply| Call::Trace(of, reply)).await
+        self.ask(|reply| Call::Trace(of, limit, reply)).await
     }
 
     /// The queue's store, which answers by itself; `None` when nothing is queued.

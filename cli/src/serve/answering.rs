@@ -51,7 +51,7 @@ impl ControlCore {
             match call {
                 Call::Snapshot(reply) => drop(reply.send(self.snapshot(now))),
                 Call::Order(order, reply) => drop(reply.send(self.carry_out(now, &order))),
-                Call::Trace(of, reply) => drop(reply.send(self.start_trace(&of))),
+                Call::Trace(of, limit, reply) => drop(reply.send(self.start_trace(now, &of, limit))),
             }
         }
     }

@@ -116,7 +116,7 @@ impl ControlCore {
                 self.readiness.tell(now);
             }
             self.log.turn_second(now);
-            self.end_unread_traces();
+            self.end_unread_traces(now);
         }
     }
 

@@ -74,8 +74,8 @@ async fn trace(state: &ApiState, of: TraceOf, query: TraceQuery) -> Result<Respo
         let error = format!("`seconds` is {seconds}; it must be from 1 to {SECONDS_MAX}");
         return Err(Problem::bad_request(error));
     }
-    let traced = state.control.trace(of).await??;
-    let body = TraceBody::new(traced, query.format, Duration::from_secs(seconds));
+    let traced = state.control.trace(of, Duration::from_secs(seconds)).await??;
+    let body = TraceBody::new(traced, query.format);
     let head = [(CONTENT_TYPE, query.format.content_type())];
     Ok((head, body::Body::new(body)).into_response())
 }

@@ -1,32 +1,17 @@
 //! Traced PDUs as text or pcapng, and the body of an answer that goes on while somebody reads it.
 
+mod lane;
 mod pcapng;
 mod text;
 
 use hyper::body::{Body, Bytes, Frame};
+pub(crate) use lane::{LaneIn, Traced, lane};
 use pcapng::Pcapng;
-use smppmux_engine::core::contract::{CoreIndex, TracedPdus};
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Sleep, sleep};
-
-/// PDUs as the control core hands them on.
-#[derive(Debug)]
-pub(crate) struct Traced {
-    /// When it heard of them.
-    pub(crate) at: SystemTime,
-    /// From which engine.
-    pub(crate) core: CoreIndex,
-    /// The PDUs.
-    pub(crate) pdus: TracedPdus,
-    /// So many before these are missing because the reader was too slow.
-    pub(crate) lost_before: u64,
-}
 
 /// How a trace is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
@@ -54,10 +39,9 @@ enum Writer {
     Pcapng(Box<Pcapng>),
 }
 
-/// A trace as it is written, until its time is over. Who stops reading ends it.
+/// A trace as it is written, until the control core ends it. Who goes away ends it too.
 pub(crate) struct TraceBody {
     traced: Receiver<Traced>,
-    ends: Pin<Box<Sleep>>,
     writer: Writer,
     head: Option<Bytes>,
 }
@@ -69,18 +53,13 @@ impl fmt::Debug for TraceBody {
 }
 
 impl TraceBody {
-    /// Writes what comes, for so long.
-    pub(crate) fn new(traced: Receiver<Traced>, format: TraceFormat, limit: Duration) -> Self {
+    /// Writes what comes.
+    pub(crate) fn new(traced: Receiver<Traced>, format: TraceFormat) -> Self {
         let (writer, head) = match format {
             TraceFormat::Text => (Writer::Text, None),
             TraceFormat::Pcapng => (Writer::Pcapng(Box::default()), Some(Bytes::from(pcapng::head()))),
         };
-        Self {
-            traced,
-            ends: Box::pin(sleep(limit)),
-            writer,
-            head,
-        }
+        Self { traced, writer, head }
     }
 }
 
@@ -94,9 +73,6 @@ impl Body for TraceBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(head) = self.head.take() {
             return Poll::Ready(Some(Ok(Frame::data(head))));
-        }
-        if self.ends.as_mut().poll(context).is_ready() {
-            return Poll::Ready(None);
         }
         self.traced.poll_recv(context).map(|traced| {
             let traced = traced?;
