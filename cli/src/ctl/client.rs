@@ -4,22 +4,23 @@ use super::target::{Place, Target};
 use crate::admin::api::problem::ProblemBody;
 use crate::exit::{self, Failure};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::fs;
-use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
-/// How long a call may take, connecting included.
+/// How long a call may take, connecting included; of what goes on after that, its beginning.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
 
 /// Octets of an answer at most.
@@ -36,6 +37,9 @@ pub(super) struct Client {
 }
 
 type AnyError = Box<dyn Error + Send + Sync>;
+
+/// Whether more is wanted.
+pub(super) type Taken = Result<ControlFlow<()>, Failure>;
 
 impl Client {
     /// A client that has not connected yet.
@@ -57,48 +61,49 @@ impl Client {
         self.call(&Method::POST, path, body)
     }
 
-    /// Has something begin, and takes what comes of it until it ends.
-    pub(super) fn follow(
-        &self,
-        path: &str,
-        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    /// Has something begin, and hands what comes of it to `take` until it ends, or `take` wants no more. `take` gets an empty piece
+    /// first, when it has begun.
+    pub(super) fn follow(&self, path: &str, take: &mut dyn FnMut(&[u8]) -> Taken) -> Result<(), Failure> {
         let request = self.request(&Method::POST, path, "")?;
-        let outcome = self.runtime.block_on(async {
-            match &self.target.place {
-                Place::Socket(path) => follow(UnixStream::connect(path).await?, request, take).await,
-                Place::Tcp(address) => follow(TcpStream::connect(address).await?, request, take).await,
+        self.runtime.block_on(async {
+            let unreachable = |error: AnyError| self.unreachable(&*error);
+            let mut answer = in_time(self.open(request)).await.map_err(unreachable)?;
+            if !answer.status().is_success() {
+                let read = in_time(answer.read(REFUSAL_OCTETS_MAX)).await;
+                let (status, text) = read.map_err(unreachable)?;
+                return Err(refusal(status, text));
             }
-        });
-        let refused = outcome.map_err(|error| {
-            let place = self.target.place.words();
-            Failure::new(
-                exit::UNAVAILABLE,
-                format!("smppmux ctl: {place}: {}", reason(&*error)),
-            )
-        })?;
-        refused.map_or(Ok(()), |(status, text)| Err(refusal(status, text)))
+            let mut next = take(&[])?;
+            while next.is_continue() {
+                let Some(frame) = answer.response.body_mut().frame().await else {
+                    break;
+                };
+                let frame = frame.map_err(|error| unreachable(error.into()))?;
+                if let Ok(data) = frame.into_data() {
+                    next = take(&data)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn call(&self, method: &Method, path: &str, body: &str) -> Result<String, Failure> {
         let request = self.request(method, path, body)?;
-        let answer = self.runtime.block_on(async {
-            match tokio::time::timeout(CALL_LIMIT, self.send(request)).await {
-                Ok(answer) => answer,
-                Err(_) => Err("no answer in time".into()),
-            }
-        });
-        let (status, text) = answer.map_err(|error| {
-            let place = self.target.place.words();
-            Failure::new(
-                exit::UNAVAILABLE,
-                format!("smppmux ctl: {place}: {}", reason(&*error)),
-            )
-        })?;
+        let call = async { self.open(request).await?.read(ANSWER_OCTETS_MAX).await };
+        let answer = self.runtime.block_on(in_time(call));
+        let (status, text) = answer.map_err(|error| self.unreachable(&*error))?;
         if status.is_success() {
             return Ok(text);
         }
         Err(refusal(status, text))
+    }
+
+    fn unreachable(&self, error: &(dyn Error + 'static)) -> Failure {
+        let place = self.target.place.words();
+        Failure::new(
+            exit::UNAVAILABLE,
+            format!("smppmux ctl: {place}: {}", reason(error)),
+        )
     }
 
     fn request(&self, method: &Method, path: &str, body: &str) -> Result<Request<Full<Bytes>>, Failure> {
@@ -123,10 +128,11 @@ impl Client {
             .map_err(|error| Failure::new(exit::USAGE, format!("smppmux ctl: {error}")))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), AnyError> {
+    /// Connects and asks; the head of the answer has come.
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Answer, AnyError> {
         match &self.target.place {
-            Place::Socket(path) => exchange(UnixStream::connect(path).await?, request).await,
-            Place::Tcp(address) => exchange(TcpStream::connect(address).await?, request).await,
+            Place::Socket(path) => Answer::to(request, UnixStream::connect(path).await?).await,
+            Place::Tcp(address) => Answer::to(request, TcpStream::connect(address).await?).await,
         }
     }
 }
@@ -140,47 +146,48 @@ impl Place {
     }
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), AnyError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_OCTETS_MAX);
-    let octets = body.collect().await?.to_bytes();
-    drop(sender);
-    connection.abort();
-    Ok((status, String::from_utf8(octets.into())?))
+/// An answer whose body is still to come. The connection ends with it.
+struct Answer {
+    response: Response<Incoming>,
+    /// hyper takes its end for that of the connection.
+    _sender: SendRequest<Full<Bytes>>,
+    _connection: JoinSet<()>,
 }
 
-/// The answer's body, piece by piece; or, when it is a refusal, that.
-async fn follow<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-) -> Result<Option<(StatusCode, String)>, AnyError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let mut body = response.into_body();
-    let mut refused = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if status.is_success() {
-            take(&data)?;
-        } else if refused.len() + data.len() <= REFUSAL_OCTETS_MAX {
-            refused.extend_from_slice(&data);
-        }
+impl Answer {
+    async fn to<S>(request: Request<Full<Bytes>>, stream: S) -> Result<Self, AnyError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut task = JoinSet::new();
+        // What goes wrong is told to whoever reads the answer.
+        task.spawn(async { drop(connection.await) });
+        Ok(Self {
+            response: sender.send_request(request).await?,
+            _sender: sender,
+            _connection: task,
+        })
     }
-    drop(sender);
-    connection.abort();
-    Ok((!status.is_success()).then(|| (status, String::from_utf8_lossy(&refused).into_owned())))
+
+    fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// All of it, as text.
+    async fn read(self, octets_max: usize) -> Result<(StatusCode, String), AnyError> {
+        let status = self.response.status();
+        let body = Limited::new(self.response.into_body(), octets_max);
+        let octets = body.collect().await?.to_bytes();
+        Ok((status, String::from_utf8(octets.into())?))
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, AnyError>>) -> Result<T, AnyError> {
+    match tokio::time::timeout(CALL_LIMIT, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err("no answer in time".into()),
+    }
 }
 
 fn refusal(status: StatusCode, text: String) -> Failure {

@@ -1,10 +1,11 @@
 //! `ctl trace`.
 
-use super::client::Client;
+use super::client::{Client, Taken};
 use crate::arguments::{CtlSubject, TraceFormat};
 use crate::exit::{self, Failure};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,13 +17,6 @@ pub(super) fn trace(
     output: Option<&Path>,
     duration: Duration,
 ) -> Result<(), Failure> {
-    let mut to: Box<dyn Write> = match output {
-        Some(path) => Box::new(File::create(path).map_err(|error| {
-            let words = format!("smppmux ctl: {}: {error}", path.display());
-            Failure::new(exit::CANNOT_CREATE, words)
-        })?),
-        None => Box::new(io::stdout()),
-    };
     let format = match format {
         TraceFormat::Text => "text",
         TraceFormat::Pcapng => "pcapng",
@@ -31,8 +25,45 @@ pub(super) fn trace(
     let path = subject.path("trace").unwrap_or_default();
     let seconds = duration.as_secs().max(1);
     let path = format!("{path}?format={format}&seconds={seconds}");
-    client.follow(&path, &mut |octets| {
+    let mut output = Output {
+        path: output,
+        to: None,
+    };
+    client.follow(&path, &mut |octets| output.write(octets))
+}
+
+/// Where the trace goes. A file is opened when the trace has begun, so that one that is refused leaves it as it was.
+struct Output<'a> {
+    path: Option<&'a Path>,
+    to: Option<Box<dyn Write>>,
+}
+
+impl Output<'_> {
+    fn write(&mut self, octets: &[u8]) -> Taken {
+        match self.try_write(octets) {
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            // The reader, such as `head`, has gone away and wants no more.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            Err(error) => {
+                let place = self.path.map(|path| path.display().to_string());
+                let place = place.unwrap_or_else(|| "standard output".into());
+                Err(Failure::new(
+                    exit::CANNOT_CREATE,
+                    format!("smppmux ctl: {place}: {error}"),
+                ))
+            }
+        }
+    }
+
+    fn try_write(&mut self, octets: &[u8]) -> io::Result<()> {
+        let to = match &mut self.to {
+            Some(to) => to,
+            None => self.to.insert(match self.path {
+                Some(path) => Box::new(File::create(path)?),
+                None => Box::new(io::stdout()),
+            }),
+        };
         to.write_all(octets)?;
         to.flush()
-    })
+    }
 }

@@ -7,9 +7,9 @@ use smppmux_tests::esme::Esme;
 use smppmux_tests::skip::not_checked_unless_ci;
 use smppmux_tests::smsc::AnsweringSmsc;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -83,6 +83,48 @@ fn the_text_shows_the_account_alone() {
         administered.ctl(&["trace", "--client", "nobody"]).status.code(),
         Some(65)
     );
+}
+
+/// Goal: what becomes of the output decides how `ctl trace` ends: a disk that is full is a failure of its own, a reader that has
+/// seen enough is none, and a trace that is refused leaves the file as it was.
+#[test]
+fn outputs_that_end_early() {
+    let (mut administered, _one, _other) = start();
+    let mut seen = Esme::bind(administered.smppmux.address(), "seen");
+    let mut full = trace(
+        &mut administered,
+        &["--client", "seen"],
+        "text",
+        Path::new("/dev/full"),
+    );
+    send(&mut seen, "shown");
+    assert_eq!(full.wait().expect("it ends").code(), Some(73));
+    administered.smppmux.wait_for_log("a trace ends");
+
+    let mut piped = Command::new(crate::PROGRAM);
+    piped.arg("ctl").arg("--socket").arg(administered.socket());
+    piped.args(["trace", "--client", "seen", "--for", "600s"]);
+    let mut piped = piped
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    administered.smppmux.wait_for_log("a trace begins");
+    thread::sleep(Duration::from_millis(100));
+    send(&mut seen, "shown");
+    let mut line = String::new();
+    let mut reader = BufReader::new(piped.stdout.take().expect("piped"));
+    reader.read_line(&mut line).expect("it writes");
+    assert!(line.starts_with("# "), "{line}");
+    drop(reader);
+    send(&mut seen, "shown");
+    assert_eq!(piped.wait().expect("it ends").code(), Some(0));
+
+    let file = administered.folder.path().join("kept.txt");
+    fs::write(&file, "kept").expect("a file");
+    let name = file.to_str().expect("text");
+    let refused = administered.ctl(&["trace", "--client", "nobody", "--output", name]);
+    assert_eq!(refused.status.code(), Some(65));
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "kept");
 }
 
 /// Goal: tshark opens the capture of a server, finds every request and answer in it and nothing that is malformed, also where a

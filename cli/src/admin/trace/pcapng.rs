@@ -6,7 +6,7 @@
 
 use super::Traced;
 use smppmux_engine::core::contract::{ConnectionId, TraceSubject};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::UNIX_EPOCH;
 
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
@@ -55,11 +55,17 @@ fn append_block(file: &mut Vec<u8>, kind: u32, body: &[u8]) {
     file.extend_from_slice(&length.to_le_bytes());
 }
 
-/// The streams so far.
+/// The streams of the connections so far, one for each port at most: then the connection that came first gives its stream to a
+/// new one, whose octets go on behind.
 #[derive(Debug, Default)]
 pub(super) struct Pcapng {
-    streams: HashMap<(u16, ConnectionId), Stream>,
+    streams: HashMap<Subject, Stream>,
+    /// The connections as they came.
+    order: VecDeque<Subject>,
 }
+
+/// An engine and its connection.
+type Subject = (u16, ConnectionId);
 
 #[derive(Clone, Copy, Debug)]
 struct Stream {
@@ -71,9 +77,7 @@ struct Stream {
 impl Pcapng {
     pub(super) fn write(&mut self, traced: &Traced) -> Vec<u8> {
         let pdus = &traced.pdus;
-        let port = FIRST_PORT + (self.streams.len() % PORTS) as u16;
-        let stream = self.streams.entry((traced.core.0, pdus.connection));
-        let stream = stream.or_insert(Stream { port, sent: [1, 1] });
+        let stream = self.stream((traced.core.0, pdus.connection));
         let is_client = matches!(pdus.subject, TraceSubject::Client(_));
         let (our_port, their_port) = if is_client {
             (SMPP_PORT, stream.port)
@@ -101,6 +105,23 @@ impl Pcapng {
             append_block(&mut file, ENHANCED_PACKET, &body);
         }
         file
+    }
+
+    fn stream(&mut self, subject: Subject) -> &mut Stream {
+        let mut stream = Stream {
+            port: FIRST_PORT.saturating_add(self.streams.len() as u16),
+            sent: [1, 1],
+        };
+        if !self.streams.contains_key(&subject) {
+            if self.streams.len() >= PORTS
+                && let Some(first) = self.order.pop_front()
+                && let Some(first) = self.streams.remove(&first)
+            {
+                stream = first;
+            }
+            self.order.push_back(subject);
+        }
+        self.streams.entry(subject).or_insert(stream)
     }
 }
 
@@ -147,6 +168,25 @@ mod tests {
             checksum(&[0x00, 0x01, 0xF2, 0x03, 0xF4, 0xF5, 0xF6, 0xF7]),
             !0xDDF2
         );
+    }
+
+    /// Goal: however many connections are traced, there is a stream for each port and no more, and the last has one of its own.
+    #[test]
+    fn streams_are_bounded() {
+        let mut capture = Pcapng::default();
+        let connection = |index| {
+            let id = ConnectionId { index, generation: 0 };
+            (0, id)
+        };
+        let ports = PORTS as u32;
+        for index in 0..ports + 3 {
+            capture.stream(connection(index)).sent[0] += 10;
+        }
+        assert_eq!((capture.streams.len(), capture.order.len()), (PORTS, PORTS));
+        assert!(!capture.streams.contains_key(&connection(2)));
+        let [newest, oldest] = [ports + 2, 3].map(|index| *capture.stream(connection(index)));
+        assert_eq!((newest.port, newest.sent[0]), (FIRST_PORT + 2, 21));
+        assert_eq!((oldest.port, oldest.sent[0]), (FIRST_PORT + 3, 11));
     }
 
     /// Goal: a block's length is said at both ends and is a multiple of four.
