@@ -3,7 +3,8 @@
 //! Must never wait for the control core without a limit: a call that is not answered in time fails.
 
 use super::trace::Traced;
-use smppmux_engine::core::settings::Settings;
+use smppmux_engine::core::report::Wanted;
+use smppmux_engine::core::settings::{ServerIndex, Settings};
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
 use smppmux_engine::store::StoreControl;
 use std::fmt;
@@ -21,8 +22,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// One question or order, with where its answer goes.
 #[derive(Debug)]
 pub(crate) enum Call {
-    /// The figures of all engines.
-    Snapshot(Reply<Arc<Snapshot>>),
+    /// The figures of all engines, with at least these details.
+    Snapshot(Wanted, Reply<Arc<Snapshot>>),
     /// A change.
     Order(Order, Reply<Result<String, Refusal>>),
     /// The PDUs of somebody, from now on for so long, or until the receiver is dropped.
@@ -97,6 +98,42 @@ pub(crate) struct Snapshot {
     pub(crate) cores: u16,
     /// Those that answered in time.
     pub(crate) reports: Vec<CoreReport>,
+    /// The details that the reports have.
+    pub(crate) wanted: Wanted,
+}
+
+impl Snapshot {
+    /// Whether a server has a bound session on some core.
+    pub(crate) fn is_server_bound(&self, ServerIndex(server): ServerIndex) -> bool {
+        let engines = self.reports.iter().map(|report| &report.engine);
+        let mut rows = engines.filter_map(|engine| engine.servers.get(usize::from(server)));
+        rows.any(|row| row.bound_sessions > 0)
+    }
+}
+
+#[cfg(test)]
+impl Snapshot {
+    /// What a serving process would give whose configuration is `text`, but for the first servers, which are retired.
+    pub(crate) fn of(text: &str, retired: u16, reports: Vec<smppmux_engine::core::report::Report>) -> Self {
+        let (configuration, problems) = crate::config::Configuration::parse(text).expect("this is TOML");
+        let settled = crate::config::settle(&configuration, problems, &[0, 1]);
+        let settings = settled.effective.expect("it is right").settings;
+        let settings = Arc::into_inner(settings).expect("nobody else has them");
+        let reports = reports.into_iter().map(|engine| CoreReport {
+            engine,
+            ..CoreReport::default()
+        });
+        let reports: Vec<_> = reports.collect();
+        Self {
+            settings: Arc::new(settings.with_retired((0..retired).map(ServerIndex).collect(), vec![])),
+            listening: Vec::new(),
+            phase: Phase::Serving,
+            uptime: Duration::ZERO,
+            cores: u16::try_from(reports.len()).unwrap_or(u16::MAX),
+            reports,
+            wanted: Wanted::default(),
+        }
+    }
 }
 
 /// What smppmux is doing.
@@ -134,9 +171,9 @@ pub(crate) struct ControlHandle {
 pub(crate) struct NoAnswer;
 
 impl ControlHandle {
-    /// The figures of all engines, at most a moment old.
-    pub(crate) async fn snapshot(&self) -> Result<Arc<Snapshot>, NoAnswer> {
-        self.ask(Call::Snapshot).await
+    /// The figures of all engines, at most a moment old, with at least these details.
+    pub(crate) async fn snapshot(&self, wanted: Wanted) -> Result<Arc<Snapshot>, NoAnswer> {
+        self.ask(|reply| Call::Snapshot(wanted, reply)).await
     }
 
     /// Has something changed.

@@ -1,7 +1,6 @@
 //! What the control core answers the admin interface: figures, and orders carried out.
 
 use super::control::{ControlCore, REPORT_LIMIT};
-use crate::admin::api::pools::ROWS_OF_CORE_MAX;
 use crate::admin::control::{Call, Order, Phase, Refusal, Snapshot, call_channel};
 use crate::admin::{Doors, SocketFileGuard};
 use crate::config::WEIGHT_MAX;
@@ -18,7 +17,8 @@ fn no_such(what: &str, name: &str) -> Refusal {
     Refusal::NoSuchThing(format!("there is no {what} {name:?}"))
 }
 
-/// Figures that are no older than this are given again: however many ask, the engines report so often at most.
+/// Figures that are no older than this are given again: however many ask, the engines report so often at most, and once more for
+/// each kind of details that was not wanted before.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(100);
 
 /// The control core's end of the admin interface.
@@ -49,18 +49,22 @@ impl ControlCore {
         while let Ok(call) = self.answering.calls.try_recv() {
             // Who has hung up meanwhile gets no answer.
             match call {
-                Call::Snapshot(reply) => drop(reply.send(self.snapshot(now))),
+                Call::Snapshot(wanted, reply) => drop(reply.send(self.snapshot(now, wanted))),
                 Call::Order(order, reply) => drop(reply.send(self.carry_out(now, &order))),
                 Call::Trace(of, limit, reply) => drop(reply.send(self.start_trace(now, &of, limit))),
             }
         }
     }
 
-    fn snapshot(&mut self, now: Instant) -> Arc<Snapshot> {
+    fn snapshot(&mut self, now: Instant, mut wanted: Wanted) -> Arc<Snapshot> {
         if let Some((taken_at, snapshot)) = &self.answering.last
             && now.saturating_duration_since(*taken_at) <= SNAPSHOT_AGE_MAX
         {
-            return Arc::clone(snapshot);
+            if snapshot.wanted.covers(wanted) {
+                return Arc::clone(snapshot);
+            }
+            // So that two who want different details do not have the engines report to each in turn.
+            wanted = wanted.and(snapshot.wanted);
         }
         let snapshot = Arc::new(Snapshot {
             settings: Arc::clone(&self.settings),
@@ -68,13 +72,8 @@ impl ControlCore {
             phase: self.phase(),
             uptime: now.saturating_duration_since(self.answering.started_at),
             cores: self.engines.cores(),
-            reports: self.engines.detailed_report(
-                REPORT_LIMIT,
-                Wanted {
-                    clients: true,
-                    pools_max: ROWS_OF_CORE_MAX,
-                },
-            ),
+            reports: self.engines.detailed_report(REPORT_LIMIT, wanted),
+            wanted,
         });
         self.answering.last = Some((now, Arc::clone(&snapshot)));
         snapshot
@@ -141,11 +140,10 @@ impl ControlCore {
     }
 
     pub(super) fn server(&self, name: &str) -> Result<ServerIndex, Refusal> {
-        let mut servers = (0..).zip(&self.settings.servers);
+        let mut servers = self.settings.configured_servers();
         let found = servers.find(|(_, server)| server.name == name);
         found
-            .map(|(index, _)| ServerIndex(index))
-            .filter(|index| !self.settings.is_retired_server(*index))
+            .map(|(index, _)| index)
             .ok_or_else(|| no_such("server", name))
     }
 }

@@ -284,6 +284,11 @@ impl Pools {
         self.by_key.len()
     }
 
+    /// Pools among them that are of a range, not of an account.
+    pub(super) fn ranges_len(&self) -> usize {
+        self.by_key.len() - self.by_account.len()
+    }
+
     /// Every pool, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pool> {
         self.places.iter().filter_map(|place| place.pool.as_ref())

@@ -17,6 +17,8 @@ pub struct Report {
     pub client_sessions: u64,
     /// Pools that this core knows, its own and others'.
     pub pools: u64,
+    /// Those among them that stand for an address range; the others are the accounts' own, for their receipts.
+    pub range_pools: u64,
     /// Lines of the queue that have their home on this core and messages.
     pub queue_lines: u64,
     /// Messages on their way into the store.
@@ -74,6 +76,22 @@ pub struct Wanted {
     pub clients: bool,
     /// Rows of pools at most.
     pub pools_max: u32,
+}
+
+impl Wanted {
+    /// What both want.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            clients: self.clients || other.clients,
+            pools_max: self.pools_max.max(other.pools_max),
+        }
+    }
+
+    /// Whether a report of this holds all that the other wants.
+    pub fn covers(self, other: Self) -> bool {
+        self.and(other) == self
+    }
 }
 
 impl Report {

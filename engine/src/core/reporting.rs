@@ -17,6 +17,7 @@ impl PacketEngine {
             counters: self.counters,
             violations: self.violations,
             pools: self.pools.len() as u64,
+            range_pools: self.pools.ranges_len() as u64,
             receipts: self.receipts.report(),
             queue_lines: self.queue.lines.len() as u64,
             queue_appending: u64::from(self.queue.appends.outstanding()),

@@ -20,7 +20,7 @@ fn figures_are_those_of_the_messages() {
     let configuration = Configuration::with_engines(2)
         .server("smsc-a", "0A", one.address(), "weight = 3")
         .server("smsc-b", "0B", two.address(), "priority = 1")
-        .client("esme1", "");
+        .client("esme1", "address-ranges = [\"44.*\"]");
     let mut administered = Administered::start(&configuration);
     administered.smppmux.wait_for_log("smppmux ready");
     let mut esme = Esme::bind(administered.smppmux.address(), "esme1");
@@ -58,6 +58,14 @@ fn figures_are_those_of_the_messages() {
             .map(|core| core["client_requests"].as_u64().unwrap_or(0))
             .sum::<u64>(),
         MESSAGES as u64
+    );
+
+    let pools = administered.get("/api/v1/pools").json();
+    let rows = pools["pools"].as_array().expect("a list");
+    assert_eq!(
+        (rows.len(), &pools["total"]),
+        (1, &1.into()),
+        "the account's own pool is no range"
     );
 
     let table = administered.ctl_text(&["servers"]);

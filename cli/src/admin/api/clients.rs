@@ -10,10 +10,16 @@ use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
-use smppmux_engine::core::report::ClientReport;
+use smppmux_engine::core::report::{ClientReport, Wanted};
 use smppmux_engine::core::settings::ClientIndex;
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
+
+/// Figures with a row for each account.
+pub(super) const WITH_ACCOUNTS: Wanted = Wanted {
+    clients: true,
+    pools_max: 0,
+};
 
 /// Rows of an answer unless others are asked for.
 const ROWS: usize = 1000;
@@ -87,7 +93,7 @@ pub(super) async fn clients(
     State(state): State<ApiState>,
     Asked(Query(query)): Asked<Query<ClientsQuery>>,
 ) -> Result<Json<Clients>, Problem> {
-    let snapshot = state.control.snapshot().await?;
+    let snapshot = state.control.snapshot(WITH_ACCOUNTS).await?;
     Ok(Json(Clients::of(&snapshot, &query)))
 }
 

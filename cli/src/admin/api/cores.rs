@@ -6,6 +6,7 @@ use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use smppmux_engine::core::report::Wanted;
 use smppmux_engine::shell::CoreReport;
 use utoipa::ToSchema;
 
@@ -59,7 +60,9 @@ pub(crate) struct CoreRow {
     responses((status = OK, body = Cores))
 )]
 pub(super) async fn cores(State(state): State<ApiState>) -> Result<Json<Cores>, Problem> {
-    Ok(Json(Cores::of(&*state.control.snapshot().await?)))
+    Ok(Json(Cores::of(
+        &*state.control.snapshot(Wanted::default()).await?,
+    )))
 }
 
 impl Cores {

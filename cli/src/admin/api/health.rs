@@ -5,6 +5,7 @@ use super::problem::{Problem, ProblemBody};
 use crate::admin::control::{Phase, Snapshot};
 use axum::extract::State;
 use axum::http::StatusCode;
+use smppmux_engine::core::report::Wanted;
 
 /// Whether the process works: the control core answers, and so does every engine.
 #[utoipa::path(
@@ -15,7 +16,7 @@ use axum::http::StatusCode;
     )
 )]
 pub(super) async fn healthz(State(state): State<ApiState>) -> Result<&'static str, Problem> {
-    let snapshot = state.control.snapshot().await?;
+    let snapshot = state.control.snapshot(Wanted::default()).await?;
     let answering = snapshot.reports.len();
     if answering == usize::from(snapshot.cores) {
         Ok("ok\n")
@@ -34,7 +35,7 @@ pub(super) async fn healthz(State(state): State<ApiState>) -> Result<&'static st
     )
 )]
 pub(super) async fn readyz(State(state): State<ApiState>) -> Result<&'static str, Problem> {
-    let snapshot = state.control.snapshot().await?;
+    let snapshot = state.control.snapshot(Wanted::default()).await?;
     match obstacle(&snapshot) {
         None => Ok("ready\n"),
         Some(error) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error)),
@@ -43,11 +44,8 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Result<&'static str
 
 /// Why new clients are not welcome.
 pub(crate) fn obstacle(snapshot: &Snapshot) -> Option<String> {
-    let is_some_server_bound = snapshot
-        .reports
-        .iter()
-        .flat_map(|report| &report.engine.servers)
-        .any(|server| server.bound_sessions > 0);
+    let mut servers = snapshot.settings.configured_servers();
+    let is_some_server_bound = servers.any(|(server, _)| snapshot.is_server_bound(server));
     // With `auth = "forward"` server sessions are made for each client: there is nothing to be bound before.
     let waits_for_clients = snapshot
         .settings

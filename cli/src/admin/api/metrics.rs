@@ -1,6 +1,7 @@
 //! `/metrics`: for Prometheus and whatever reads its formats.
 
 use super::ApiState;
+use super::clients::WITH_ACCOUNTS;
 use super::problem::Problem;
 use crate::admin::metrics::{Format, write};
 use axum::extract::State;
@@ -14,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
     responses((status = OK, body = String))
 )]
 pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
-    let snapshot = state.control.snapshot().await?;
+    let snapshot = state.control.snapshot(WITH_ACCOUNTS).await?;
     let accepts = headers
         .get_all(ACCEPT)
         .iter()

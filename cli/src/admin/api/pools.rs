@@ -6,11 +6,12 @@ use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use smppmux_engine::core::report::Wanted;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Rows that each core reports at most.
-pub(crate) const ROWS_OF_CORE_MAX: u32 = 10_000;
+const ROWS_OF_CORE_MAX: u32 = 10_000;
 
 /// Pools, by vserver and range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -46,7 +47,11 @@ pub(crate) struct PoolRow {
     responses((status = OK, body = Pools))
 )]
 pub(super) async fn pools(State(state): State<ApiState>) -> Result<Json<Pools>, Problem> {
-    Ok(Json(Pools::of(&*state.control.snapshot().await?)))
+    let wanted = Wanted {
+        pools_max: ROWS_OF_CORE_MAX,
+        ..Wanted::default()
+    };
+    Ok(Json(Pools::of(&*state.control.snapshot(wanted).await?)))
 }
 
 impl Pools {
@@ -72,7 +77,11 @@ impl Pools {
             }
         }
         // Every core knows all pools; one may be a moment behind.
-        let total = snapshot.reports.iter().map(|report| report.engine.pools).max();
+        let total = snapshot
+            .reports
+            .iter()
+            .map(|report| report.engine.range_pools)
+            .max();
         Self {
             pools: rows.into_values().collect(),
             total: total.unwrap_or(0),

@@ -6,7 +6,7 @@ use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use smppmux_engine::core::report::ServerReport;
+use smppmux_engine::core::report::{ServerReport, Wanted};
 use smppmux_engine::core::settings::{ServerIndex, ServerSettings};
 use utoipa::ToSchema;
 
@@ -62,28 +62,25 @@ pub(crate) struct ServerRow {
     responses((status = OK, body = Servers))
 )]
 pub(super) async fn servers(State(state): State<ApiState>) -> Result<Json<Servers>, Problem> {
-    Ok(Json(Servers::of(&*state.control.snapshot().await?)))
+    Ok(Json(Servers::of(
+        &*state.control.snapshot(Wanted::default()).await?,
+    )))
 }
 
 impl Servers {
     fn of(snapshot: &Snapshot) -> Self {
-        let row = |(place, settings): (usize, &ServerSettings)| {
+        let row = |(index, settings): (ServerIndex, &ServerSettings)| {
             let reports = snapshot.reports.iter();
-            let reports = reports.filter_map(|report| report.engine.servers.get(place));
+            let reports = reports.filter_map(|report| report.engine.servers.get(usize::from(index.0)));
             ServerRow::of(settings, &reports.collect::<Vec<_>>())
         };
-        let servers = snapshot.settings.servers.iter().enumerate();
+        let servers = (0..).map(ServerIndex).zip(&snapshot.settings.servers);
         // One that was removed is shown until its last session is gone.
-        let is_shown = |server: &ServerRow, place: usize| {
-            let index = u16::try_from(place).map_or(ServerIndex(u16::MAX), ServerIndex);
-            server.sessions > 0 || !snapshot.settings.is_retired_server(index)
+        let is_shown = |index: ServerIndex| {
+            snapshot.is_server_bound(index) || !snapshot.settings.is_retired_server(index)
         };
         Self {
-            servers: servers
-                .map(|(place, settings)| (place, row((place, settings))))
-                .filter(|(place, row)| is_shown(row, *place))
-                .map(|(_, row)| row)
-                .collect(),
+            servers: servers.filter(|(index, _)| is_shown(*index)).map(row).collect(),
         }
     }
 }

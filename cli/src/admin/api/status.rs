@@ -7,8 +7,7 @@ use crate::admin::control::{Phase, Snapshot};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use smppmux_engine::core::report::Counters;
-use smppmux_engine::core::settings::ServerIndex;
+use smppmux_engine::core::report::{Counters, Wanted};
 use std::net::SocketAddr;
 use utoipa::ToSchema;
 
@@ -93,21 +92,16 @@ pub(crate) struct StatusCounters {
     responses((status = OK, body = Status))
 )]
 pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Status>, Problem> {
-    Ok(Json(Status::of(&*state.control.snapshot().await?)))
+    Ok(Json(Status::of(
+        &*state.control.snapshot(Wanted::default()).await?,
+    )))
 }
 
 impl Status {
     fn of(snapshot: &Snapshot) -> Self {
         let engines = || snapshot.reports.iter().map(|report| &report.engine);
         let settings = &snapshot.settings;
-        let is_bound = |place: &usize| {
-            engines().any(|engine| {
-                engine
-                    .servers
-                    .get(*place)
-                    .is_some_and(|server| server.bound_sessions > 0)
-            })
-        };
+        let servers = settings.configured_servers();
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             phase: snapshot.phase,
@@ -116,12 +110,10 @@ impl Status {
             cores: snapshot.cores.into(),
             cores_answering: snapshot.reports.len() as u64,
             vservers: vservers(snapshot),
-            servers: (0..)
-                .map(ServerIndex)
-                .zip(&settings.servers)
-                .filter(|(index, _)| !settings.is_retired_server(*index))
+            servers: servers.clone().count() as u64,
+            servers_bound: servers
+                .filter(|(server, _)| snapshot.is_server_bound(*server))
                 .count() as u64,
-            servers_bound: (0..settings.servers.len()).filter(is_bound).count() as u64,
             clients: settings.accounts() as u64,
             client_connections: engines().map(|engine| engine.client_connections).sum(),
             client_sessions: engines().map(|engine| engine.client_sessions).sum(),
@@ -174,4 +166,45 @@ fn vservers(snapshot: &Snapshot) -> Vec<VserverStatus> {
         }
     };
     (0..).zip(&settings.vservers).map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smppmux_engine::core::report::{Report, ServerReport};
+    use smppmux_engine::core::settings::ServerIndex;
+
+    /// Goal: a server that was removed and still has a session is none that could take a message.
+    #[test]
+    fn retired_servers_are_not_counted() {
+        let server = |name: &str, uid: &str| {
+            format!(
+                "[[server]]\nname = \"{name}\"\nuid = \"{uid}\"\naddress = \"h:1\"\nsystem-id = \"m\"\npassword = \"x\"\n"
+            )
+        };
+        let text = "[[vserver]]\nname = \"v\"\nlisten = [\"127.0.0.1:2775\"]\n".to_owned()
+            + &server("gone", "0A")
+            + &server("left", "0B");
+        let with_sessions = |sessions: [u64; 2]| Report {
+            servers: (0..)
+                .map(ServerIndex)
+                .zip(sessions)
+                .map(|(server, bound_sessions)| ServerReport {
+                    server,
+                    bound_sessions,
+                    ..ServerReport::default()
+                })
+                .collect(),
+            ..Report::default()
+        };
+        for (sessions, bound, not_ready) in [
+            ([[1, 0], [0, 0]], 0, Some("no server is bound")),
+            ([[1, 0], [0, 1]], 1, None),
+        ] {
+            let snapshot = Snapshot::of(&text, 1, sessions.map(with_sessions).to_vec());
+            let status = Status::of(&snapshot);
+            assert_eq!((status.servers, status.servers_bound), (1, bound));
+            assert_eq!(status.not_ready.as_deref(), not_ready);
+        }
+    }
 }

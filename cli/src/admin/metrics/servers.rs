@@ -43,32 +43,21 @@ const COUNTERS: [(&str, &str, Figure); 3] = [
 ];
 
 pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
-    let is_configured = |place: &usize| {
-        let index = u16::try_from(*place).map_or(ServerIndex(u16::MAX), ServerIndex);
-        !snapshot.settings.is_retired_server(index)
-    };
-    let rows = || {
-        snapshot
-            .settings
-            .servers
-            .iter()
-            .enumerate()
-            .filter(move |(place, _)| is_configured(place))
-    };
-    let of_cores = move |place: usize| {
+    let rows = || snapshot.settings.configured_servers();
+    let of_cores = move |ServerIndex(server): ServerIndex| {
         let reports = snapshot.reports.iter();
-        reports.filter_map(move |report| report.engine.servers.get(place))
+        reports.filter_map(move |report| report.engine.servers.get(usize::from(server)))
     };
     let each = |figure: Figure| {
-        rows().map(move |(place, server)| {
-            let sum: u64 = of_cores(place).map(figure).sum();
+        rows().map(move |(index, server)| {
+            let sum: u64 = of_cores(index).map(figure).sum();
             (label(SUBJECT.name, &server.name), sum)
         })
     };
     // The same on every core, but for a moment.
     let shared = |figure: Figure| {
-        rows().map(move |(place, server)| {
-            let value = of_cores(place).map(figure).max().unwrap_or(0);
+        rows().map(move |(index, server)| {
+            let value = of_cores(index).map(figure).max().unwrap_or(0);
             (label(SUBJECT.name, &server.name), value)
         })
     };
@@ -89,9 +78,9 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
         families.counter(name, help, each(figure))?;
     }
     let (mut exchanges, mut times) = (Vec::new(), Vec::new());
-    for (place, server) in rows() {
+    for (index, server) in rows() {
         let (mut sum, mut latency) = (Exchanges::default(), Latency::default());
-        for of_core in of_cores(place) {
+        for of_core in of_cores(index) {
             sum.add(&of_core.exchanges);
             latency.add(&of_core.latency);
         }

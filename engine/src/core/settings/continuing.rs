@@ -1,6 +1,6 @@
 //! New settings that go on from old ones: what keeps its place, and what only keeps a place.
 
-use super::{ClientIndex, ServerIndex, Settings};
+use super::{ClientIndex, ServerIndex, ServerSettings, Settings};
 
 impl Settings {
     /// The same without these servers and accounts: they keep their places, so that every index means what it meant, but
@@ -19,6 +19,12 @@ impl Settings {
     /// This server is no longer configured.
     pub fn is_retired_server(&self, server: ServerIndex) -> bool {
         self.lookups.retired_servers.binary_search(&server).is_ok()
+    }
+
+    /// The servers that are configured, without those that only keep a place.
+    pub fn configured_servers(&self) -> impl Iterator<Item = (ServerIndex, &ServerSettings)> + Clone {
+        let servers = (0..).map(ServerIndex).zip(&self.servers);
+        servers.filter(|(index, _)| !self.is_retired_server(*index))
     }
 
     /// This account is no longer configured.
