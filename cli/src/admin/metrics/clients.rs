@@ -6,7 +6,6 @@ use crate::admin::api::clients::joined;
 use crate::admin::control::Snapshot;
 use smppmux_engine::core::figures::Exchanges;
 use smppmux_engine::core::report::ClientReport;
-use std::cmp::Reverse;
 use std::fmt;
 
 const SUBJECT: Subject = Subject {
@@ -29,6 +28,13 @@ struct Row {
 }
 
 impl Row {
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, report: &ClientReport) {
         self.sessions += report.sessions;
         self.outstanding += report.outstanding;
@@ -71,39 +77,63 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
     families.exchanges(SUBJECT, &exchanges)
 }
 
+/// The accounts in configured order, which never changes: an account that has its own series keeps them, and one that is summed
+/// up with others stays there, so that no counter ever falls.
 fn rows(snapshot: &Snapshot) -> Vec<Row> {
-    let mut joined: Vec<_> = joined(snapshot).into_iter().collect();
-    let requests = |reports: &[&ClientReport]| {
-        let of_cores = reports
-            .iter()
-            .map(|report| report.exchanges.requests(false) + report.exchanges.requests(true));
-        of_cores.sum::<u64>()
-    };
-    joined.sort_by_cached_key(|(client, reports)| (Reverse(requests(reports)), *client));
     let mut rows: Vec<Row> = Vec::new();
-    let mut others = Row {
-        name: OTHERS.into(),
-        ..Row::default()
-    };
-    let mut has_others = false;
-    for (client, reports) in joined {
-        let settings = client.and_then(|index| snapshot.settings.clients.get(index.0 as usize));
-        let row = match settings {
-            Some(settings) if rows.len() < ACCOUNTS_MAX => {
-                rows.push(Row {
-                    name: settings.system_id.clone(),
-                    ..Row::default()
-                });
-                rows.last_mut()
-            }
-            _ => None,
+    let mut others: Option<Row> = None;
+    for (client, reports) in joined(snapshot) {
+        let place = client.map(|index| index.0 as usize);
+        let settings = place.filter(|place| *place < ACCOUNTS_MAX);
+        let settings = settings.and_then(|place| snapshot.settings.clients.get(place));
+        let row = if let Some(settings) = settings {
+            rows.push(Row::named(&settings.system_id));
+            rows.last_mut()
+        } else {
+            Some(others.get_or_insert_with(|| Row::named(OTHERS)))
         };
-        has_others |= row.is_none();
-        let row = row.unwrap_or(&mut others);
-        reports.iter().for_each(|report| row.add(report));
+        if let Some(row) = row {
+            reports.iter().for_each(|report| row.add(report));
+        }
     }
-    if has_others {
-        rows.push(others);
-    }
+    rows.extend(others);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smppmux_engine::core::report::Report;
+    use smppmux_engine::core::settings::ClientIndex;
+    use std::fmt::Write as _;
+
+    /// Goal: which accounts have their own series does not depend on what they do, so none ever leaves the sum of the others.
+    #[test]
+    fn accounts_keep_their_series() {
+        let mut text = "[[vserver]]\nname = \"v\"\nlisten = [\"127.0.0.1:2775\"]\n".to_owned();
+        text += "[[server]]\nname = \"s\"\nuid = \"0A\"\naddress = \"h:1\"\nsystem-id = \"m\"\npassword = \"x\"\n";
+        let accounts = ACCOUNTS_MAX as u32 + 2;
+        for client in 0..accounts {
+            let _ = writeln!(text, "[[client]]\nsystem-id = \"c{client}\"\npassword = \"x\"");
+        }
+        let report = |clients: &[u32]| Report {
+            clients: clients
+                .iter()
+                .map(|client| ClientReport {
+                    client: Some(ClientIndex(*client)),
+                    sessions: 1,
+                    ..ClientReport::default()
+                })
+                .collect(),
+            ..Report::default()
+        };
+        for (bound, expected) in [
+            (vec![accounts - 1], vec![("", 1)]),
+            (vec![0, accounts - 2, accounts - 1], vec![("c0", 1), ("", 2)]),
+        ] {
+            let rows = rows(&Snapshot::of(&text, 0, vec![report(&bound)]));
+            let rows: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.sessions)).collect();
+            assert_eq!(rows, expected);
+        }
+    }
 }

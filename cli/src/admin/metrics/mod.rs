@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
 
-/// Accounts with series of their own; those with the most requests.
+/// Accounts with series of their own: the first of the configuration.
 pub(super) const ACCOUNTS_MAX: usize = 1000;
 
 /// How the figures are written.
