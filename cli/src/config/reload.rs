@@ -153,28 +153,13 @@ impl Configuration {
                 continue;
             };
             let (before, after) = (&old.section, &item.section);
-            for (key, is_same, place) in [
-                ("listen", before.listen == after.listen, after.listen.origin()),
-                ("auth", before.auth == after.auth, after.auth.origin()),
-                (
-                    "proxy-protocol",
-                    before.proxy_protocol == after.proxy_protocol,
-                    after.proxy_protocol.origin(),
-                ),
-                (
-                    "max-connections and its like",
-                    before.has_same_limits(after),
-                    &after.first_limit(),
-                ),
-            ] {
-                if !is_same {
-                    let place = match place {
-                        Origin::Default => item.at(),
-                        said => said.clone(),
-                    };
-                    let message = format!("`{key}` of the vserver \"{}\" has changed", name(old));
-                    obstacles.push(Problem::new(&place, message));
-                }
+            for (key, place) in before.needs_restart(after) {
+                let place = match place {
+                    Origin::Default => item.at(),
+                    said => said.clone(),
+                };
+                let message = format!("`{key}` of the vserver \"{}\" has changed", name(old));
+                obstacles.push(Problem::new(&place, message));
             }
             changed += usize::from(before != after);
             vservers.push(item.clone());
@@ -369,6 +354,42 @@ mod tests {
         assert!(merged.changes.has_other_engine);
         let same = running.merged_with(&running).expect("it is the same");
         assert_eq!(same.changes.to_string(), "nothing is different");
+    }
+
+    /// Goal: each key of a vserver that needs a restart is named, at its own place, or at the vserver's where it is gone; the
+    /// others are taken.
+    #[test]
+    fn keys_of_a_vserver_that_need_a_restart_are_named() {
+        let with = |more: &str| file(&[("a", "0A")], &["one"], more);
+        let place = |configuration: &Configuration, line: &str, more: &str| {
+            let refusal = configuration.merged_with(&with(more)).expect_err(more);
+            let [refusal] = &refusal[..] else {
+                panic!("{refusal:?}")
+            };
+            let key = line.split(' ').next().unwrap_or_default();
+            assert!(refusal.message.contains(&format!("`{key}`")), "{refusal:?}");
+            let Origin::File(place) = refusal.at.clone() else {
+                panic!("{refusal:?}")
+            };
+            place
+        };
+        let running = with("");
+        let of_vserver = place(&with("ban-time = \"9s\""), "ban-time", "");
+        for line in [
+            "auth = \"forward\"",
+            "proxy-protocol = [\"10.0.0.0/8\"]",
+            "max-connections = 9",
+            "max-connections-per-address = 9",
+            "connection-rate-per-address = 9",
+            "failed-binds-max = 9",
+            "failed-bind-window = \"9s\"",
+            "failed-bind-back-off = \"9s\"",
+            "ban-time = \"9s\"",
+            "limits-exempt = [\"10.0.0.0/8\"]",
+        ] {
+            assert!(place(&running, line, line).start > of_vserver.start, "{line}");
+        }
+        assert!(running.merged_with(&with("hold-time = \"9s\"")).is_ok());
     }
 
     /// Goal: rules may come, go and change places, and what a rule said of a message that is under way keeps its meaning; also

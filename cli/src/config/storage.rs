@@ -1,6 +1,4 @@
 //! `[queue]` and `[receipts]`: what is kept, where, how much of it, and how long.
-//! read and checked, so that a file written for a later version is known to be good, and a warning says that
-//! they have no effect yet.
 
 use super::choices::Store;
 use super::key::Key;

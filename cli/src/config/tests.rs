@@ -114,6 +114,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "14:25: the pin names engine 7, but they are numbered 0 to 1",
         ],
     ),
+    (
+        "[queue]\naccount-max-bytes = 5\npath = \"\"",
+        &[
+            "14:21: `account-max-bytes` is 5; it must be from 1024 to 1125899906842624",
+            "15:8: `path` is empty; it names the queue's file",
+        ],
+    ),
     ("[[engine]]", &["13:1: this must be a table, not array"]),
     ("[server.x]", &["13:9: unknown key `x` in [[server]]"]),
     ("[quue]", &["13:2: unknown section `quue`"]),

@@ -96,37 +96,34 @@ pub struct VserverSection {
 }
 
 impl VserverSection {
-    /// Whether both say the same about who may connect, `proxy-protocol` apart.
-    pub(super) fn has_same_limits(&self, other: &Self) -> bool {
-        let limits = |section: &Self| {
-            (
-                section.max_connections.value,
-                section.max_connections_per_address.value,
-                section.connection_rate_per_address.value,
-                section.failed_binds_max.value,
-                section.failed_bind_window.value,
-                section.failed_bind_back_off.value,
-                section.ban_time.value,
-                section.limits_exempt.value.clone(),
-            )
+    /// The keys that are different in `new` and that only a restart can change: their names, and their places there.
+    pub(super) fn needs_restart<'n>(&self, new: &'n Self) -> Vec<(&'static str, &'n Origin)> {
+        fn changed<'n, T: PartialEq>(
+            name: &'static str,
+            old: &Key<T>,
+            new: &'n Key<T>,
+        ) -> Option<(&'static str, &'n Origin)> {
+            (old != new).then(|| (name, new.origin()))
+        }
+        macro_rules! changed {
+            ($($name:literal: $key:ident),* $(,)?) => {
+                [$(changed($name, &self.$key, &new.$key)),*]
+            };
+        }
+        let keys = changed! {
+            "listen": listen,
+            "auth": auth,
+            "proxy-protocol": proxy_protocol,
+            "max-connections": max_connections,
+            "max-connections-per-address": max_connections_per_address,
+            "connection-rate-per-address": connection_rate_per_address,
+            "failed-binds-max": failed_binds_max,
+            "failed-bind-window": failed_bind_window,
+            "failed-bind-back-off": failed_bind_back_off,
+            "ban-time": ban_time,
+            "limits-exempt": limits_exempt,
         };
-        limits(self) == limits(other)
-    }
-
-    /// Where the first of these limits stands.
-    pub(super) fn first_limit(&self) -> Origin {
-        let origins = [
-            self.max_connections.origin(),
-            self.max_connections_per_address.origin(),
-            self.connection_rate_per_address.origin(),
-            self.failed_binds_max.origin(),
-            self.failed_bind_window.origin(),
-            self.failed_bind_back_off.origin(),
-            self.ban_time.origin(),
-            self.limits_exempt.origin(),
-        ];
-        let said = origins.into_iter().find(|origin| **origin != Origin::Default);
-        said.cloned().unwrap_or(Origin::Default)
+        keys.into_iter().flatten().collect()
     }
 }
 

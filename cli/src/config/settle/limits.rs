@@ -1,6 +1,7 @@
 //! Ranges of single values, and how they are told.
 
 use super::Settling;
+use crate::config::choices::Store;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
 use smppmux_engine::core::rate::RateLimit;
@@ -24,6 +25,12 @@ pub(super) const CREDENTIAL_OCTETS_MAX: usize = 63;
 
 /// Longest time of any timer.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Messages, dead letters or receipts at most that may be kept.
+pub(super) const KEPT_MAX: u64 = 1_000_000_000;
+
+/// Longest time that they may be kept.
+pub(super) const KEPT_AGE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Shortest time of any timer.
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -92,6 +99,31 @@ impl Settling<'_> {
     /// Reports a number of octets outside its range.
     pub(super) fn octets(&mut self, name: &str, key: &Key<Octets>, range: &RangeInclusive<u64>) {
         self.number_value(name, key, &key.value.0, range);
+    }
+
+    /// The same for a key without a default.
+    pub(super) fn optional_octets(
+        &mut self,
+        name: &str,
+        key: &Key<Option<Octets>>,
+        range: &RangeInclusive<u64>,
+    ) {
+        if let Some(Octets(octets)) = &key.value {
+            self.number_value(name, key, octets, range);
+        }
+    }
+
+    /// Checks where a store keeps what it has; `what` is what the path names.
+    pub(super) fn store_path(&mut self, path: &Key<String>, store: &Key<Store>, what: &str) {
+        if path.value.is_empty() {
+            self.problem(path.origin(), format!("`path` is empty; it names {what}"));
+        }
+        if store.value != Store::Durable && path.is_set() {
+            self.warn(
+                path.origin(),
+                "`path` has no effect without `store = \"durable\"`",
+            );
+        }
     }
 
     /// Reports a time outside its range.

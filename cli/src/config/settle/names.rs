@@ -71,6 +71,16 @@ impl<'c> Names<'c> {
             .collect()
     }
 
+    /// The vserver that a key names; `None` where it names none, and where there is no such vserver.
+    pub(super) fn vserver(
+        &self,
+        settling: &mut Settling<'c>,
+        key: &Key<Option<String>>,
+    ) -> Option<VserverIndex> {
+        let name = key.with_value(key.value.clone()?);
+        self.vservers(settling, &[name]).first().copied()
+    }
+
     /// The servers that a list names.
     pub(super) fn servers(&self, settling: &mut Settling<'c>, list: &[Key<String>]) -> Vec<ServerIndex> {
         let indices = resolve(settling, "server", &self.servers, list);

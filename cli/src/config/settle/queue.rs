@@ -1,37 +1,29 @@
 //! `[queue]`: checked, and turned into what the store takes.
 
-use super::limits::{DAY, MILLISECOND};
+use super::limits::{KEPT_AGE_MAX, KEPT_MAX, MILLISECOND};
 use super::{Settling, blame};
 use crate::config::choices::Store;
 use crate::config::key::Key;
 use crate::config::storage::QueueSection;
 use crate::config::texts::Octets;
 use smppmux_engine::store::StoreSettings;
+use std::ops::RangeInclusive;
 
-/// Messages, and dead letters, that may be configured.
-const COUNT_MAX: u64 = 1_000_000_000;
 /// Octets that may be configured.
-const OCTETS_MAX: u64 = 1 << 50;
-/// Longest time that a message may be kept.
-const AGE_DAYS_MAX: u32 = 366;
+const OCTETS: RangeInclusive<u64> = 1024..=1 << 50;
 
 impl Settling<'_> {
     /// What the store takes; `None` where nothing is queued.
     pub(super) fn store_settings(&mut self) -> Option<StoreSettings> {
         let queue = &self.configuration.queue.section;
-        self.number("max-count", &queue.max_count, &(1..=COUNT_MAX));
-        self.octets("max-bytes", &queue.max_bytes, &(1024..=OCTETS_MAX));
-        self.period("max-age", &queue.max_age, &(MILLISECOND..=DAY * AGE_DAYS_MAX));
-        self.optional_number("account-max-count", &queue.account_max_count, &(1..=COUNT_MAX));
-        self.number("max-dead-letters", &queue.max_dead_letters, &(0..=COUNT_MAX));
+        self.number("max-count", &queue.max_count, &(1..=KEPT_MAX));
+        self.octets("max-bytes", &queue.max_bytes, &OCTETS);
+        self.period("max-age", &queue.max_age, &(MILLISECOND..=KEPT_AGE_MAX));
+        self.optional_number("account-max-count", &queue.account_max_count, &(1..=KEPT_MAX));
+        self.optional_octets("account-max-bytes", &queue.account_max_bytes, &OCTETS);
+        self.number("max-dead-letters", &queue.max_dead_letters, &(0..=KEPT_MAX));
         self.check_account_limits(queue);
-        if queue.path.value.is_empty() {
-            self.problem(queue.path.origin(), "`path` is empty; it names the queue's file");
-        }
-        if queue.store.value != Store::Durable && queue.path.is_set() {
-            let message = "`path` has no effect without `store = \"durable\"`";
-            self.warn(queue.path.origin(), message);
-        }
+        self.store_path(&queue.path, &queue.store, "the queue's file");
         let account_octets = queue.account_max_bytes.value.unwrap_or(queue.max_bytes.value);
         (queue.store.value != Store::Off).then(|| StoreSettings {
             path: (queue.store.value == Store::Durable).then(|| queue.path.value.clone().into()),

@@ -1,38 +1,24 @@
 //! `[receipts]`: checked, and turned into what the engines take. The folder of the durable store is opened when they start.
 
 use super::Settling;
-use super::limits::DAY;
+use super::limits::{KEPT_AGE_MAX, KEPT_MAX};
 use crate::config::choices::Store;
 use smppmux_engine::core::receipts::{ID_KEY_OCTETS, IdKeys};
 use smppmux_engine::core::settings::ReceiptStore;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
-/// Entries that may be configured.
-const COUNT_MAX: u64 = 1_000_000_000;
-/// Longest time that an entry may be kept.
-const AGE_DAYS_MAX: u32 = 366;
-
 impl Settling<'_> {
     /// What the engines remember of message ids. The durable store brings its own key along.
     pub(super) fn receipts(&mut self) -> ReceiptStore {
         let section = &self.configuration.receipts.section;
-        self.number("max-count", &section.max_count, &(1..=COUNT_MAX));
+        self.number("max-count", &section.max_count, &(1..=KEPT_MAX));
         self.period(
             "max-age",
             &section.max_age,
-            &(Duration::from_secs(1)..=DAY * AGE_DAYS_MAX),
+            &(Duration::from_secs(1)..=KEPT_AGE_MAX),
         );
-        if section.path.value.is_empty() {
-            self.problem(
-                section.path.origin(),
-                "`path` is empty; it names the folder of the receipts",
-            );
-        }
-        if section.store.value != Store::Durable && section.path.is_set() {
-            let message = "`path` has no effect without `store = \"durable\"`";
-            self.warn(section.path.origin(), message);
-        }
+        self.store_path(&section.path, &section.store, "the folder of the receipts");
         ReceiptStore {
             is_kept: section.store.value != Store::Off,
             is_logged: false,

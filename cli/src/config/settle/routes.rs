@@ -137,10 +137,7 @@ impl<'c> Settling<'c> {
                 ),
             },
         };
-        let vserver = section.to_vserver.value.as_ref().and_then(|name| {
-            let list = [section.to_vserver.with_value(name.clone())];
-            names.vservers(self, &list).first().copied()
-        });
+        let vserver = names.vserver(self, &section.to_vserver);
         let Some(status) = section.reject.value else {
             return RouteAction::Forward {
                 servers,

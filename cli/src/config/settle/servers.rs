@@ -189,22 +189,16 @@ impl<'c> Settling<'c> {
             .map(|(vserver, _)| VserverIndex(vserver))
             .collect();
         let key = &item.section.mobile_originated_vserver;
-        let named = key.value.as_ref().map(|name| {
-            names
-                .vservers(self, &[key.with_value(name.clone())])
-                .first()
-                .copied()
-        });
-        match (named, listing.as_slice()) {
-            (Some(Some(named)), listing) if listing.contains(&named) => Some(named),
-            (Some(Some(_)), _) => {
+        match (names.vserver(self, key), listing.as_slice()) {
+            (Some(named), listing) if listing.contains(&named) => Some(named),
+            (Some(_), _) => {
                 self.problem(
                     key.origin(),
                     "the vserver that gets this server's messages does not list the server",
                 );
                 None
             }
-            (Some(None), _) => None,
+            (None, _) if key.value.is_some() => None,
             (None, []) => {
                 if !vservers.is_empty() && !item.is_retired() {
                     self.warn(
