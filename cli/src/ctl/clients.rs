@@ -1,61 +1,34 @@
 //! `ctl clients`.
 
-use super::view::{Earlier, View, rate};
+use super::view::{Cell, Earlier, Row, View, rows_table};
 use crate::admin::api::clients::{ClientRow, Clients};
-use crate::style::{Style, grouped, table};
+use crate::style::{Style, grouped};
 
-const HEAD: [&str; 13] = [
-    "client",
-    "state",
-    "sessions",
-    "waiting",
-    "window",
-    "held",
-    "requests",
-    "answers",
-    "errors",
-    "MO",
-    "MO errors",
-    "req/s",
-    "MO/s",
-];
+impl Row for ClientRow {
+    const COLUMNS: &'static [(&'static str, Cell<Self>)] = &[
+        ("client", Cell::Text(|row| row.name().to_owned())),
+        ("state", Cell::Text(|row| row.state().to_owned())),
+        ("sessions", Cell::Figure(|row| row.sessions)),
+        ("waiting", Cell::Figure(|row| row.outstanding)),
+        ("window", Cell::Figure(|row| row.window)),
+        ("held", Cell::Figure(|row| row.held_requests)),
+        ("requests", Cell::Figure(|row| row.requests)),
+        ("answers", Cell::Figure(|row| row.answers)),
+        ("errors", Cell::Figure(|row| row.errors)),
+        ("MO", Cell::Figure(|row| row.deliveries)),
+        ("MO errors", Cell::Figure(|row| row.delivery_errors)),
+        ("req/s", Cell::Rate(|row| row.requests)),
+        ("MO/s", Cell::Rate(|row| row.deliveries)),
+    ];
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.system_id == other.system_id
+    }
+}
 
 impl View for Clients {
     fn render(&self, style: Style, before: Option<&Earlier<Self>>) -> String {
-        let row = |client: &ClientRow| {
-            let same = |earlier: &Self, figure: fn(&ClientRow) -> u64| {
-                let mut rows = earlier.clients.iter();
-                rows.find(|other| other.system_id == client.system_id).map(figure)
-            };
-            let name = if client.system_id.is_empty() {
-                "(forwarded)"
-            } else {
-                &client.system_id
-            };
-            let mut row = vec![name.to_owned(), client.state().to_owned()];
-            row.extend(
-                [
-                    client.sessions,
-                    client.outstanding,
-                    client.window,
-                    client.held_requests,
-                    client.requests,
-                    client.answers,
-                    client.errors,
-                    client.deliveries,
-                    client.delivery_errors,
-                ]
-                .map(grouped),
-            );
-            row.push(rate(before, client.requests, |earlier| {
-                same(earlier, |row| row.requests)
-            }));
-            row.push(rate(before, client.deliveries, |earlier| {
-                same(earlier, |row| row.deliveries)
-            }));
-            row
-        };
-        let mut text = table(style, &HEAD, &self.clients.iter().map(row).collect::<Vec<_>>());
+        let mut text = rows_table(style, self, before, |answer| &answer.clients);
         if self.left_out > 0 {
             text += &style.quiet(&format!(
                 "and {} more: ask with --prefix or --limit\n",
@@ -67,6 +40,14 @@ impl View for Clients {
 }
 
 impl ClientRow {
+    fn name(&self) -> &str {
+        if self.system_id.is_empty() {
+            "(forwarded)"
+        } else {
+            &self.system_id
+        }
+    }
+
     fn state(&self) -> &'static str {
         match (self.is_draining, self.sessions) {
             (true, 0) => "drained",

@@ -1,57 +1,32 @@
 //! `ctl cores`.
 
-use super::view::{Earlier, View, rate};
+use super::view::{Cell, Earlier, Row, View, rows_table};
 use crate::admin::api::cores::{CoreRow, Cores};
-use crate::style::{Style, grouped, table};
+use crate::style::Style;
 
-const HEAD: [&str; 12] = [
-    "core",
-    "clients",
-    "bound",
-    "servers",
-    "MT",
-    "MO",
-    "held",
-    "to cores",
-    "from cores",
-    "refused",
-    "MT/s",
-    "MO/s",
-];
+impl Row for CoreRow {
+    const COLUMNS: &'static [(&'static str, Cell<Self>)] = &[
+        ("core", Cell::Text(|row| row.core.to_string())),
+        ("clients", Cell::Figure(|row| row.client_connections)),
+        ("bound", Cell::Figure(|row| row.client_sessions)),
+        ("servers", Cell::Figure(|row| row.server_sessions)),
+        ("MT", Cell::Figure(|row| row.client_requests)),
+        ("MO", Cell::Figure(|row| row.mobile_originated)),
+        ("held", Cell::Figure(|row| row.held_requests)),
+        ("to cores", Cell::Figure(|row| row.core_messages_sent)),
+        ("from cores", Cell::Figure(|row| row.core_messages_received)),
+        ("refused", Cell::Figure(|row| row.core_messages_refused)),
+        ("MT/s", Cell::Rate(|row| row.client_requests)),
+        ("MO/s", Cell::Rate(|row| row.mobile_originated)),
+    ];
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.core == other.core
+    }
+}
 
 impl View for Cores {
     fn render(&self, style: Style, before: Option<&Earlier<Self>>) -> String {
-        let row = |core: &CoreRow| {
-            let same = |earlier: &Self, figure: fn(&CoreRow) -> u64| {
-                earlier
-                    .cores
-                    .iter()
-                    .find(|other| other.core == core.core)
-                    .map(figure)
-            };
-            let mut row = vec![core.core.to_string()];
-            row.extend(
-                [
-                    core.client_connections,
-                    core.client_sessions,
-                    core.server_sessions,
-                    core.client_requests,
-                    core.mobile_originated,
-                    core.held_requests,
-                    core.core_messages_sent,
-                    core.core_messages_received,
-                    core.core_messages_refused,
-                ]
-                .map(grouped),
-            );
-            row.push(rate(before, core.client_requests, |earlier| {
-                same(earlier, |core| core.client_requests)
-            }));
-            row.push(rate(before, core.mobile_originated, |earlier| {
-                same(earlier, |core| core.mobile_originated)
-            }));
-            row
-        };
-        table(style, &HEAD, &self.cores.iter().map(row).collect::<Vec<_>>())
+        rows_table(style, self, before, |answer| &answer.cores)
     }
 }

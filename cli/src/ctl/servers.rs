@@ -1,44 +1,34 @@
 //! `ctl servers`.
 
-use super::view::{Earlier, View, rate};
+use super::view::{Cell, Earlier, Row, View, rows_table};
 use crate::admin::api::servers::{ServerRow, Servers};
-use crate::style::{Style, grouped, table};
+use crate::style::Style;
 
-const HEAD: [&str; 13] = [
-    "server", "state", "uid", "address", "sessions", "prio", "weight", "waiting", "requests", "answers",
-    "errors", "MO", "req/s",
-];
+impl Row for ServerRow {
+    const COLUMNS: &'static [(&'static str, Cell<Self>)] = &[
+        ("server", Cell::Text(|row| row.name.clone())),
+        ("state", Cell::Text(|row| row.state().to_owned())),
+        ("uid", Cell::Text(|row| row.uid.clone())),
+        ("address", Cell::Text(|row| row.addresses.join(" "))),
+        ("sessions", Cell::Figure(|row| row.sessions)),
+        ("prio", Cell::Figure(|row| row.priority.into())),
+        ("weight", Cell::Figure(|row| row.weight.into())),
+        ("waiting", Cell::Figure(|row| row.outstanding)),
+        ("requests", Cell::Figure(|row| row.requests)),
+        ("answers", Cell::Figure(|row| row.answers)),
+        ("errors", Cell::Figure(|row| row.errors)),
+        ("MO", Cell::Figure(|row| row.mobile_originated)),
+        ("req/s", Cell::Rate(|row| row.requests)),
+    ];
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
 
 impl View for Servers {
     fn render(&self, style: Style, before: Option<&Earlier<Self>>) -> String {
-        let row = |server: &ServerRow| {
-            let then = |earlier: &Self| {
-                let same = earlier.servers.iter().find(|other| other.name == server.name)?;
-                Some(same.requests)
-            };
-            let mut row = vec![
-                server.name.clone(),
-                server.state().to_owned(),
-                server.uid.clone(),
-                server.addresses.join(" "),
-            ];
-            row.push(server.sessions.to_string());
-            row.push(server.priority.to_string());
-            row.push(server.weight.to_string());
-            row.extend(
-                [
-                    server.outstanding,
-                    server.requests,
-                    server.answers,
-                    server.errors,
-                    server.mobile_originated,
-                ]
-                .map(grouped),
-            );
-            row.push(rate(before, server.requests, then));
-            row
-        };
-        table(style, &HEAD, &self.servers.iter().map(row).collect::<Vec<_>>())
+        rows_table(style, self, before, |answer| &answer.servers)
     }
 }
 

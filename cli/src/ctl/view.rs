@@ -3,7 +3,7 @@
 use super::client::{Client, parse};
 use crate::arguments::CtlArguments;
 use crate::exit::Failure;
-use crate::style::{Style, grouped};
+use crate::style::{Style, grouped, table};
 use serde::de::DeserializeOwned;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::thread;
@@ -37,6 +37,46 @@ pub(super) fn rate<T>(before: Option<&Earlier<T>>, now: u64, then: impl Fn(&T) -
         .map_or(NONE.to_owned(), |(then, seconds)| {
             grouped((now.saturating_sub(then) as f64 / seconds).round() as u64)
         })
+}
+
+/// What stands in a column of a table.
+pub(super) enum Cell<R: 'static> {
+    /// A text.
+    Text(fn(&R) -> String),
+    /// A number.
+    Figure(fn(&R) -> u64),
+    /// How much a number grows in a second.
+    Rate(fn(&R) -> u64),
+}
+
+/// A row that comes again in the next answer.
+pub(super) trait Row: Sized + 'static {
+    /// Head and content of each column.
+    const COLUMNS: &'static [(&'static str, Cell<Self>)];
+
+    /// Whether both are about the same.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// A table of an answer's rows.
+pub(super) fn rows_table<T, R: Row>(
+    style: Style,
+    answer: &T,
+    before: Option<&Earlier<T>>,
+    rows: impl Fn(&T) -> &[R],
+) -> String {
+    let cell = |row: &R, cell: &Cell<R>| match cell {
+        Cell::Text(text) => text(row),
+        Cell::Figure(figure) => grouped(figure(row)),
+        Cell::Rate(figure) => rate(before, figure(row), |earlier| {
+            let mut earlier = rows(earlier).iter();
+            earlier.find(|other| other.is_same(row)).map(figure)
+        }),
+    };
+    let head: Vec<&str> = R::COLUMNS.iter().map(|(head, _)| *head).collect();
+    let cells = |row: &R| R::COLUMNS.iter().map(|(_, content)| cell(row, content)).collect();
+    let rows: Vec<Vec<String>> = rows(answer).iter().map(cells).collect();
+    table(style, &head, &rows)
 }
 
 /// Shows what is at a path.
