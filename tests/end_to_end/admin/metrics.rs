@@ -88,6 +88,8 @@ fn expected() -> Vec<(String, f64)> {
         ("smppmux_protocol_violations_total{rule=\"message_id\"}", 1.0),
         ("smppmux_client_sessions{client=\"es\\\"me\"}", 1.0),
         ("smppmux_ready", 1.0),
+        ("smppmux_map_entries_lost_total", 0.0),
+        ("smppmux_receipt_records_lost_total", 0.0),
     ] {
         samples.push((start.to_owned(), value));
     }
@@ -136,6 +138,48 @@ fn samples_are_the_messages() {
                 > 0.0
         );
     }
+}
+
+/// Goal: a message that waits is counted, with its octets, as is the one that was delivered; without a queue there are no such
+/// samples.
+#[test]
+fn the_queue_is_measured() {
+    let smsc = AnsweringSmsc::start("one");
+    let configuration = Configuration::with_engines(1)
+        .server("smsc-a", "0A", smsc.address(), "")
+        .client("away", "address-ranges = [\"44.*\"]");
+    let mut administered = Administered::start(&configuration.clone().queue("store = \"memory\""));
+    administered.smppmux.wait_for_log("smppmux ready");
+    for address in ["4401", "4402"] {
+        let number = smsc.deliver(0, address, "text");
+        assert_eq!(smsc.response_to(number).status(), Status::ESME_ROK);
+    }
+    let mut esme = Esme::bind_with_range(administered.smppmux.address(), "away", "4401");
+    esme.take_delivery();
+    let deadline = Instant::now() + PATIENCE;
+    let text = loop {
+        let text = administered.get("/metrics").body;
+        if find_sample(&text, "smppmux_queue_delivered_total") == Some(1.0) {
+            break text;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        thread::sleep(Duration::from_millis(20));
+    };
+    for (name, value) in [
+        ("answering", 1.0),
+        ("broken", 0.0),
+        ("messages", 1.0),
+        ("destinations", 1.0),
+        ("dead_letters", 0.0),
+        ("stored_total", 2.0),
+        ("refused_total", 0.0),
+    ] {
+        assert_eq!(sample(&text, &format!("smppmux_queue_{name}")), value, "{name}");
+    }
+    assert!(sample(&text, "smppmux_queue_bytes") > 16.0);
+
+    let without = Administered::start(&configuration.queue("store = \"off\""));
+    assert!(!without.get("/metrics").body.contains("smppmux_queue"));
 }
 
 /// Goal: promtool finds nothing wrong with the metrics and the alert rules, and rules and dashboard name only metrics that

@@ -3,6 +3,7 @@
 use super::ApiState;
 use super::clients::WITH_ACCOUNTS;
 use super::problem::Problem;
+use super::queue;
 use crate::admin::metrics::{Format, write};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse as _, Response};
     responses((status = OK, body = String))
 )]
 pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
-    let snapshot = state.control.snapshot(WITH_ACCOUNTS).await?;
+    let (snapshot, queue) = tokio::join!(state.control.snapshot(WITH_ACCOUNTS), queue::figures(&state));
     let accepts = headers
         .get_all(ACCEPT)
         .iter()
@@ -28,7 +29,7 @@ pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -
     } else {
         Format::Prometheus
     };
-    let text = write(&snapshot, format)
+    let text = write(snapshot?, queue, format)
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the figures cannot be written"))?;
     Ok(([(CONTENT_TYPE, format.content_type())], text).into_response())
 }

@@ -186,6 +186,13 @@ fn changed(count: u64, number: Option<u64>, what: &str) -> Result<Json<Changed>,
     }
 }
 
+/// The store's figures; `None` where nothing is queued.
+pub(super) async fn figures(state: &ApiState) -> Option<Result<StoreReport, StoreUnreachable>> {
+    let store = state.control.store()?;
+    let answer = tokio::task::spawn_blocking(move || store.report()).await;
+    Some(answer.unwrap_or(Err(StoreUnreachable)))
+}
+
 /// The store answers behind its next commit, so it is asked on a thread that may wait.
 async fn ask<T: Send + 'static>(
     state: &ApiState,
@@ -235,14 +242,11 @@ impl LineRow {
 
 impl DeadLetterRow {
     fn of(letter: DeadLetter) -> Self {
-        let status = letter.status;
         Self {
             number: letter.number,
             vserver: letter.vserver,
             destination: letter.name,
-            status: status
-                .name()
-                .map_or_else(|| format!("{:#010x}", status.0), str::to_owned),
+            status: letter.status.to_string(),
             octets: letter.pdu.len() as u64,
             age_seconds: letter.age.as_secs(),
         }

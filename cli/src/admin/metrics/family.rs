@@ -69,7 +69,27 @@ impl<'a> Families<'a> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        self.gauge_of(name, help, None, samples)
+    }
+
+    /// The same for octets.
+    pub(super) fn octets_now(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        self.gauge_of(name, help, Some(&Unit::Bytes), samples)
+    }
+
+    fn gauge_of(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        samples: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in samples {
             family.encode_family(&labels)?.encode_gauge(&value)?;
         }

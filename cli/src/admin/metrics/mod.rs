@@ -7,6 +7,7 @@ mod clients;
 mod cores;
 mod family;
 mod process;
+mod queue;
 mod servers;
 mod vservers;
 
@@ -15,6 +16,7 @@ use family::Families;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::Registry;
+use smppmux_engine::store::{StoreReport, StoreUnreachable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -40,14 +42,21 @@ impl Format {
     }
 }
 
-/// Writes all figures of a snapshot.
+/// The figures of the queue's store, where there is one.
+pub(crate) type QueueFigures = Option<Result<StoreReport, StoreUnreachable>>;
+
+/// Writes all figures.
 ///
 /// # Errors
 ///
 /// None that a string could cause.
-pub(crate) fn write(snapshot: &Arc<Snapshot>, format: Format) -> Result<String, fmt::Error> {
+pub(crate) fn write(
+    snapshot: Arc<Snapshot>,
+    queue: QueueFigures,
+    format: Format,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("smppmux");
-    registry.register_collector(Box::new(Figures(Arc::clone(snapshot))));
+    registry.register_collector(Box::new(Figures { snapshot, queue }));
     let mut written = String::new();
     match format {
         Format::OpenMetrics => text::encode(&mut written, &registry)?,
@@ -57,15 +66,22 @@ pub(crate) fn write(snapshot: &Arc<Snapshot>, format: Format) -> Result<String, 
 }
 
 #[derive(Debug)]
-struct Figures(Arc<Snapshot>);
+struct Figures {
+    snapshot: Arc<Snapshot>,
+    queue: QueueFigures,
+}
 
 impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut families = Families::new(encoder);
-        process::write(&mut families, &self.0)?;
-        cores::write(&mut families, &self.0)?;
-        vservers::write(&mut families, &self.0)?;
-        servers::write(&mut families, &self.0)?;
-        clients::write(&mut families, &self.0)
+        process::write(&mut families, &self.snapshot)?;
+        cores::write(&mut families, &self.snapshot)?;
+        vservers::write(&mut families, &self.snapshot)?;
+        servers::write(&mut families, &self.snapshot)?;
+        clients::write(&mut families, &self.snapshot)?;
+        match &self.queue {
+            Some(queue) => queue::write(&mut families, queue),
+            None => Ok(()),
+        }
     }
 }

@@ -7,6 +7,43 @@ use smppmux_engine::core::figures::Rule;
 use smppmux_engine::core::report::Counters;
 use std::fmt;
 
+type Figure = fn(&Counters) -> u64;
+
+/// What has happened since the start: name, meaning, figure.
+const COUNTERS: [(&str, &str, Figure); 7] = [
+    (
+        "held_requests",
+        "Requests that were held because every window was full",
+        |of| of.held,
+    ),
+    ("throttled_requests", "Requests answered ESME_RTHROTTLED", |of| {
+        of.throttled
+    }),
+    (
+        "timeouts",
+        "Requests that the far side did not answer in time",
+        |of| of.timeouts,
+    ),
+    (
+        "late_answers",
+        "Answers that came after the timeout of their request",
+        |of| of.late_answers,
+    ),
+    ("unmatched_answers", "Answers to no request", |of| {
+        of.unmatched_answers
+    }),
+    (
+        "map_entries_lost",
+        "Entries for another core's maps that found no room: what they were for takes its fallback",
+        |of| of.entries_lost,
+    ),
+    (
+        "alerts_lost",
+        "alert_notification PDUs that no core had room for",
+        |of| of.alerts_lost,
+    ),
+];
+
 pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let one = |value: u64| [(Labels::new(), value)];
     let version = label("version", env!("CARGO_PKG_VERSION"));
@@ -31,37 +68,22 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
         "Packet engines that answer",
         one(snapshot.reports.len() as u64),
     )?;
-    let sum = |figure: fn(&Counters) -> u64| {
+    let sum = |figure: Figure| {
         let of_cores = snapshot
             .reports
             .iter()
             .map(|report| figure(&report.engine.counters));
         [(Labels::new(), of_cores.sum::<u64>())]
     };
+    for (name, help, figure) in COUNTERS {
+        families.counter(name, help, sum(figure))?;
+    }
+    let engines = snapshot.reports.iter().map(|report| &report.engine);
+    let records_lost: u64 = engines.map(|engine| engine.receipts.log_records_lost).sum();
     families.counter(
-        "held_requests",
-        "Requests that were held because every window was full",
-        sum(|of| of.held),
-    )?;
-    families.counter(
-        "throttled_requests",
-        "Requests answered ESME_RTHROTTLED",
-        sum(|of| of.throttled),
-    )?;
-    families.counter(
-        "timeouts",
-        "Requests that the far side did not answer in time",
-        sum(|of| of.timeouts),
-    )?;
-    families.counter(
-        "late_answers",
-        "Answers that came after the timeout of their request",
-        sum(|of| of.late_answers),
-    )?;
-    families.counter(
-        "unmatched_answers",
-        "Answers to no request",
-        sum(|of| of.unmatched_answers),
+        "receipt_records_lost",
+        "Records of receipts that the log had no room for: a restart does not know them",
+        one(records_lost),
     )?;
     let [(_, accepted)] = sum(|of| of.binds_accepted);
     let [(_, refused)] = sum(|of| of.binds_refused);
