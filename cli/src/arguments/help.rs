@@ -31,7 +31,8 @@ Without --config, each --server gets the uid 01, 02 … in order and is bound wi
 Signals:
   SIGTERM, SIGINT  drain: take no new requests, wait for answers that are due (--drain-timeout), unbind, exit 0;
                    a second one ends at once, with exit code 0 only if nothing was under way
-  SIGHUP           reserved for reloading; logs a line and changes nothing
+  SIGHUP           read the configuration file again; one that is wrong, or needs a restart, changes nothing, and the
+                   log says why
 
 Examples:
   smppmux serve --config smppmux.toml --cores 0-3 --log-format json
@@ -71,8 +72,8 @@ Examples:
   smppmux ctl --url http://127.0.0.1:9775 cores --json
   smppmux ctl --socket /run/smppmux/control.sock drain
 
-Exit codes: 0 done, 65 there is no such thing, 69 smppmux cannot be reached, 75 not possible now,
-77 not permitted.";
+Exit codes: 0 done, 65 there is no such thing, 69 smppmux cannot be reached, 73 the file for a
+trace cannot be written, 75 not possible now, 77 not permitted.";
 
 /// Below the help of `completions`.
 pub(super) const COMPLETIONS: &str = "\
