@@ -4,12 +4,15 @@
 //! target/release/examples/ranges [RANGES]
 //! ```
 //!
-//! One account may claim all of them and binds with an empty address_range, so that an engine has a pool for each. The two engines take
-//! turns in one run, so that what else the machine does hits both; the median of their rounds counts.
+//! One account may claim all of them and binds with an empty address_range. Every message goes to another one of them, so that
+//! the index is as cold as it is in use. The two engines take turns in one run, so that what else the machine does hits both;
+//! the median of their rounds counts.
 
-use smppmux_benches::RoundTrip;
+use smppmux_benches::{RoundTrip, TwoCores, settings_with_ranges};
 use smppmux_engine::core::range::AddressRange;
+use smppmux_engine::core::settings::Settings;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 101;
@@ -20,13 +23,11 @@ fn main() {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(1_000_000);
-    let (mut few, _) = loaded(10);
-    let (mut engine, seconds) = loaded(many);
-    println!("{many} ranges: parsed, indexed and bound in {seconds:.2} s");
+    let (mut few, mut engine) = (Loaded::new(10), Loaded::new(many));
     let (mut of_few, mut of_many) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        of_few.push(round(&mut few));
-        of_many.push(round(&mut engine));
+        of_few.push(few.round());
+        of_many.push(engine.round());
     }
     let (few, many) = (median(of_few), median(of_many));
     println!(
@@ -35,33 +36,66 @@ fn main() {
     );
 }
 
-fn loaded(count: usize) -> (RoundTrip, f64) {
-    let before = memory_octets();
-    let started_at = Instant::now();
-    // The destination of the bench lies in the first one.
-    let prefixes = (1..count).map(|number| format!("4{:09}", number * 7_919 % 1_000_000_007));
-    let ranges: Vec<AddressRange> = std::iter::once("888765".to_owned())
-        .chain(prefixes)
-        .map(|prefix| AddressRange::parse(prefix.as_bytes()).expect("a prefix"))
-        .collect();
-    let parsed = memory_octets();
-    let engine = RoundTrip::with_ranges(ranges);
-    let seconds = started_at.elapsed().as_secs_f64();
-    let bound = memory_octets();
-    println!(
-        "{count} ranges: {} octets each in the configuration, {} more with the index of what may be claimed and one engine's pools",
-        (parsed - before) / count as i64,
-        (bound - parsed) / count as i64
-    );
-    (engine, seconds)
+/// An engine whose client has bound for so many ranges.
+struct Loaded {
+    engine: RoundTrip,
+    ranges: u64,
+    /// Where the messages go is drawn from it.
+    state: u64,
 }
 
-fn round(engine: &mut RoundTrip) -> Duration {
-    let started_at = Instant::now();
-    for _ in 0..MESSAGES_PER_ROUND {
-        black_box(engine.deliver());
+impl Loaded {
+    fn new(count: u64) -> Self {
+        let octets = || memory_octets() as f64 / 1_048_576.0;
+        let (before, started_at) = (octets(), Instant::now());
+        let ranges: Vec<AddressRange> = (0..count)
+            .map(|number| AddressRange::parse(&prefix(number)).expect("a prefix"))
+            .collect();
+        let settings: Arc<Settings> = Arc::new(settings_with_ranges(ranges));
+        let (configured, configured_seconds) = (octets(), started_at.elapsed().as_secs_f64());
+        let engine = RoundTrip::with_settings(Arc::clone(&settings), b"");
+        let (one, bound_seconds) = (octets(), started_at.elapsed().as_secs_f64());
+        let two_cores = TwoCores::with_settings(&settings, b"");
+        println!(
+            "{count} ranges: configuration {:.1} MiB in {configured_seconds:.2} s, bound in {:.3} s, \
+             an engine {:.1} MiB more, two that talk {:.1} MiB more",
+            configured - before,
+            bound_seconds - configured_seconds,
+            one - configured,
+            octets() - one
+        );
+        drop(two_cores);
+        Self {
+            engine,
+            ranges: count,
+            state: 1,
+        }
     }
-    started_at.elapsed()
+
+    fn round(&mut self) -> Duration {
+        let started_at = Instant::now();
+        for _ in 0..MESSAGES_PER_ROUND {
+            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let number = (self.state >> 33) % self.ranges;
+            let mut destination = [b'5'; 11];
+            destination[..PREFIX_OCTETS].copy_from_slice(&prefix(number));
+            black_box(self.engine.deliver_to(&destination));
+        }
+        started_at.elapsed()
+    }
+}
+
+const PREFIX_OCTETS: usize = 10;
+
+/// Ten digits that begin with a 4; spread over all that there are.
+fn prefix(number: u64) -> [u8; PREFIX_OCTETS] {
+    let mut digits = [b'4'; PREFIX_OCTETS];
+    let mut rest = number * 7_919 % 1_000_000_007;
+    for digit in digits[1..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    digits
 }
 
 fn median(mut rounds: Vec<Duration>) -> f64 {

@@ -19,8 +19,8 @@ use smppmux_engine::core::settings::{
 };
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{
-    Address, Bind, BindResponse, CommandId, Header, Message, MessageIdResponse, Status, Version, write_pdu,
-    write_response,
+    Address, Bind, BindResponse, CommandId, HEADER_OCTETS, Header, Message, MessageIdResponse, Status,
+    Version, write_pdu, write_response,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,17 +49,12 @@ impl RoundTrip {
 
     /// The same with another store of receipts.
     pub fn with_receipts(receipts: ReceiptStore) -> Self {
-        Self::with_settings(settings().with_receipts(receipts), b"888765")
+        Self::with_settings(Arc::new(settings().with_receipts(receipts)), b"888765")
     }
 
-    /// The same with an account that may claim all these ranges, and claims them with an empty address_range.
-    pub fn with_ranges(ranges: Vec<AddressRange>) -> Self {
-        Self::with_settings(settings_with_ranges(ranges), b"")
-    }
-
-    fn with_settings(settings: Settings, address_range: &[u8]) -> Self {
+    /// The same with these settings and this address_range of the client's bind.
+    pub fn with_settings(settings: Arc<Settings>, address_range: &[u8]) -> Self {
         let now = Moment::START;
-        let settings = Arc::new(settings);
         let engine = PacketEngine::new(CoreIndex(0), 1, Arc::clone(&settings), 1, now);
         let client = ConnectionId {
             index: 0,
@@ -135,6 +130,13 @@ impl RoundTrip {
     /// What it is configured with.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings)
+    }
+
+    /// The same to another destination of eleven digits.
+    pub fn deliver_to(&mut self, destination: &[u8; 11]) -> u32 {
+        let at = destination_at(&self.deliver);
+        self.deliver[at..at + destination.len()].copy_from_slice(destination);
+        self.deliver()
     }
 
     /// One deliver_sm to the client and its answer back; the sequence number that the server got.
@@ -312,12 +314,20 @@ fn answer(command: CommandId, message_id: &[u8]) -> BytesMut {
     pdu
 }
 
+/// Where the eleven digits of the destination stand in a [`message`] with an empty service_type.
+fn destination_at(pdu: &[u8]) -> usize {
+    const SOURCE_AT: usize = HEADER_OCTETS + 3;
+    let source_octets = pdu[SOURCE_AT..].iter().position(|octet| *octet == 0);
+    SOURCE_AT + source_octets.unwrap_or_default() + 3
+}
+
 /// The settings of every bench: one vserver, one server, one client.
 pub fn settings() -> Settings {
     settings_with_ranges(AddressRange::parse(b"888765").into_iter().collect())
 }
 
-fn settings_with_ranges(address_ranges: Vec<AddressRange>) -> Settings {
+/// The same with a client that may claim all these ranges.
+pub fn settings_with_ranges(address_ranges: Vec<AddressRange>) -> Settings {
     let engine = EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: 1,

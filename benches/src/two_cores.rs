@@ -4,6 +4,7 @@ use super::{answer, bind_server, finish_client_bind, message, settings, start_cl
 use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{ConnectionId, CoreIndex, Transmit};
+use smppmux_engine::core::settings::Settings;
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{CommandId, Header};
 use std::sync::Arc;
@@ -27,12 +28,16 @@ pub struct TwoCores {
 impl TwoCores {
     /// Binds everything.
     pub fn new() -> Self {
+        Self::with_settings(&Arc::new(settings()), b"888765")
+    }
+
+    /// The same with these settings and this address_range of the client's bind.
+    pub fn with_settings(settings: &Arc<Settings>, address_range: &[u8]) -> Self {
         let now = Moment::START;
-        let settings = Arc::new(settings());
         let mut engines =
-            [0, 1].map(|core| PacketEngine::new(CoreIndex(core), 2, Arc::clone(&settings), 1, now));
+            [0, 1].map(|core| PacketEngine::new(CoreIndex(core), 2, Arc::clone(settings), 1, now));
         let server = bind_server(&mut engines[ORIGIN], now);
-        let client = start_client_bind(&mut engines[OWNER], now, b"888765");
+        let client = start_client_bind(&mut engines[OWNER], now, address_range);
         let mut cores = Self {
             engines,
             now,

@@ -2,6 +2,7 @@
 //! the index gives the most specific range that holds an address, as a search through all of them does.
 
 use smppmux_engine::core::range::{AddressRange, AllowedIndex, RANGE_OCTETS_MAX, RangeIndex, RangeKind};
+use smppmux_engine::core::settings::ClientIndex;
 
 pub(crate) fn run(data: &[u8]) {
     // Text, addresses and more texts are lines.
@@ -48,7 +49,7 @@ fn covers_what_it_holds(ranges: &[AddressRange], addresses: &[&[u8]]) {
             }
         }
     }
-    let allowed = AllowedIndex::new(1, ranges);
+    let allowed = AllowedIndex::new(1, (0..).map(ClientIndex).zip(ranges));
     for address in addresses {
         // An empty configured range grants nothing.
         let grants = |range: &&AddressRange| range.kind() != RangeKind::Empty && range.matches(address);

@@ -56,9 +56,6 @@ pub(crate) const RANGES: [RangeModel; 7] = [
     },
 ];
 
-/// Ranges that lie inside 8887, by their place in [`RANGES`].
-pub(crate) const INSIDE_8887: [usize; 4] = [0, 1, 2, 4];
-
 /// Where messages go; between them they fall into every range, and one only into the widest.
 pub(crate) const DESTINATIONS: [&str; 8] = [
     "88876500",

@@ -2,7 +2,7 @@
 
 use crate::pdu::command;
 use crate::random::Random;
-use crate::ranges::{INSIDE_8887, RANGES};
+use crate::ranges::RANGES;
 use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::rate::RateLimit;
@@ -218,15 +218,37 @@ fn rate_limit(random: &mut Random) -> RateLimit {
     }
 }
 
-/// Even accounts may claim everything, odd ones only what starts with 8887 (with `auth = "forward"` the servers decide).
+/// What an account may claim, by its place in [`RANGES`]: even ones everything, odd ones a prefix that they share, or ranges
+/// of their own too (with `auth = "forward"` the servers decide).
+const fn may_claim(account: usize) -> &'static [usize] {
+    match (account % 2, account / 2 % 3) {
+        (0, _) => &[6],
+        (_, 0) => &[2],
+        (_, 1) => &[1, 3],
+        _ => &[2, 0],
+    }
+}
+
+/// What lies inside of that and can be claimed by its text; an expression's coverage is not decided here, and only literal
+/// claims lie provably inside of a prefix.
+const fn claims_inside(account: usize) -> &'static [usize] {
+    match may_claim(account) {
+        [6] => &[0, 1, 2, 3, 4, 5, 6],
+        [1, 3] => &[0, 1, 3],
+        _ => &[0, 1, 2],
+    }
+}
+
 pub(crate) fn client(random: &mut Random, account: usize, is_forward: bool) -> ClientSettings {
-    let may_claim: &[u8] = if account.is_multiple_of(2) { b".*" } else { b"8887" };
+    let ranges = may_claim(account)
+        .iter()
+        .map(|range| AddressRange::parse(RANGES[*range].text.as_bytes()).expect("a good range"));
     ClientSettings {
         system_id: format!("esme{account}"),
         password: Secret::new(PASSWORD),
         vservers: Vec::new(),
         binds: BindKinds::ALL,
-        address_ranges: vec![AddressRange::parse(may_claim).expect("a good range")],
+        address_ranges: ranges.collect(),
         allow: Vec::new(),
         max_binds: (!is_forward && random.chance(150)).then_some(2),
         window: *random.pick(&[1, 4, 20]),
@@ -236,19 +258,15 @@ pub(crate) fn client(random: &mut Random, account: usize, is_forward: bool) -> C
 }
 
 fn esme(random: &mut Random, account: usize, client: &ClientSettings) -> EsmePlan {
-    let is_wide = account.is_multiple_of(2);
     let mut overreaches = false;
-    let (claim, ranges) = if random.chance(100) {
-        ("", vec![if is_wide { 6 } else { 2 }])
-    } else if is_wide {
-        let range = random.below(RANGES.len());
-        (RANGES[range].text, vec![range])
-    } else if random.chance(50) {
+    let (claim, ranges) = if random.chance(250) {
+        ("", may_claim(account).to_vec())
+    } else if account % 2 == 1 && random.chance(50) {
         overreaches = true;
-        (RANGES[3].text, Vec::new())
+        let outside = if may_claim(account) == [1, 3] { 2 } else { 3 };
+        (RANGES[outside].text, Vec::new())
     } else {
-        // An expression's coverage is not decided here: only literal claims lie provably inside the account's prefix.
-        let range = *random.pick(&INSIDE_8887[..3]);
+        let range = *random.pick(claims_inside(account));
         (RANGES[range].text, vec![range])
     };
     EsmePlan {

@@ -16,14 +16,14 @@ impl View for Pools {
             }
         };
         let row = |pool: &PoolRow| {
-            let range = if pool.range.is_empty() {
-                "(everything else)"
-            } else {
-                &pool.range
+            let range = match (pool.range.as_str(), pool.allowed.as_str()) {
+                ("", "") => "(everything else)".to_owned(),
+                ("", account) => format!("(ranges of {account})"),
+                (range, _) => range.to_owned(),
             };
             let cores: Vec<String> = pool.cores.iter().map(u16::to_string).collect();
             vec![
-                range.to_owned(),
+                range,
                 pool.vserver.clone(),
                 any(pool.addr_ton),
                 any(pool.addr_npi),

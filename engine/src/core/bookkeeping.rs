@@ -126,6 +126,9 @@ impl PacketEngine {
                 let pools_before = self.pools.len();
                 self.pools
                     .update_remote(from, &key, handle, sessions, available_sessions);
+                if self.pools.len() > pools_before {
+                    self.pool_came(&key);
+                }
                 self.remote_pool_updated(now, &key, pools_before);
             }
             DirectoryEntry::Server {

@@ -8,11 +8,11 @@ use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::figures::Exchanges;
 use super::network::lies_in_any;
-use super::range::{AddressRange, PoolKey, RangeKind};
+use super::range::{AddressRange, Claim, PoolKey, RangeKind};
 use super::routing::is_curbed;
 use super::sequence::Window;
 use super::session::{BindKind, ClientSide, Session, SessionState, Side};
-use super::settings::{Auth, BindKinds, ClientIndex, ClientSettings, EmptyRange, VserverIndex};
+use super::settings::{Auth, BindKinds, ClientIndex, EmptyRange, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{BindLimits, BindResponse, BindView, Header, Status, write_response};
@@ -34,10 +34,21 @@ const OUR_SYSTEM_ID: &[u8] = b"smppmux";
 pub(super) struct Grant {
     pub(super) client: Option<ClientIndex>,
     pub(super) window: u32,
-    pub(super) ranges: Vec<AddressRange>,
+    /// What it claims, for the TON and NPI of its bind.
+    pub(super) claims: GrantedClaims,
     pub(super) identity: Option<u32>,
     /// The server's own bind_resp, where it decided (`auth = "forward"`).
     pub(super) answer: Option<BytesMut>,
+}
+
+/// What a session may have of what it has claimed.
+pub(super) enum GrantedClaims {
+    /// No messages, receipts only.
+    Nothing,
+    /// One range.
+    Range(AddressRange),
+    /// All that its account may claim.
+    Allowed(ClientIndex),
 }
 
 impl PacketEngine {
@@ -112,7 +123,13 @@ impl PacketEngine {
     }
 
     /// Puts an accepted client into its pools; its bind_resp leaves when every core knows.
-    pub(super) fn accept_bind(&mut self, now: Moment, id: ConnectionId, view: &BindView<'_>, grant: Grant) {
+    pub(super) fn accept_bind(
+        &mut self,
+        now: Moment,
+        id: ConnectionId,
+        view: &BindView<'_>,
+        mut grant: Grant,
+    ) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -128,7 +145,7 @@ impl PacketEngine {
         client.counted_account = grant.client;
         client.window = grant.window;
         client.identity = grant.identity;
-        client.bind_answer = grant.answer;
+        client.bind_answer = grant.answer.take();
         client.accepted = true;
         let (vserver, receives) = (client.vserver, client.bind.receives());
         session.is_curbed = is_curbed(&self.settings, &self.vservers, &session.side);
@@ -141,31 +158,35 @@ impl PacketEngine {
         }
         // A session of an identity gets its messages from its own server sessions, not from pools.
         if receives && grant.identity.is_none() {
-            let claims = grant
-                .ranges
-                .into_iter()
-                .map(|range| (view.addr_ton(), view.addr_npi(), range, None));
-            let receipts = grant
-                .client
-                .map(|account| (0, 0, AddressRange::empty(), Some(account)));
-            for (addr_ton, addr_npi, range, account) in claims.chain(receipts) {
-                let key = Arc::new(PoolKey {
-                    vserver,
-                    addr_ton,
-                    addr_npi,
-                    range,
-                    account,
-                });
-                let pool = self.pools.join(&key, id);
-                self.pools_have_changed(now);
-                version = self.directory.changed(&DirectoryKey::Pool(key));
-                if let Some(client) = self.sessions.get_mut(id).and_then(Session::client_mut) {
-                    client.pools.push(pool);
-                }
+            for key in self.granted_pools(vserver, view, &grant) {
+                version = self.join_pool(id, &key);
             }
+            self.pools_have_changed(now);
         }
         self.unreleased_binds.push_back((version, id));
         self.release_binds(now);
+    }
+
+    /// The pools of a session: of what it claims, and of its account's receipts.
+    fn granted_pools(&self, vserver: VserverIndex, view: &BindView<'_>, grant: &Grant) -> Vec<Arc<PoolKey>> {
+        let (addr_ton, addr_npi) = (view.addr_ton(), view.addr_npi());
+        let key = |addr_ton, addr_npi, claim| {
+            Arc::new(PoolKey {
+                vserver,
+                addr_ton,
+                addr_npi,
+                claim,
+            })
+        };
+        let mut keys = match &grant.claims {
+            GrantedClaims::Nothing => Vec::new(),
+            GrantedClaims::Range(range) => vec![key(addr_ton, addr_npi, Claim::Range(range.clone()))],
+            GrantedClaims::Allowed(account) => {
+                self.claims_of_allowed(*account, vserver, (addr_ton, addr_npi))
+            }
+        };
+        keys.extend(grant.client.map(|account| key(0, 0, Claim::Receipts(account))));
+        keys
     }
 
     /// Sends the bind_resps of all sessions whose pools every core knows by now.
@@ -304,41 +325,38 @@ impl PacketEngine {
         if !is_allowed {
             return Err(Status::ESME_RBINDFAIL);
         }
-        let ranges = if kind.receives() {
-            self.claimed_ranges(vserver, account, view.address_range())?
+        let claims = if kind.receives() {
+            self.granted_claims(vserver, index, view.address_range())?
         } else {
-            Vec::new()
+            GrantedClaims::Nothing
         };
         Ok(Grant {
             client: Some(index),
             window: account.window,
-            ranges,
+            claims,
             identity: None,
             answer: None,
         })
     }
 
-    /// The ranges that a bind gets, or ESME_RBINDFAIL for a claim outside what the account may have.
-    fn claimed_ranges(
+    /// What a bind gets, or ESME_RBINDFAIL for a claim outside what the account may have.
+    fn granted_claims(
         &self,
         vserver: VserverIndex,
-        account: &ClientSettings,
+        account: ClientIndex,
         claim: &[u8],
-    ) -> Result<Vec<AddressRange>, Status> {
+    ) -> Result<GrantedClaims, Status> {
         let claim = AddressRange::parse(claim).map_err(|_| Status::ESME_RBINDFAIL)?;
+        let address_ranges = &self.settings.clients[account.0 as usize].address_ranges;
         if claim.kind() == RangeKind::Empty {
             return Ok(match self.settings.vservers[usize::from(vserver.0)].empty_range {
-                EmptyRange::All => AddressRange::parse(b".*").into_iter().collect(),
-                EmptyRange::None => Vec::new(),
-                EmptyRange::Allowed => account.address_ranges.clone(),
+                EmptyRange::All => GrantedClaims::Range(AddressRange::everything()),
+                EmptyRange::Allowed if !address_ranges.is_empty() => GrantedClaims::Allowed(account),
+                EmptyRange::Allowed | EmptyRange::None => GrantedClaims::Nothing,
             });
         }
-        let is_covered = account
-            .address_ranges
-            .iter()
-            .any(|allowed| allowed.covers(&claim));
-        if is_covered {
-            Ok(vec![claim])
+        if address_ranges.iter().any(|allowed| allowed.covers(&claim)) {
+            Ok(GrantedClaims::Range(claim))
         } else {
             Err(Status::ESME_RBINDFAIL)
         }

@@ -8,7 +8,7 @@
 //! another's session.
 
 use super::choice::Way;
-use super::client_bind::Grant;
+use super::client_bind::{Grant, GrantedClaims};
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::relay::Relay;
@@ -493,7 +493,7 @@ impl PacketEngine {
         let grant = Grant {
             client: None,
             window,
-            ranges: Vec::new(),
+            claims: GrantedClaims::Nothing,
             identity: Some(id),
             answer,
         };

@@ -27,6 +27,7 @@ pub mod tag;
 pub mod time;
 pub mod wire;
 
+mod allowed_pools;
 mod answers;
 mod balance;
 mod bookkeeping;

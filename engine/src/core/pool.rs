@@ -5,10 +5,11 @@
 //! that may receive. It must never choose for a destination a pool that a more specific range covers: specificity wins
 //! over locality.
 
+use super::allowed_pools::AllowedPools;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::PoolHandle;
-use super::range::{PoolKey, RangeIndex};
-use super::settings::{ClientIndex, VserverIndex};
+use super::range::{Claim, LiteralRank, PoolKey, RangeIndex};
+use super::settings::{ClientIndex, Settings, VserverIndex};
 use super::wire::Address;
 use ahash::RandomState;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub(super) struct Pool {
     /// Smooth weighted round-robin over the cores: what this core has saved up.
     local_credit: i64,
     remotes: Vec<RemoteMembers>,
+    /// The account that alone may claim its range.
+    only_holder: Option<ClientIndex>,
 }
 
 /// The members on another core, by its last directory update.
@@ -101,6 +104,8 @@ pub(super) struct Pools {
     by_account: HashMap<(VserverIndex, ClientIndex), PoolIndex, RandomState>,
     /// One index for each vserver.
     ranges: Vec<RangeIndex<PoolIndex>>,
+    /// The pools of sessions that claim all that their account may have.
+    allowed: AllowedPools,
 }
 
 #[derive(Debug)]
@@ -117,6 +122,7 @@ impl Pools {
             by_key: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
             by_account: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
             ranges: (0..vservers).map(|_| RangeIndex::new(seed)).collect(),
+            allowed: AllowedPools::new(vservers, seed),
         }
     }
 
@@ -151,10 +157,81 @@ impl Pools {
 
     /// The best pool for a destination (DESIGN: exact, longest prefix, expressions, everything).
     #[inline]
-    pub(super) fn best(&self, vserver: VserverIndex, destination: Address<'_>) -> Option<PoolIndex> {
-        self.ranges
-            .get(usize::from(vserver.0))?
-            .best(destination.ton, destination.npi, destination.addr)
+    pub(super) fn best(
+        &self,
+        settings: &Settings,
+        vserver: VserverIndex,
+        destination: Address<'_>,
+    ) -> Option<PoolIndex> {
+        let ranges = self.ranges.get(usize::from(vserver.0))?;
+        let claimed = ranges.best(destination.ton, destination.npi, destination.addr);
+        if self.allowed.is_empty(vserver) {
+            return claimed;
+        }
+        self.best_with_allowed(settings, vserver, destination, claimed)
+    }
+
+    /// `claimed` is the best of the pools of single ranges. Where it has the same range, all who may have that are in it.
+    fn best_with_allowed(
+        &self,
+        settings: &Settings,
+        vserver: VserverIndex,
+        destination: Address<'_>,
+        claimed: Option<PoolIndex>,
+    ) -> Option<PoolIndex> {
+        let claims = settings.allowed(vserver)?;
+        let of = |client| self.allowed.best(vserver, client, destination);
+        let Some((literal_rank, allowed)) = claims.best_holder(destination.addr, of) else {
+            return claimed;
+        };
+        let rank = |pool: PoolIndex, literal_rank: Option<LiteralRank>| {
+            let key = &self.get(pool)?.key;
+            Some((
+                literal_rank.or_else(|| key.literal_rank())?,
+                key.numbering_rank(destination),
+            ))
+        };
+        let is_better = rank(allowed, Some(literal_rank)) > claimed.and_then(|pool| rank(pool, None));
+        if is_better { Some(allowed) } else { claimed }
+    }
+
+    /// The sessions here that claim all that an account may have.
+    pub(super) fn members_of_allowed(&self, key: &Arc<PoolKey>, client: ClientIndex) -> &[ConnectionId] {
+        let key = PoolKey {
+            claim: Claim::Allowed(client),
+            ..PoolKey::clone(key)
+        };
+        let index = self.by_key.get(&key);
+        index
+            .and_then(|index| self.get(*index))
+            .map_or(&[], |pool| &pool.local)
+    }
+
+    /// A pool of a single range that an account alone may claim has come into being: its sessions that claim everything
+    /// belong to it too.
+    pub(super) fn note_claimed(&mut self, key: &Arc<PoolKey>, holder: ClientIndex) {
+        if let Some(pool) = self
+            .by_key
+            .get(key)
+            .copied()
+            .and_then(|index| self.get_mut(index))
+            && pool.only_holder.replace(holder) != Some(holder)
+        {
+            self.allowed.note_claimed(key, holder);
+        }
+    }
+
+    /// Who may claim what has changed.
+    pub(super) fn forget_holders(&mut self) {
+        self.allowed.forget_holders();
+        for pool in self.places.iter_mut().filter_map(|place| place.pool.as_mut()) {
+            pool.only_holder = None;
+        }
+    }
+
+    /// The pools of single ranges that an account alone may claim.
+    pub(super) fn claimed_beside(&self, vserver: VserverIndex, holder: ClientIndex) -> &[Arc<PoolKey>] {
+        self.allowed.claimed_beside(vserver, holder)
     }
 
     /// The receiving sessions of an account.
@@ -326,12 +403,19 @@ impl Pools {
             cursor: 0,
             local_credit: 0,
             remotes: Vec::new(),
+            only_holder: None,
         });
         self.by_key.insert(Arc::clone(key), PoolIndex(index));
-        if let Some(account) = key.account {
-            self.by_account.insert((key.vserver, account), PoolIndex(index));
-        } else if let Some(ranges) = self.ranges.get_mut(usize::from(key.vserver.0)) {
-            ranges.insert(key.addr_ton, key.addr_npi, &key.range, PoolIndex(index));
+        match &key.claim {
+            Claim::Receipts(account) => {
+                self.by_account.insert((key.vserver, *account), PoolIndex(index));
+            }
+            Claim::Allowed(account) => self.allowed.insert(key, *account, PoolIndex(index)),
+            Claim::Range(range) => {
+                if let Some(ranges) = self.ranges.get_mut(usize::from(key.vserver.0)) {
+                    ranges.insert(key.addr_ton, key.addr_npi, range, PoolIndex(index));
+                }
+            }
         }
         PoolIndex(index)
     }
@@ -350,10 +434,19 @@ impl Pools {
         place.generation = place.generation.wrapping_add(1);
         self.free.push(index.0);
         self.by_key.remove(&pool.key);
-        if let Some(account) = pool.key.account {
-            self.by_account.remove(&(pool.key.vserver, account));
-        } else if let Some(ranges) = self.ranges.get_mut(usize::from(pool.key.vserver.0)) {
-            ranges.remove(pool.key.addr_ton, pool.key.addr_npi, &pool.key.range);
+        match &pool.key.claim {
+            Claim::Receipts(account) => {
+                self.by_account.remove(&(pool.key.vserver, *account));
+            }
+            Claim::Allowed(account) => self.allowed.remove(&pool.key, *account),
+            Claim::Range(range) => {
+                if let Some(ranges) = self.ranges.get_mut(usize::from(pool.key.vserver.0)) {
+                    ranges.remove(pool.key.addr_ton, pool.key.addr_npi, range);
+                }
+                if let Some(holder) = pool.only_holder {
+                    self.allowed.forget_claimed(&pool.key, holder);
+                }
+            }
         }
     }
 }

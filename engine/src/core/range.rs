@@ -21,9 +21,12 @@ mod numbering;
 pub use address_range::{AddressRange, RANGE_OCTETS_MAX, RangeError, RangeKind};
 pub use allowed::AllowedIndex;
 pub use index::RangeIndex;
+pub use literal_index::LiteralRank;
 pub use matcher::RangeMatcher;
+pub(super) use numbering::NumberingMap;
 
 use super::settings::{ClientIndex, VserverIndex};
+use super::wire::Address;
 
 /// What names a pool: the sessions of one vserver that claim the same addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,8 +37,33 @@ pub struct PoolKey {
     pub addr_ton: u8,
     /// addr_npi of the bind; 0 matches every dest_addr_npi.
     pub addr_npi: u8,
-    /// address_range of the bind.
-    pub range: AddressRange,
-    /// Not the addresses: all receiving sessions of this account, for its receipts. The other fields are empty then.
-    pub account: Option<ClientIndex>,
+    /// What its sessions get.
+    pub claim: Claim,
+}
+
+/// What the sessions of a pool get.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Claim {
+    /// Messages to these addresses.
+    Range(AddressRange),
+    /// Messages to all that only this account may claim, of the ranges that are plain literals: one pool, however many they
+    /// are ([`AllowedIndex`]).
+    Allowed(ClientIndex),
+    /// The receipts of this account; addr_ton and addr_npi are 0.
+    Receipts(ClientIndex),
+}
+
+impl PoolKey {
+    /// How specific its range is, where that is a literal.
+    pub(super) fn literal_rank(&self) -> Option<LiteralRank> {
+        match &self.claim {
+            Claim::Range(range) => range.literal_rank(),
+            Claim::Allowed(_) | Claim::Receipts(_) => None,
+        }
+    }
+
+    /// How well its TON and NPI match a destination that they do match: the higher, the better.
+    pub(super) fn numbering_rank(&self, destination: Address<'_>) -> (bool, bool) {
+        (self.addr_ton == destination.ton, self.addr_npi == destination.npi)
+    }
 }

@@ -10,6 +10,7 @@ use super::core_link::MARGIN;
 use super::engine::PacketEngine;
 use super::lease::RateKey;
 use super::pacing::Pacing;
+use super::range::Claim;
 use super::routing::{Routing, is_curbed};
 use super::server::Server;
 use super::session::{Session, SessionState, Side};
@@ -61,6 +62,7 @@ impl PacketEngine {
             }
         }
         self.curb_sessions();
+        self.claims_follow_settings(now);
         for (index, before) in (0..).map(ClientIndex).zip(&old.clients) {
             if has_changed(before, settings, index) {
                 self.reconfigure_client(now, index, before);
@@ -238,18 +240,16 @@ impl PacketEngine {
             return true;
         };
         let is_at_home = account.vservers.is_empty() || account.vservers.contains(&client.vserver);
-        let may_claim = |pool: &super::pool::PoolIndex| {
-            let key = self.pools.get(*pool).map(|pool| &pool.key);
-            // An account's own receipts are no claim.
-            key.is_none_or(|key| {
-                key.account.is_some()
-                    || account
-                        .address_ranges
-                        .iter()
-                        .any(|allowed| allowed.covers(&key.range))
-            })
-        };
-        is_at_home && client.pools.iter().all(may_claim)
+        let may_claim =
+            |pool: &super::pool::PoolIndex| match self.pools.get(*pool).map(|pool| &pool.key.claim) {
+                Some(Claim::Range(claim)) => {
+                    let mut ranges = account.address_ranges.iter();
+                    ranges.any(|allowed| allowed.covers(claim))
+                }
+                Some(Claim::Allowed(_) | Claim::Receipts(_)) | None => true,
+            };
+        // Who claims whatever its account may have has that by now.
+        is_at_home && (self.claims_allowed(id).is_some() || client.pools.iter().all(may_claim))
     }
 }
 

@@ -183,6 +183,8 @@ pub struct PoolReport {
     pub addr_npi: u8,
     /// Its addresses, as they were claimed.
     pub range: String,
+    /// The account whose plain ranges it stands for, all of those that nobody else may claim.
+    pub allowed: Option<ClientIndex>,
     /// Sessions on this core.
     pub sessions: u64,
     /// Sessions on this core with room.

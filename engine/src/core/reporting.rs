@@ -3,6 +3,7 @@
 use super::engine::PacketEngine;
 use super::figures::Exchanges;
 use super::pool::Pool;
+use super::range::Claim;
 use super::report::{ClientReport, PoolReport, Report, ServerReport, VserverReport, Wanted};
 use super::session::{ClientSide, Session, Side};
 use super::settings::{ClientIndex, ServerIndex};
@@ -58,7 +59,7 @@ impl PacketEngine {
         report.pool_rows = self
             .pools
             .iter()
-            .filter(|pool| pool.key.account.is_none() && !pool.local.is_empty())
+            .filter(|pool| !matches!(pool.key.claim, Claim::Receipts(_)) && !pool.local.is_empty())
             .take(wanted.pools_max as usize)
             .map(|pool| self.pool_row(pool))
             .collect();
@@ -132,11 +133,17 @@ impl PacketEngine {
             .iter()
             .filter_map(|id| self.sessions.get(*id))
             .filter(|session| has_room(session));
+        let (range, allowed) = match &pool.key.claim {
+            Claim::Range(range) => (range.text().to_owned(), None),
+            Claim::Allowed(account) => (String::new(), Some(*account)),
+            Claim::Receipts(_) => (String::new(), None),
+        };
         PoolReport {
             vserver: pool.key.vserver,
             addr_ton: pool.key.addr_ton,
             addr_npi: pool.key.addr_npi,
-            range: pool.key.range.text().to_owned(),
+            range,
+            allowed,
             sessions: pool.local.len() as u64,
             available_sessions: with_room.count() as u64,
         }

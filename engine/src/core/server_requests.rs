@@ -8,6 +8,7 @@ use super::core_message::{CoreRequest, CoreTarget, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
 use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
+use super::range::Claim;
 use super::relay::Relay;
 use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState, Side};
@@ -156,7 +157,7 @@ impl PacketEngine {
             let pool = self.pool_of_account(vserver, account)?;
             return self.deliver_to_pool(now, pool, message, origin, not_at, rerouted);
         }
-        let Some(pool) = self.pools.best(vserver, message.destination) else {
+        let Some(pool) = self.pools.best(&self.settings, vserver, message.destination) else {
             let claimable = self.settings.may_be_claimed(vserver, message.destination.addr);
             return Err(if claimable {
                 Status::ESME_RX_T_APPN
@@ -326,10 +327,12 @@ impl PacketEngine {
         };
         let count = pool.local.len();
         let turns = (0..count).map(|step| (pool.cursor + step) % count);
-        let method = match pool.key.account {
+        let method = match pool.key.claim {
             // Receipts go where the window is freest.
-            Some(_) => PoolMethod::LeastOutstanding,
-            None => settings.vservers[usize::from(pool.key.vserver.0)].pool_method,
+            Claim::Receipts(_) => PoolMethod::LeastOutstanding,
+            Claim::Range(_) | Claim::Allowed(_) => {
+                settings.vservers[usize::from(pool.key.vserver.0)].pool_method
+            }
         };
         let place = match method {
             PoolMethod::RoundRobin => turns
@@ -356,7 +359,7 @@ impl PacketEngine {
         else {
             return;
         };
-        let Some(pool) = self.pools.best(vserver, view.esme()) else {
+        let Some(pool) = self.pools.best(&self.settings, vserver, view.esme()) else {
             return;
         };
         let mut tried = TriedPlaces::none_but(None);

@@ -112,16 +112,14 @@ impl Settings {
         let claimable = (0_u16..)
             .zip(&vservers)
             .map(|(index, _)| {
-                let may_bind = |client: &&ClientSettings| {
+                let may_bind = |(_, client): &(ClientIndex, &ClientSettings)| {
                     client.vservers.is_empty() || client.vservers.contains(&VserverIndex(index))
                 };
-                AllowedIndex::new(
-                    seed,
-                    clients
-                        .iter()
-                        .filter(may_bind)
-                        .flat_map(|client| &client.address_ranges),
-                )
+                let accounts = (0..).map(ClientIndex).zip(&clients).filter(may_bind);
+                let grants = accounts.flat_map(|(index, client)| {
+                    client.address_ranges.iter().map(move |range| (index, range))
+                });
+                AllowedIndex::new(seed, grants)
             })
             .collect();
         let receipt_hold_max = vservers
@@ -229,6 +227,11 @@ impl Settings {
                 .claimable
                 .get(place)
                 .is_some_and(|index| index.may_be_claimed(address))
+    }
+
+    /// Who may claim what at a vserver.
+    pub(super) fn allowed(&self, vserver: VserverIndex) -> Option<&AllowedIndex> {
+        self.lookups.claimable.get(usize::from(vserver.0))
     }
 
     /// Whether an account may ever bind to receive.

@@ -2,6 +2,7 @@
 
 mod access;
 mod changes;
+mod claims;
 mod figures;
 mod metrics;
 mod reload;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use smppmux_engine::core::report::Wanted;
+use smppmux_engine::core::settings::{ClientIndex, Settings};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -27,8 +28,10 @@ pub(crate) struct Pools {
 pub(crate) struct PoolRow {
     /// Where its clients are bound.
     pub(crate) vserver: String,
-    /// address_range of their binds; empty for all that nobody claims more precisely.
+    /// address_range of their binds; empty for all that nobody claims more precisely, and where `allowed` names an account.
     pub(crate) range: String,
+    /// The account whose plain `address-ranges` its sessions claim, all of those that nobody else may claim; empty for one range.
+    pub(crate) allowed: String,
     /// addr_ton of the claim; 0 stands for every one.
     pub(crate) addr_ton: u8,
     /// addr_npi of the claim; 0 stands for every one.
@@ -59,7 +62,10 @@ impl Pools {
         let mut rows: BTreeMap<_, PoolRow> = BTreeMap::new();
         for report in &snapshot.reports {
             for pool in &report.engine.pool_rows {
-                let key = (pool.vserver, pool.range.as_str(), pool.addr_ton, pool.addr_npi);
+                let key = (
+                    (pool.vserver, pool.range.as_str(), pool.allowed),
+                    (pool.addr_ton, pool.addr_npi),
+                );
                 let row = rows.entry(key).or_insert_with(|| PoolRow {
                     vserver: snapshot
                         .settings
@@ -67,6 +73,7 @@ impl Pools {
                         .get(usize::from(pool.vserver.0))
                         .map_or(String::new(), |vserver| vserver.name.clone()),
                     range: pool.range.clone(),
+                    allowed: name_of_account(&snapshot.settings, pool.allowed),
                     addr_ton: pool.addr_ton,
                     addr_npi: pool.addr_npi,
                     ..PoolRow::default()
@@ -87,4 +94,9 @@ impl Pools {
             total: total.unwrap_or(0),
         }
     }
+}
+
+fn name_of_account(settings: &Settings, account: Option<ClientIndex>) -> String {
+    let account = account.and_then(|index| settings.clients.get(index.0 as usize));
+    account.map_or(String::new(), |account| account.system_id.clone())
 }

@@ -16,7 +16,7 @@ const STRICT_SYSTEM_ID_OCTETS: usize = 15;
 const STRICT_PASSWORD_OCTETS: usize = 8;
 
 /// Address ranges of one account at most.
-const ADDRESS_RANGES_MAX: usize = 10_000;
+const ADDRESS_RANGES_MAX: usize = 1_000_000;
 
 impl<'c> Settling<'c> {
     /// All accounts, in the file's order.

@@ -114,7 +114,7 @@ impl PacketEngine {
         match &key.line {
             Line::Destination(destination) => self
                 .pools
-                .best(key.vserver, destination.address())
+                .best(&self.settings, key.vserver, destination.address())
                 .map(RingKey::of),
             Line::Account(account) => {
                 let pool = self.pools.of_account(key.vserver, *account);

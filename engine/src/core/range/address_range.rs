@@ -1,6 +1,7 @@
 //! One address range: read, brought to a normal form, classified, matched and compared.
 
 use super::expression::{Expression, Reading, is_printable, read_expression};
+use super::literal_index::LiteralRank;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl AddressRange {
         }
         Ok(match read_expression(text)? {
             Reading::Empty => Self::from_parts(String::new(), Shape::Empty),
-            Reading::Everything => Self::from_parts(".*".to_owned(), Shape::Everything),
+            Reading::Everything => Self::everything(),
             Reading::Exact(literal) => Self::from_literal("^", &literal, "$", Shape::Exact),
             Reading::Prefix(literal) => Self::from_literal("", &literal, "", Shape::Prefix),
             Reading::Expression(expression) => Self::from_parts(
@@ -94,6 +95,11 @@ impl AddressRange {
                 Shape::Expression(Box::new(expression)),
             ),
         })
+    }
+
+    /// All addresses.
+    pub fn everything() -> Self {
+        Self::from_parts(".*".to_owned(), Shape::Everything)
     }
 
     /// The empty range, which a bind has that claims nothing in particular.
@@ -130,6 +136,16 @@ impl AddressRange {
             Shape::Expression(_) => RangeKind::Expression,
             Shape::Everything => RangeKind::Everything,
             Shape::Empty => RangeKind::Empty,
+        }
+    }
+
+    /// How specific it is among literal ranges; `None` for any other.
+    pub(in crate::core) fn literal_rank(&self) -> Option<LiteralRank> {
+        let octets = self.literal()?.len();
+        match self.kind() {
+            RangeKind::Exact => Some(LiteralRank::exact(octets)),
+            RangeKind::Prefix => Some(LiteralRank::prefix(octets)),
+            RangeKind::Expression | RangeKind::Everything | RangeKind::Empty => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::address_range::{AddressRange, RangeKind};
 use super::expression::Expression;
-use super::literal_index::{LiteralEntry, LiteralIndex};
+use super::literal_index::{LiteralEntry, LiteralIndex, LiteralRank};
 use super::literal_table::LiteralKind;
 use super::numbering::NumberingMap;
 use regex::bytes::Regex;
@@ -131,6 +131,18 @@ impl<V: Copy> RangeIndex<V> {
         self.literals
             .best(dest_ton, dest_npi, address)
             .or_else(|| self.best_unliteral(dest_ton, dest_npi, address))
+    }
+
+    /// The best of the literal ranges alone among those values that `accept` makes something of.
+    #[inline]
+    pub fn best_literal<R>(
+        &self,
+        dest_ton: u8,
+        dest_npi: u8,
+        address: &[u8],
+        accept: impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
+        self.literals.best_of(dest_ton, dest_npi, address, accept)
     }
 
     fn best_unliteral(&self, dest_ton: u8, dest_npi: u8, address: &[u8]) -> Option<V> {

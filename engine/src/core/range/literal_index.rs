@@ -22,6 +22,29 @@ pub(super) struct LiteralIndex<V> {
     lengths: Vec<(Numbering, Lengths)>,
 }
 
+/// How specific a literal range is: an exact address beats every prefix, a longer prefix a shorter one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LiteralRank {
+    is_exact: bool,
+    octets: usize,
+}
+
+impl LiteralRank {
+    pub(super) const fn exact(octets: usize) -> Self {
+        Self {
+            is_exact: true,
+            octets,
+        }
+    }
+
+    pub(super) const fn prefix(octets: usize) -> Self {
+        Self {
+            is_exact: false,
+            octets,
+        }
+    }
+}
+
 /// TON and NPI.
 type Numbering = (u8, u8);
 
@@ -124,12 +147,24 @@ impl<V: Copy> LiteralIndex<V> {
     /// decide as [`matching_numberings`] says.
     #[inline]
     pub(super) fn best(&self, dest_ton: u8, dest_npi: u8, address: &[u8]) -> Option<V> {
+        self.best_of(dest_ton, dest_npi, address, |value, _| Some(value))
+    }
+
+    /// The same among those values that `accept` makes something of; it is told how long the literal is.
+    #[inline]
+    pub(super) fn best_of<R>(
+        &self,
+        dest_ton: u8,
+        dest_npi: u8,
+        address: &[u8],
+        mut accept: impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
         if self.lengths.is_empty() {
             return None;
         }
         let candidates = self.candidates(dest_ton, dest_npi);
-        self.best_exact(&candidates, address)
-            .or_else(|| self.best_prefix(&candidates, address))
+        self.best_exact(&candidates, address, &mut accept)
+            .or_else(|| self.best_prefix(&candidates, address, &mut accept))
     }
 
     #[inline]
@@ -154,7 +189,12 @@ impl<V: Copy> LiteralIndex<V> {
     }
 
     #[inline]
-    fn best_exact(&self, candidates: &Candidates<'_>, address: &[u8]) -> Option<V> {
+    fn best_exact<R>(
+        &self,
+        candidates: &Candidates<'_>,
+        address: &[u8],
+        accept: &mut impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
         if address.len() > RANGE_OCTETS_MAX {
             return None;
         }
@@ -163,17 +203,23 @@ impl<V: Copy> LiteralIndex<V> {
             .flatten()
             .filter(|(_, lengths)| lengths.exact_literals > 0);
         with_exact.into_iter().find_map(|((addr_ton, addr_npi), _)| {
-            self.get(LiteralEntry {
+            let value = self.get(LiteralEntry {
                 addr_ton: *addr_ton,
                 addr_npi: *addr_npi,
                 kind: LiteralKind::Exact,
                 literal: address,
-            })
+            })?;
+            accept(value, LiteralRank::exact(address.len()))
         })
     }
 
     #[inline]
-    fn best_prefix(&self, candidates: &Candidates<'_>, address: &[u8]) -> Option<V> {
+    fn best_prefix<R>(
+        &self,
+        candidates: &Candidates<'_>,
+        address: &[u8],
+        accept: &mut impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
         let (packed, packed_octets) = PackedLiteral::pack_front(address);
         let packed_lengths = lengths_up_to(packed_octets);
         let all_lengths = lengths_up_to(address.len());
@@ -192,14 +238,17 @@ impl<V: Copy> LiteralIndex<V> {
                         addr_npi: *addr_npi,
                         kind: LiteralKind::Prefix,
                     };
-                    if let Some(value) = self.packed.get(&key) {
-                        return Some(value);
+                    if let Some(value) = self.packed.get(&key)
+                        && let Some(accepted) = accept(value, LiteralRank::prefix(octets))
+                    {
+                        return Some(accepted);
                     }
                 }
                 if lengths.other_prefixes >> octets & 1 == 1
                     && let Some(value) = self.other_prefix(*addr_ton, *addr_npi, &address[..octets])
+                    && let Some(accepted) = accept(value, LiteralRank::prefix(octets))
                 {
-                    return Some(value);
+                    return Some(accepted);
                 }
             }
         }

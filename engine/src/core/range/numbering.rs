@@ -17,39 +17,39 @@ pub(super) fn matching_numberings(dest_ton: u8, dest_npi: u8) -> impl Iterator<I
 
 /// Values by TON and NPI.
 #[derive(Debug)]
-pub(super) struct NumberingMap<V> {
+pub(in crate::core) struct NumberingMap<V> {
     values: BTreeMap<(u8, u8), V>,
 }
 
 impl<V: Copy> NumberingMap<V> {
-    pub(super) const fn new() -> Self {
+    pub(in crate::core) const fn new() -> Self {
         Self {
             values: BTreeMap::new(),
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::core) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::core) fn len(&self) -> usize {
         self.values.len()
     }
 
-    pub(super) fn insert(&mut self, addr_ton: u8, addr_npi: u8, value: V) -> Option<V> {
+    pub(in crate::core) fn insert(&mut self, addr_ton: u8, addr_npi: u8, value: V) -> Option<V> {
         self.values.insert((addr_ton, addr_npi), value)
     }
 
-    pub(super) fn remove(&mut self, addr_ton: u8, addr_npi: u8) -> Option<V> {
+    pub(in crate::core) fn remove(&mut self, addr_ton: u8, addr_npi: u8) -> Option<V> {
         self.values.remove(&(addr_ton, addr_npi))
     }
 
-    pub(super) fn get(&self, addr_ton: u8, addr_npi: u8) -> Option<V> {
+    pub(in crate::core) fn get(&self, addr_ton: u8, addr_npi: u8) -> Option<V> {
         self.values.get(&(addr_ton, addr_npi)).copied()
     }
 
     /// The value that matches a destination best.
-    pub(super) fn best(&self, dest_ton: u8, dest_npi: u8) -> Option<V> {
+    pub(in crate::core) fn best(&self, dest_ton: u8, dest_npi: u8) -> Option<V> {
         if self.values.is_empty() {
             return None;
         }
