@@ -391,7 +391,7 @@ fn describe(message: &CoreMessage) -> String {
             use smppmux_engine::core::core_message::CoreOutcome;
             let outcome = match &answer.outcome {
                 CoreOutcome::Answered(_) => "answered".to_owned(),
-                CoreOutcome::Refused(_) => "refused".to_owned(),
+                CoreOutcome::Refused { .. } => "refused".to_owned(),
                 CoreOutcome::Returned { status, .. } => format!("returned {status:?}"),
                 CoreOutcome::Failed(status) => format!("failed {status:?}"),
                 CoreOutcome::TimedOut => "timed out".to_owned(),

@@ -51,12 +51,12 @@ impl PacketEngine {
         }
     }
 
-    /// A request of another core was refused: whatever it believes, there is no room now.
-    pub(super) fn report_no_room(&mut self, index: ServerIndex) {
-        if let Some(server) = self.servers.get_mut(usize::from(index.0)) {
-            server.reported_room = false;
-            self.directory.changed(&DirectoryKey::Server(index));
-        }
+    /// A request of another core was refused: whatever it believes, there is no room now. The answer is the version of the
+    /// entry that says so.
+    pub(super) fn report_no_room(&mut self, index: ServerIndex) -> Option<u64> {
+        let server = self.servers.get_mut(usize::from(index.0))?;
+        server.reported_room = false;
+        Some(self.directory.changed(&DirectoryKey::Server(index)))
     }
 
     /// A message was sent to a client: when that was its last slot, the other cores look elsewhere.
@@ -103,6 +103,7 @@ impl PacketEngine {
         if !self.core_is_known(from) {
             return;
         }
+        self.links[from.as_usize()].directory_version = update.version;
         for entry in update.entries {
             self.directory_entry_of(now, from, entry);
         }
@@ -146,7 +147,7 @@ impl PacketEngine {
                 };
                 let remote = state.remote_mut(from);
                 (remote.sessions, remote.has_bound) = (sessions, has_bound);
-                (remote.has_room, remote.rounds_given_up) = (has_room, rounds_given_up);
+                remote.has_said(has_room, rounds_given_up);
                 self.connect_server(now, server);
                 self.serve_holds_of(now, server);
                 self.unbind_clients_without_server(now, server);

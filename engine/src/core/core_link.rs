@@ -37,6 +37,8 @@ pub(super) struct CoreLink {
     pub(super) window: Window,
     /// Its mailbox was full: nothing is sent there before this moment.
     closed_until: Moment,
+    /// The last of its directory updates that was taken in.
+    pub(super) directory_version: u64,
     /// It has stopped for good.
     pub(super) is_gone: bool,
     /// It has said that it is leaving: no key's home any more (see `home`).
@@ -49,6 +51,7 @@ impl CoreLink {
         Self {
             window: Window::new(requests_max, 1),
             closed_until: Moment::START,
+            directory_version: 0,
             is_gone: false,
             is_leaving: false,
             armed_at: Moment::NEVER,
@@ -172,20 +175,27 @@ impl PacketEngine {
             self.buffers.give(pdu);
             return;
         }
-        if let CoreTarget::Server(server) = target {
-            self.report_no_room(server);
-        }
-        self.send_core_answer(from, reference, CoreOutcome::Refused(pdu));
+        let no_room_as_of = match target {
+            CoreTarget::Server(server) => self.report_no_room(server),
+            _ => None,
+        };
+        self.send_core_answer(from, reference, CoreOutcome::Refused { pdu, no_room_as_of });
     }
 
     /// The answer to a request that this core has sent to another one.
     pub(super) fn core_answer(&mut self, now: Moment, from: CoreIndex, answer: CoreAnswer) {
-        if let CoreOutcome::Refused(_) = answer.outcome
+        if let CoreOutcome::Refused {
+            no_room_as_of: Some(version),
+            ..
+        } = answer.outcome
             && let Some(link) = self.links.get_mut(from.as_usize())
             && let Some(pending) = link.window.get_mut(answer.reference)
             && let Some(server) = pending.remote_server()
         {
-            self.servers[usize::from(server.0)].remote_mut(from).has_refused();
+            let is_news = version > link.directory_version;
+            self.servers[usize::from(server.0)]
+                .remote_mut(from)
+                .has_refused(is_news);
         }
         self.settle_core_request(now, from, answer);
     }
@@ -216,7 +226,7 @@ impl PacketEngine {
                 self.core_answered(now, &pending, &pdu);
                 self.buffers.give(pdu);
             }
-            CoreOutcome::Refused(pdu) => self.try_elsewhere(now, from, &pending, note, pdu),
+            CoreOutcome::Refused { pdu, .. } => self.try_elsewhere(now, from, &pending, note, pdu),
             CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, &pending, verdict, pdu),
             CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
             CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, &pending, pdu, status),
@@ -260,7 +270,7 @@ impl PacketEngine {
             }
             let answer = CoreAnswer {
                 reference: request.reference,
-                outcome: CoreOutcome::Refused(request.pdu),
+                outcome: CoreOutcome::refused(request.pdu),
             };
             // The core does not know of it, so what it has said of its room still holds.
             self.settle_core_request(now, to, answer);
@@ -483,7 +493,7 @@ impl PacketEngine {
                 sequence_number,
             } => (connection, sequence_number),
             Origin::Core { core, reference } => {
-                return self.send_core_answer(core, reference, CoreOutcome::Refused(pdu));
+                return self.send_core_answer(core, reference, CoreOutcome::refused(pdu));
             }
             Origin::Queue { place, number } => {
                 self.buffers.give(pdu);

@@ -189,7 +189,13 @@ pub enum CoreOutcome {
     /// The far peer answered; the PDU is its answer (its sequence number is to be replaced).
     Answered(BytesMut),
     /// Nothing was written to any peer; the request comes back and may be tried elsewhere.
-    Refused(BytesMut),
+    Refused {
+        /// The request as it came.
+        pdu: BytesMut,
+        /// For want of room at a server: the directory's version whose entry says so. An entry that is newer counts before
+        /// this, whichever comes first: answers and the directory take different lanes.
+        no_room_as_of: Option<u64>,
+    },
     /// What the home core knows; the PDU of the question comes back with it.
     Verdict(HomeVerdict, BytesMut),
     /// The core that was asked is leaving and no home any more; the question comes back, for the next one.
@@ -206,4 +212,14 @@ pub enum CoreOutcome {
     Failed(Status),
     /// It was written and the far peer did not answer in time: the asking core's policy names the status.
     TimedOut,
+}
+
+impl CoreOutcome {
+    /// A request comes back, and nothing is said about room.
+    pub(super) const fn refused(pdu: BytesMut) -> Self {
+        Self::Refused {
+            pdu,
+            no_room_as_of: None,
+        }
+    }
 }

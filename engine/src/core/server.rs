@@ -75,6 +75,8 @@ pub(super) struct RemoteServer {
     /// So many may be under way there at once: what it refuses has crossed cores twice for nothing. Without this limit all
     /// that this core holds would go there and come back for each place in a window that comes free.
     allowed: u32,
+    /// It has refused since it last said that it has room.
+    has_refused: bool,
 }
 
 impl RemoteServer {
@@ -90,13 +92,21 @@ impl RemoteServer {
         self.allowed = self.allowed.saturating_add(1);
     }
 
-    /// It had no room for one of our requests under way: its entry in the directory, which it has just made anew, will say
-    /// when there is room again, and then half as much goes there as went now.
-    pub(super) fn has_refused(&mut self) {
-        if self.has_room {
-            self.has_room = false;
+    /// What it says of itself.
+    pub(super) fn has_said(&mut self, has_room: bool, rounds_given_up: u32) {
+        (self.has_room, self.rounds_given_up) = (has_room, rounds_given_up);
+        self.has_refused &= !has_room;
+    }
+
+    /// It had no room for one of our requests under way: half as much goes there from now on. Unless what it has said since
+    /// is known here already (`is_news`), nothing goes there until its entry in the directory, which it has just made
+    /// anew, says that there is room again.
+    pub(super) fn has_refused(&mut self, is_news: bool) {
+        if !self.has_refused {
+            self.has_refused = true;
             self.allowed = (self.outstanding / 2).max(1);
         }
+        self.has_room &= !is_news;
     }
 }
 
@@ -228,6 +238,7 @@ impl Server {
                     closed_until: Moment::START,
                     outstanding: 0,
                     allowed: u32::MAX,
+                    has_refused: false,
                 });
                 self.remotes.len() - 1
             }
@@ -248,6 +259,27 @@ impl Server {
 mod tests {
     use super::*;
 
+    /// Goal: a refusal that comes behind what the core has said since does not hide that there is room again, which it would
+    /// not say a second time; but it counts as a refusal, once.
+    #[test]
+    fn a_late_refusal_does_not_take_the_room_away() {
+        let mut server = Server::new(Duration::ZERO, Version::V34, Vec::new());
+        server.is_placed = true;
+        let core = CoreIndex(1);
+        let remote = server.remote_mut(core);
+        (remote.sessions, remote.outstanding) = (1, 8);
+        remote.has_said(true, 0);
+        for _ in 0..4 {
+            server.remote_mut(core).has_refused(false);
+        }
+        let may_go = |server: &Server| server.remote_with_room(Moment::START, |_| true).is_some();
+        assert!(!may_go(&server), "half of 8 are under way and more");
+        server.remote_mut(core).outstanding = 3;
+        assert!(may_go(&server));
+        server.remote_mut(core).has_refused(true);
+        assert!(!may_go(&server));
+    }
+
     /// Goal: when a core has a place free now and then, few of the many requests that wait here go there in vain; when it
     /// has room again, all may go there soon. Method: 1000 requests wait; in each round all that may go do, and the core
     /// takes one of them, or later all.
@@ -259,7 +291,8 @@ mod tests {
         let mut refused_in_round = Vec::new();
         for round in 0..40 {
             let remote = server.remote_mut(core);
-            (remote.sessions, remote.has_room) = (1, true);
+            remote.sessions = 1;
+            remote.has_said(true, 0);
             let mut sent = 0;
             while sent < 1000 && server.remote_with_room(Moment::START, |_| true).is_some() {
                 server.remote_mut(core).outstanding += 1;
@@ -270,7 +303,7 @@ mod tests {
             let remote = server.remote_mut(core);
             for place in 0..sent {
                 if place >= taken {
-                    remote.has_refused();
+                    remote.has_refused(true);
                 }
                 remote.outstanding -= 1;
                 if place < taken {

@@ -455,7 +455,7 @@ impl PacketEngine {
         let mut copy = self.buffers.copy_of(pdu);
         match pending.origin {
             Origin::Core { core, reference } => {
-                return self.send_core_answer(core, reference, CoreOutcome::Refused(copy));
+                return self.send_core_answer(core, reference, CoreOutcome::refused(copy));
             }
             Origin::Session {
                 connection,
