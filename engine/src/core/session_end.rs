@@ -319,6 +319,7 @@ impl PacketEngine {
             due.extend(link.window.expire_where(is_due));
         }
         due.extend(self.queue.appends.expire_where(is_due));
+        due.extend(self.take_waiting(is_due));
         for pending in due {
             let status = self.timeout_status(&pending);
             self.fail_request(now, &pending, status);

@@ -150,6 +150,22 @@ impl PacketEngine {
             .any(|core| core != self.core && !self.links[core.as_usize()].is_gone)
     }
 
+    /// Operations that will not be waited for any longer: their requesters are about to be told that all is over.
+    pub(in crate::core) fn take_waiting(&mut self, is_wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let mut taken = Vec::new();
+        let mut at = 0;
+        while let Some(waiting) = self.receipts.fence.waiting.get(at) {
+            if is_wanted(&waiting.pending) {
+                let operation = self.receipts.fence.take(at);
+                taken.push(operation.pending);
+                self.buffers.give(operation.pdu);
+            } else {
+                at += 1;
+            }
+        }
+        taken
+    }
+
     /// Operations whose words have not come in time: their requesters get what the time-out policy says.
     pub(in crate::core) fn expire_fence(&mut self, now: Moment) {
         let patience = self.settings.response_timeout_max();
@@ -170,6 +186,99 @@ impl PacketEngine {
         if let Some(first) = fence.waiting.first() {
             let next = first.pending.sent_at + patience;
             self.timers.arm(&mut fence.armed_at, next, TimerKey::Fence);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::contract::ConnectionId;
+    use crate::core::engine::tests::engine;
+    use crate::core::settings::VserverIndex;
+    use crate::core::wire::{
+        Address, Bind, CommandId, Frame, Header, Query, Status, Version, next_frame, write_pdu,
+    };
+
+    fn pdu(command: CommandId, number: u32, body: &impl crate::core::wire::Body) -> BytesMut {
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, command, Status::ESME_ROK, number, body).expect("it fits");
+        pdu
+    }
+
+    fn bound(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
+        let peer = "192.0.2.1:40000".parse().unwrap();
+        let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
+        let bind = Bind {
+            system_id: b"esme",
+            password: b"secret",
+            system_type: b"",
+            version: Version::V34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        engine.handle_bytes(now, client, &pdu(CommandId::BIND_TRANSCEIVER, 1, &bind));
+        // It waits for no other core.
+        engine.release_bind(now, client);
+        client
+    }
+
+    /// Asks for messages until one of the operations waits for another core's word; gives how many were asked for.
+    fn query_until_one_waits(engine: &mut PacketEngine, now: Moment, client: ConnectionId) -> u32 {
+        for number in 0..64_u32 {
+            let query = Query {
+                message_id: format!("{number}#mx-0A").as_bytes().to_vec().leak(),
+                source: Address {
+                    ton: 1,
+                    npi: 1,
+                    addr: b"4477",
+                },
+            };
+            engine.handle_bytes(now, client, &pdu(CommandId::QUERY_SM, number + 2, &query));
+            if !engine.receipts.fence.waiting.is_empty() {
+                return number + 1;
+            }
+        }
+        panic!("this core is the home of no id");
+    }
+
+    fn commands_written(engine: &mut PacketEngine) -> Vec<CommandId> {
+        let mut commands = Vec::new();
+        while let Some(transmit) = engine.poll_transmit() {
+            let mut octets = &transmit.octets[..];
+            while let Frame::Pdu(pdu) = next_frame(octets, u32::MAX) {
+                octets = &octets[pdu.len()..];
+                commands.extend(Header::read(pdu).map(|header| header.command_id));
+            }
+        }
+        commands
+    }
+
+    /// Goal: an operation that waits for the words of other cores has its one answer before its session is unbound, whether the
+    /// session's time or the engine's is up; the words that come later answer nothing.
+    #[test]
+    fn who_is_unbound_has_its_answer_before() {
+        let ways: [fn(&mut PacketEngine, ConnectionId); 2] = [
+            |engine, client| engine.unbind_peer(Moment::START, client),
+            |engine, client| {
+                engine.answer_all_that_is_due(Moment::START);
+                engine.unbind_peer(Moment::START, client);
+            },
+        ];
+        for way in ways {
+            let (mut engine, now) = (engine(2), Moment::START);
+            let client = bound(&mut engine, now);
+            let asked = query_until_one_waits(&mut engine, now, client);
+            way(&mut engine, client);
+            engine.check_invariants();
+            engine.word_came(now, CoreIndex(1));
+            let written = commands_written(&mut engine);
+            let answers = written
+                .iter()
+                .filter(|command| **command == CommandId::QUERY_SM.response());
+            assert_eq!(answers.count(), asked as usize, "{written:?}");
+            assert_eq!(written.last(), Some(&CommandId::UNBIND));
         }
     }
 }
