@@ -190,6 +190,47 @@ fn a_v33_esme_gets_what_it_can_read() {
     }
 }
 
+/// Goal: a message that is too long for v3.3 goes to the member of its pool that can read it, on whatever engine that is, and to
+/// no other; it is refused when that one is gone.
+#[test]
+fn a_long_message_finds_who_can_read_it() {
+    let long = "z".repeat(300);
+    let message = |number| {
+        with_tlvs(
+            deliver_sm(number, "2000", "888", ""),
+            &[(PAYLOAD, long.as_bytes())],
+        )
+    };
+    for engine in 0..2 {
+        let mut stand = start("3.4");
+        let mut old = bind(&stand, CommandId::BIND_RECEIVER, Version::V33, engine);
+        let mut new = bind(&stand, CommandId::BIND_RECEIVER, Version::V34, 1 - engine);
+        for number in 1..=6 {
+            stand.server.send(&message(number));
+            let delivery = new.take_delivery();
+            assert_eq!(delivery.octets()[16..], message(number)[16..]);
+            let answer = stand.server.expect(CommandId::DELIVER_SM_RESP);
+            assert_eq!(
+                (answer.sequence_number(), answer.status()),
+                (number, Status::ESME_ROK)
+            );
+        }
+        assert_eq!(old.enquire(77), []);
+        new.send(&header_only(CommandId::UNBIND, Status::ESME_ROK, 9));
+        new.receive_until_closed();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // The other engine may not know yet that it is gone.
+            stand.server.send(&message(7));
+            let status = stand.server.expect(CommandId::DELIVER_SM_RESP).status();
+            if status == Status::ESME_RX_R_APPN {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{status:?}");
+        }
+    }
+}
+
 /// Goal: answers reach an older peer without TLVs, and with a status that its version has; a newer one gets them untouched.
 #[test]
 fn answers_are_told_in_the_receivers_version() {

@@ -123,10 +123,11 @@ impl PacketEngine {
                 handle,
                 sessions,
                 available_sessions,
+                has_newer,
             } => {
                 let pools_before = self.pools.len();
                 self.pools
-                    .update_remote(from, &key, handle, sessions, available_sessions);
+                    .update_remote(from, &key, handle, (sessions, available_sessions), has_newer);
                 if self.pools.len() > pools_before {
                     self.pool_came(&key);
                 }
@@ -187,11 +188,17 @@ impl PacketEngine {
                         .and_then(Session::client)
                         .is_some_and(|client| !client.reported_full)
                 };
+                let is_newer = |id: &ConnectionId| {
+                    let session = self.sessions.get(*id);
+                    session.is_some_and(|session| session.version.has_tlvs())
+                };
+                let has_newer = members.iter().any(is_newer);
                 let available_sessions = count(members.iter().filter(is_available).count());
                 DirectoryEntry::Pool {
                     handle,
                     sessions: count(members.len()),
                     available_sessions,
+                    has_newer,
                     key,
                 }
             }

@@ -42,6 +42,8 @@ pub enum DirectoryEntry {
         sessions: u32,
         /// Sessions among them with room in their window.
         available_sessions: u32,
+        /// Some of them are of a version behind v3.3.
+        has_newer: bool,
     },
     /// Sessions towards a server.
     Server {

@@ -40,6 +40,8 @@ struct RemoteMembers {
     core: CoreIndex,
     handle: PoolHandle,
     available_sessions: u32,
+    /// Some of them know TLVs and data_sm, as every version behind v3.3 does.
+    has_newer: bool,
     credit: i64,
 }
 
@@ -263,8 +265,8 @@ impl Pools {
         core: CoreIndex,
         key: &Arc<PoolKey>,
         handle: PoolHandle,
-        sessions: u32,
-        available_sessions: u32,
+        (sessions, available_sessions): (u32, u32),
+        has_newer: bool,
     ) {
         if sessions == 0 {
             if let Some(index) = self.by_key.get(key).copied() {
@@ -281,11 +283,13 @@ impl Pools {
             Some(remote) => {
                 remote.handle = handle;
                 remote.available_sessions = available_sessions;
+                remote.has_newer = has_newer;
             }
             None => pool.remotes.push(RemoteMembers {
                 core,
                 handle,
                 available_sessions,
+                has_newer,
                 credit: 0,
             }),
         }
@@ -306,12 +310,13 @@ impl Pools {
     }
 
     /// Which core's members take the next message: smooth weighted round-robin by members that have room, so that every
-    /// session's share is the same wherever it is. `usable` says whether a core can be reached just now.
+    /// session's share is the same wherever it is. `usable` says whether a core can be reached just now, and is told whether it has
+    /// members of a version behind v3.3.
     pub(super) fn take_turn(
         &mut self,
         index: PoolIndex,
         here_is_usable: bool,
-        usable: impl Fn(CoreIndex) -> bool,
+        usable: impl Fn(CoreIndex, bool) -> bool,
     ) -> Option<PoolTurn> {
         let pool = self.get_mut(index)?;
         if pool.remotes.is_empty() {
@@ -327,7 +332,7 @@ impl Pools {
         let mut best: Option<(i64, Option<usize>)> = (local_weight > 0).then_some((pool.local_credit, None));
         for (place, remote) in pool.remotes.iter_mut().enumerate() {
             let weight = i64::from(remote.available_sessions);
-            if weight == 0 || !usable(remote.core) {
+            if weight == 0 || !usable(remote.core, remote.has_newer) {
                 continue;
             }
             remote.credit += weight;
@@ -354,6 +359,12 @@ impl Pools {
         let remotes = &self.get(index)?.remotes;
         let remote = remotes.iter().find(|remote| remote.core == core)?;
         Some(remote.handle)
+    }
+
+    /// Some core but this one has members of a version behind v3.3.
+    pub(super) fn has_newer_elsewhere(&self, index: PoolIndex) -> bool {
+        let pool = self.get(index);
+        pool.is_some_and(|pool| pool.remotes.iter().any(|remote| remote.has_newer))
     }
 
     /// Pools that exist.

@@ -14,7 +14,7 @@ use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState, Side};
 use super::settings::{ClientIndex, PoolMethod, VserverIndex};
 use super::time::Moment;
-use super::versions::{SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
+use super::versions::{Readers, SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
 
 /// A message for a client, checked.
@@ -179,7 +179,10 @@ impl PacketEngine {
         rerouted: bool,
     ) -> Result<(), Status> {
         // Nearly always the first place has room: only behind it there is something to remember.
-        let mut place = self.next_place(now, pool, true, |core| Some(core) == not_at);
+        if !message.is_plain() {
+            return self.deliver_to_readers(now, pool, message, origin, not_at, rerouted);
+        }
+        let mut place = self.next_place(now, pool, true, |core, _| Some(core) == not_at);
         let mut tried = None;
         while let Some(next) = place {
             let sent = match next {
@@ -193,7 +196,7 @@ impl PacketEngine {
             }
             let tried = tried.get_or_insert_with(|| TriedPlaces::none_but(not_at));
             tried.add(next);
-            place = self.next_untried_place(now, pool, tried);
+            place = self.next_untried_place(now, pool, tried, Readers::Anywhere);
         }
         Err(Status::ESME_RX_T_APPN)
     }
@@ -206,11 +209,15 @@ impl PacketEngine {
         now: Moment,
         pool: PoolIndex,
         tried: &TriedPlaces,
+        readers: Readers,
     ) -> Option<PoolTurn> {
         if tried.are_enough() {
             return None;
         }
-        self.next_place(now, pool, !tried.is_here(), |core| tried.includes(core))
+        let here_is_usable = !tried.is_here() && readers.may_be_here();
+        self.next_place(now, pool, here_is_usable, |core, has_newer| {
+            tried.includes(core) || !readers.may_be_there(has_newer)
+        })
     }
 
     #[inline(always)]
@@ -219,10 +226,12 @@ impl PacketEngine {
         now: Moment,
         pool: PoolIndex,
         here_is_usable: bool,
-        has_refused: impl Fn(CoreIndex) -> bool,
+        is_left_out: impl Fn(CoreIndex, bool) -> bool,
     ) -> Option<PoolTurn> {
         let links = &self.links;
-        let usable = |core: CoreIndex| !has_refused(core) && links[core.as_usize()].is_usable(now);
+        let usable = |core: CoreIndex, has_newer: bool| {
+            !is_left_out(core, has_newer) && links[core.as_usize()].is_usable(now)
+        };
         self.pools.take_turn(pool, here_is_usable, usable)
     }
 
@@ -363,7 +372,8 @@ impl PacketEngine {
             return;
         };
         let mut tried = TriedPlaces::none_but(None);
-        while let Some(place) = self.next_untried_place(now, pool, &tried) {
+        let readers = Readers::Newer { here: true };
+        while let Some(place) = self.next_untried_place(now, pool, &tried, readers) {
             let sent = match place {
                 PoolTurn::Here => self.alert_here(now, pool, pdu),
                 PoolTurn::Core(core, handle) => self.send_alert_to_core(now, core, handle, pdu),

@@ -4,10 +4,10 @@
 //! user's text is never cut: a `message_payload` moves into `short_message` where it fits, and else the message is refused;
 //! what both sides can read passes untouched. It must cost nothing where there is nothing to translate.
 
-use super::contract::ConnectionId;
+use super::contract::{ConnectionId, CoreIndex};
 use super::engine::PacketEngine;
 use super::output::Buffers;
-use super::pool::PoolIndex;
+use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::queue::drain::refuse_later;
 use super::relay::Relay;
 use super::sequence::{Origin, Pending};
@@ -33,6 +33,37 @@ pub(super) fn needs_tlvs(tlvs: Tlvs<'_>) -> bool {
 fn has_long_payload(tlvs: Tlvs<'_>) -> bool {
     let payload = tlvs.find(Tag::MESSAGE_PAYLOAD);
     payload.is_some_and(|payload| payload.value.len() > SHORT_MESSAGE_OCTETS_MAX)
+}
+
+/// Which members of a pool can be tried with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Any: all can read it, or none anywhere.
+    Anywhere,
+    /// Only those of a version behind v3.3: those of other cores that have some, and of this core if it has.
+    Newer {
+        /// It has.
+        here: bool,
+    },
+}
+
+impl Readers {
+    pub(super) const fn may_be_here(self) -> bool {
+        matches!(self, Self::Anywhere | Self::Newer { here: true })
+    }
+
+    /// Whether a core can be tried that has members of a version behind v3.3, or has none.
+    pub(super) const fn may_be_there(self, has_newer: bool) -> bool {
+        has_newer || matches!(self, Self::Anywhere)
+    }
+}
+
+impl CheckedMessage<'_> {
+    /// Every version can read it.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        !self.needs_tlvs && self.command == CommandId::DELIVER_SM
+    }
 }
 
 /// A request as a v3.3 peer gets it.
@@ -209,17 +240,62 @@ impl PacketEngine {
         self.can_read(id, message) || self.nobody_reads(pool, message)
     }
 
-    /// No member on this core can read a message. Where everybody knows the command, and its text fits, nobody is asked.
+    /// No member on any core can read a message. Where everybody knows the command, and its text fits, nobody is asked.
     #[inline]
     pub(super) fn nobody_reads(&self, pool: PoolIndex, message: &CheckedMessage<'_>) -> bool {
-        let is_plain = !message.needs_tlvs && message.command == CommandId::DELIVER_SM;
-        !is_plain && self.no_member_reads(pool, message)
+        !message.is_plain() && self.no_member_reads(pool, message)
     }
 
     #[cold]
     fn no_member_reads(&self, pool: PoolIndex, message: &CheckedMessage<'_>) -> bool {
+        !self.member_here_reads(pool, message) && !self.pools.has_newer_elsewhere(pool)
+    }
+
+    fn member_here_reads(&self, pool: PoolIndex, message: &CheckedMessage<'_>) -> bool {
         let members = self.pools.get(pool).map_or(&[][..], |pool| &pool.local);
-        !members.iter().any(|member| self.can_read(*member, message))
+        members.iter().any(|member| self.can_read(*member, message))
+    }
+
+    /// Where a message can be tried.
+    #[inline]
+    pub(super) fn readers_of(&self, pool: PoolIndex, message: &CheckedMessage<'_>) -> Readers {
+        if message.is_plain() {
+            return Readers::Anywhere;
+        }
+        match self.member_here_reads(pool, message) {
+            false if !self.pools.has_newer_elsewhere(pool) => Readers::Anywhere,
+            here => Readers::Newer { here },
+        }
+    }
+
+    /// Sends a message that not everybody can read to a member of a pool that can, here or on another core. Where none can, it is
+    /// refused for good.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn deliver_to_readers(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        not_at: Option<CoreIndex>,
+        rerouted: bool,
+    ) -> Result<(), Status> {
+        let readers = self.readers_of(pool, message);
+        let mut tried = TriedPlaces::none_but(not_at);
+        while let Some(next) = self.next_untried_place(now, pool, &tried, readers) {
+            let sent = match next {
+                PoolTurn::Here => self.deliver_here(now, pool, message, origin, rerouted),
+                PoolTurn::Core(core, handle) => {
+                    self.send_core_request_to_pool(now, core, handle, message, origin, rerouted)
+                }
+            };
+            if sent {
+                return Ok(());
+            }
+            tried.add(next);
+        }
+        Err(Status::ESME_RX_T_APPN)
     }
 
     /// Refuses a message for good that its receiver's version cannot read: this one alone (ESME_RX_R_APPN).

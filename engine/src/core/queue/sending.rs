@@ -47,7 +47,8 @@ impl PacketEngine {
         }
         let pool = key.pool();
         let mut tried = TriedPlaces::none_but(None);
-        while let Some(place) = self.next_untried_place(now, pool, &tried) {
+        let readers = self.readers_of(pool, message);
+        while let Some(place) = self.next_untried_place(now, pool, &tried, readers) {
             match place {
                 PoolTurn::Here => {
                     if let Some(to) = self.member_with_room_for_queued(pool, message)
