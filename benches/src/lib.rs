@@ -384,6 +384,7 @@ fn server() -> ServerSettings {
         auth_retry: Duration::from_secs(300),
         mobile_originated_vserver: Some(VserverIndex(0)),
         message_id_format: MessageIdFormat::Auto,
+        outbind: None,
     }
 }
 

@@ -256,6 +256,7 @@ fn server(address: SocketAddr) -> ServerSettings {
         auth_retry: Duration::from_secs(300),
         mobile_originated_vserver: Some(VserverIndex(0)),
         message_id_format: MessageIdFormat::Auto,
+        outbind: None,
     }
 }
 

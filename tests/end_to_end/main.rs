@@ -11,6 +11,7 @@ mod forward;
 mod kill;
 mod message_ids;
 mod message_ownership;
+mod outbind;
 mod overload;
 mod pacing;
 mod queue;

@@ -22,6 +22,8 @@ pub(crate) enum Event {
     EsmeActs(usize),
     /// An SMSC does.
     SmscActs(usize),
+    /// An SMSC opens connections itself, while all is well.
+    SmscCalls(usize),
     /// Something goes wrong, perhaps.
     FaultStrikes,
     /// One of the requests that must succeed.
@@ -35,7 +37,7 @@ pub(crate) enum Event {
 pub(crate) enum Input {
     /// A connection that the engine asked for is open (or failed).
     Connected(LinkId, bool),
-    /// An ESME connects.
+    /// An ESME connects, or an SMSC that calls.
     Accepted(LinkId),
     /// The kernel has octets of the peer.
     Readable(LinkId),

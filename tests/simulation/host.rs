@@ -12,7 +12,7 @@ use smppmux_engine::core::contract::{
     Action, CloseReason, ClosedBy, Command, ConnectionId, CoreIndex, Notice, Transmit, Unsent,
 };
 use smppmux_engine::core::core_message::CoreMessage;
-use smppmux_engine::core::settings::VserverIndex;
+use smppmux_engine::core::settings::{ServerIndex, VserverIndex};
 use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
@@ -255,7 +255,7 @@ impl World {
         self.trace
             .line(self.now, || format!("core {core} notice {notice:?}"));
         match notice {
-            Notice::ServerLost { server, reason, .. } => {
+            Notice::ServerLost { server, reason, .. } | Notice::OutbindEnded { server, reason, .. } => {
                 if matches!(
                     reason,
                     CloseReason::OutputFull | CloseReason::EnquireLinkTimeout | CloseReason::BindTimeout
@@ -290,10 +290,12 @@ impl World {
 
     fn accept(&mut self, core: usize, id: LinkId) {
         let peer = "192.0.2.1:40000".parse().expect("an address");
-        match self.hosts[core]
-            .engine
-            .handle_accepted(self.now, VserverIndex(0), peer)
-        {
+        let engine = &mut self.hosts[core].engine;
+        let accepted = match self.links[id].peer {
+            Peer::Esme(_) => engine.handle_accepted(self.now, VserverIndex(0), peer),
+            Peer::Smsc(index) => engine.handle_called(self.now, ServerIndex(index as u16), peer),
+        };
+        match accepted {
             Some(connection) => {
                 let link = &mut self.links[id];
                 link.connection = Some(connection);

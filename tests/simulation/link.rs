@@ -1,5 +1,6 @@
 //! One connection between an engine and a peer: two byte streams, the kernel's buffers, and what each end knows.
 
+use crate::calls::Call;
 use crate::heard::Answers;
 use crate::pdu::Pdu;
 use bytes::BytesMut;
@@ -95,6 +96,8 @@ pub(crate) struct PeerSession {
     pub(crate) began_early: Option<bool>,
     /// With a password that must be refused.
     pub(crate) has_wrong_password: bool,
+    /// The SMSC has opened it.
+    pub(crate) call: Option<Call>,
     /// The identity of a forwarded session.
     pub(crate) system_id: Vec<u8>,
     /// The engine's requests that have no answer yet, by number.

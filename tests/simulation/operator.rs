@@ -85,6 +85,9 @@ impl World {
             if self.random.chance(200) {
                 server.system_type = "other".into();
             }
+            if server.outbind.is_some() && self.random.chance(200) {
+                server.outbind = None;
+            }
         }
         // Only ever less than the scenario says, so that what is forbidden there stays so.
         for vserver in &mut vservers {

@@ -17,6 +17,7 @@ pub(crate) mod command {
     pub(crate) const REPLACE_SM: u32 = 7;
     pub(crate) const CANCEL_SM: u32 = 8;
     pub(crate) const BIND_TRANSCEIVER: u32 = 9;
+    pub(crate) const OUTBIND: u32 = 0x0B;
     pub(crate) const ENQUIRE_LINK: u32 = 0x15;
     pub(crate) const DATA_SM: u32 = 0x103;
     pub(crate) const RESPONSE: u32 = 0x8000_0000;

@@ -1,7 +1,7 @@
 //! How a run ends: everything heals, everything must work, everyone leaves, nothing may be left.
 
 use crate::esme::receives;
-use crate::event::{Event, Input};
+use crate::event::{Event, Input, LinkId};
 use crate::pdu::command;
 use crate::ranges::DESTINATIONS;
 use crate::scenario::{AUTH_RETRY, DRAIN_TIMEOUT, FORWARD_CACHE, LATE_ANSWER_HOLD, RECONNECT_MAX};
@@ -73,6 +73,13 @@ impl World {
         for smsc in &mut self.smscs {
             smsc.down_until = self.now;
         }
+        let settings = std::sync::Arc::clone(&self.scenario.settings);
+        for (index, _) in (0..)
+            .zip(&settings.servers)
+            .filter(|(_, server)| server.outbind.is_some())
+        {
+            self.after(CLOSING_TIME * 2, Event::SmscCalls(index));
+        }
     }
 
     /// Now that nothing is wrong, every client is bound, every server has its sessions, and every request succeeds.
@@ -90,6 +97,7 @@ impl World {
             for index in 0..self.smscs.len() {
                 self.check_server_sessions(index);
             }
+            self.check_calls();
         }
         for turn in 0..self.esmes.len() + DESTINATIONS.len() {
             self.after(PROBE_STEP * turn as u32, Event::Probe(turn));
@@ -158,7 +166,9 @@ impl World {
                 Connections::PerCore(count) => count as usize * cores,
                 Connections::Total(count) => count as usize,
             };
-        let bound = self.bound_sessions(index).len();
+        let sessions = self.bound_sessions(index);
+        let is_ours = |(id, _): &&(LinkId, u32)| self.links[*id].session.call.is_none();
+        let bound = sessions.iter().filter(is_ours).count();
         // Two cores that took over at the same moment both keep what they have.
         let may_exceed = matches!(settings.connections, Connections::Total(_));
         assert!(

@@ -1,5 +1,6 @@
 //! What a seed stands for: how many of everything, how it is configured, and how often what goes wrong.
 
+use crate::calls;
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
@@ -55,7 +56,10 @@ impl Scenario {
         let servers = random.between(1, 3);
         let accounts = random.between(1, 4);
         let is_forward = random.chance(200);
-        let faults = Faults::draw(random);
+        let mut faults = Faults::draw(random);
+        if !is_forward {
+            faults.server_call = calls::weight(random);
+        }
         let clients: Vec<_> = (0..accounts)
             .map(|account| client(random, account, is_forward))
             .collect();
@@ -67,15 +71,17 @@ impl Scenario {
             .collect();
         // Longer than an unbind waits, now and then.
         let response_timeout = Duration::from_secs(if random.chance(100) { 7 } else { 1 });
-        let settings = Settings::new(
+        let (engine, vservers) = (
             engine(random),
             vec![vserver(random, servers, is_forward, response_timeout)],
-            (0..servers)
-                .map(|index| server(random, index, response_timeout))
-                .collect(),
-            clients,
-            random.next(),
         );
+        let mut servers: Vec<_> = (0..servers)
+            .map(|index| server(random, index, response_timeout))
+            .collect();
+        if faults.server_call > 0 {
+            calls::allow(&mut servers);
+        }
+        let settings = Settings::new(engine, vservers, servers, clients, random.next());
         Self {
             engines,
             settings: Arc::new(settings),
@@ -208,6 +214,7 @@ pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Durati
         auth_retry: AUTH_RETRY,
         mobile_originated_vserver: Some(VserverIndex(0)),
         message_id_format: MessageIdFormat::Auto,
+        outbind: None,
     }
 }
 

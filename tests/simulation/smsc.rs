@@ -37,6 +37,9 @@ impl World {
         if self.random.chance(faults.server_restart) {
             return self.smsc_restarts(index);
         }
+        if faults.server_call > 0 && self.random.chance(faults.server_call) {
+            return self.smsc_calls(index);
+        }
         let bound = self.bound_sessions(index);
         if bound.is_empty() {
             return;
@@ -141,6 +144,7 @@ impl World {
     }
 
     fn smsc_gets_bind(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
+        self.check_bind_of_call(id, pdu);
         let session = &mut self.links[id].session;
         assert!(session.bound.is_none(), "link {id}: a second bind");
         session.system_id = pdu.string(0).to_vec();

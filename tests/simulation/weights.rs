@@ -4,7 +4,7 @@
 
 use crate::random::Random;
 
-/// Faults by name, each with its highest weight: how often it strikes, in a thousand of its occasions (or, where the name ends
+/// Faults by name, each with its highest weight (0: it is drawn elsewhere): how often it strikes, in a thousand of its occasions (or, where the name ends
 /// in a unit, how long it lasts at most).
 macro_rules! faults {
     ($($name:ident: $highest:literal,)*) => {
@@ -67,6 +67,7 @@ faults! {
     store_delay_ms: 400,
     store_failure: 150,
     operator: 25,
+    server_call: 0,
 }
 
 impl Faults {
@@ -79,7 +80,7 @@ impl Faults {
             };
         }
         Self::draw_weights(|highest| {
-            if random.chance(500) {
+            if highest == 0 || random.chance(500) {
                 0
             } else {
                 random.between(1, highest) as u32

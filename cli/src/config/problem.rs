@@ -15,7 +15,7 @@ const SHOWN_MAX: usize = 50;
 const LINE_CHARACTERS_MAX: usize = 160;
 
 /// Keys whose lines are not shown.
-const SECRET_KEYS: [&str; 3] = ["password", "message-id-key", "rss-key"];
+const SECRET_KEYS: [&str; 4] = ["password", "outbind-password", "message-id-key", "rss-key"];
 
 /// One thing that is wrong, or that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ mod tests {
     /// Goal: no error shows a password.
     #[test]
     fn secrets_are_not_shown() {
-        for key in ["password", "pasword", "Password", "rss-key"] {
+        for key in ["password", "pasword", "Password", "outbind-pasword", "rss-key"] {
             let source = source(&format!("{key} = \"hunter2\" oops"));
             let text = source.describe(&Problem::new(&Origin::File(3..5), "unexpected"));
             assert!(

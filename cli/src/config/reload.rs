@@ -71,6 +71,7 @@ impl Named for ServerSection {
             system_id: self.system_id.clone(),
             password: self.password.clone(),
             response_timeout: self.response_timeout.clone(),
+            outbind_listen: self.outbind_listen.clone(),
             ..Self::default()
         }
     }
@@ -108,6 +109,7 @@ impl Configuration {
         obstacles.extend(changed_section(&self.queue, &new.queue));
         obstacles.extend(changed_section(&self.receipts, &new.receipts));
         let (vservers, changed_vservers) = self.merged_vservers(new, &mut obstacles);
+        self.check_outbind_listeners(new, &mut obstacles);
         if !obstacles.is_empty() {
             return Err(obstacles);
         }
@@ -165,6 +167,27 @@ impl Configuration {
             vservers.push(item.clone());
         }
         (vservers, changed)
+    }
+
+    /// Listeners are made at the start: a server keeps its own, or stops to accept there.
+    fn check_outbind_listeners(&self, new: &Self, obstacles: &mut Vec<Problem>) {
+        let of = |configuration: &Self, name: &str| {
+            let mut items = configuration.servers.iter();
+            let item = items.find(|item| item.section.name() == Some(name));
+            item.and_then(|item| item.section.outbind_listen.value)
+        };
+        for item in &new.servers {
+            let name = item.section.name().unwrap_or_default();
+            let key = &item.section.outbind_listen;
+            if key.value != of(self, name) {
+                let place = match key.origin() {
+                    Origin::Default => item.at(),
+                    said => said.clone(),
+                };
+                let message = format!("`outbind-listen` of the server \"{name}\" has changed");
+                obstacles.push(Problem::new(&place, message));
+            }
+        }
     }
 
     /// The places that are only kept.
@@ -390,6 +413,40 @@ mod tests {
             assert!(place(&running, line, line).start > of_vserver.start, "{line}");
         }
         assert!(running.merged_with(&with("hold-time = \"9s\"")).is_ok());
+    }
+
+    /// Goal: where a server's own connections come in is fixed at the start, what is asked of them is not; a server may go, and come
+    /// back to the same place.
+    #[test]
+    fn outbind_listeners_stay() {
+        let with = |keys: &str| {
+            let rest = format!(
+                "[[server]]\nname = \"b\"\nuid = \"0B\"\naddress = \"h:1\"\nsystem-id = \"m\"\npassword = \"x\"\n{keys}"
+            );
+            file(&[("a", "0A")], &["one"], &rest)
+        };
+        let listen = |port: u16, password: &str| {
+            with(&format!(
+                "outbind-listen = \"127.0.0.1:{port}\"\noutbind-password = \"{password}\""
+            ))
+        };
+        let running = listen(1, "x");
+        for other in [listen(2, "x"), with("")] {
+            let refusal = running.merged_with(&other).expect_err("it needs a restart");
+            assert!(
+                refusal[0]
+                    .message
+                    .contains("`outbind-listen` of the server \"b\""),
+                "{refusal:?}"
+            );
+        }
+        assert!(with("").merged_with(&running).is_err());
+        assert!(file(&[("a", "0A")], &["one"], "").merged_with(&running).is_err());
+        assert!(running.merged_with(&listen(1, "other")).is_ok());
+        let gone = running.merged_with(&file(&[("a", "0A")], &["one"], ""));
+        let gone = gone.expect("a server may go").configuration;
+        assert!(gone.merged_with(&running).is_ok(), "and come back");
+        assert!(gone.merged_with(&listen(2, "x")).is_err());
     }
 
     /// Goal: rules may come, go and change places, and what a rule said of a message that is under way keeps its meaning; also

@@ -1,6 +1,6 @@
 //! `[[server]]`: one SMSC.
 
-use super::addresses::HostPort;
+use super::addresses::{HostPort, Network};
 use super::choices::InterfaceVersion;
 use super::key::Key;
 use super::section::Section;
@@ -50,6 +50,14 @@ pub struct ServerSection {
     pub receiver_address: Key<Option<HostPort>>,
     /// Where the server's own connections (outbind) are accepted. Default: nowhere.
     pub outbind_listen: Key<Option<SocketAddr>>,
+    /// The system_id that its outbind must say. Default: any.
+    pub outbind_system_id: Key<Option<String>>,
+    /// The password that its outbind must say. Default: any.
+    pub outbind_password: Key<Option<Secret>>,
+    /// Networks from which it may connect there. Default: any.
+    pub outbind_allow: Key<Vec<Network>>,
+    /// Connections that it may have open there on each core. Default: 4.
+    pub outbind_connections: Key<u32>,
     /// Pause after a refused system_id or password. Default: `"5min"`.
     pub auth_retry: Key<Duration>,
     /// Sessions on every core. Default: `connections-per-server` of `[engine]`.
@@ -144,6 +152,10 @@ impl Default for ServerSection {
             transmitter_address: Key::unset(),
             receiver_address: Key::unset(),
             outbind_listen: Key::unset(),
+            outbind_system_id: Key::unset(),
+            outbind_password: Key::unset(),
+            outbind_allow: Key::by_default(Vec::new()),
+            outbind_connections: Key::by_default(4),
             auth_retry: Key::by_default(Duration::from_secs(300)),
             connections: Key::unset(),
             connections_total: Key::unset(),

@@ -179,12 +179,63 @@ fn relations_of_limits_are_checked() {
     }
 }
 
+/// Goal: a listener for a server's own connections is not open to everybody, has an address of its own, and keys without it are
+/// blamed; what is right comes to what was asked for.
+#[test]
+fn outbind_is_checked() {
+    let listen = "outbind-listen = \"127.0.0.1:2779\"\n";
+    for (server, vserver, expected) in [
+        (
+            listen.to_owned(),
+            "",
+            "10:18: whoever connects to `outbind-listen` would be told this server's `system-id` and `password`",
+        ),
+        (
+            "outbind-password = \"x\"\n".into(),
+            "",
+            "10:20: `outbind-password` needs `outbind-listen`",
+        ),
+        (
+            "outbind-listen = \"127.0.0.1:0\"\noutbind-password = \"x\"\n".into(),
+            "",
+            "10:18: `outbind-listen` needs a port: the server must know it",
+        ),
+        (
+            "outbind-listen = \"127.0.0.1:2775\"\noutbind-password = \"x\"\n".into(),
+            "",
+            "10:18: the listen address \"127.0.0.1:2775\" is used twice",
+        ),
+        (
+            format!("{listen}outbind-password = \"x\"\noutbind-connections = 0\n"),
+            "",
+            "12:23: `outbind-connections` is 0; it must be from 1 to 1000",
+        ),
+        (
+            format!("{listen}outbind-password = \"x\"\n"),
+            "auth = \"forward\"\n",
+            "11:18: `outbind-listen` needs a vserver with `auth = \"local\"` for the server's messages",
+        ),
+    ] {
+        let text = format!("{VSERVER}{vserver}{SERVER}{server}{CLIENT}");
+        assert_eq!(complaints(&text), [expected], "{text}");
+    }
+    let text = format!("{VSERVER}{SERVER}{listen}outbind-allow = [\"192.0.2.0/24\"]\n{CLIENT}");
+    let settled = settled(&text).expect("this is TOML");
+    let effective = settled.effective.expect("it is right");
+    let server = &effective.settings.servers[0];
+    let outbind = server.outbind.as_ref().expect("it is asked for");
+    assert_eq!((outbind.allow.len(), outbind.connections), (1, 4));
+    let (_, words) = effective.binds(server);
+    assert!(
+        words.ends_with("and up to 4 on each core that it opens itself"),
+        "{words}"
+    );
+}
+
 /// Goal: keys without effect are warned of once each, and are no error; those that have one are not warned of.
 #[test]
 fn keys_without_effect_are_warned_of() {
-    let text = format!(
-        "{VSERVER}{SERVER}outbind-listen = \"127.0.0.1:1\"\n{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n"
-    );
+    let text = format!("{VSERVER}{SERVER}tls = true\n{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n");
     let settled = settled(&text).expect("this is TOML");
     assert!(settled.effective.is_some());
     let warned: Vec<&str> = settled
@@ -192,5 +243,5 @@ fn keys_without_effect_are_warned_of() {
         .iter()
         .filter_map(|warning| warning.message.split(" has no effect").next())
         .collect();
-    assert_eq!(warned, ["`outbind-listen`"]);
+    assert_eq!(warned, ["`tls`"]);
 }

@@ -2,7 +2,7 @@
 //!
 //! A client that reconnects in a circle must not fill the disk. What is left out is counted and told.
 
-use smppmux_engine::core::contract::{CloseReason, ClosedBy, CoreIndex, Notice};
+use smppmux_engine::core::contract::{CloseReason, ClosedBy, CoreIndex, Notice, OutbindFault};
 use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const LINES_PER_SECOND_MAX: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Kinds of notices that are counted apart.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "server bound",
     "server lost",
     "server refused bind",
@@ -22,6 +22,7 @@ const KINDS: [&str; 7] = [
     "client refused",
     "client lost",
     "address banned",
+    "outbind",
 ];
 
 /// Writes notices to the log.
@@ -108,6 +109,22 @@ impl NoticeLog {
                 let vserver = self.vserver(*vserver);
                 warn!(core, vserver, %peer, ban_ms = milliseconds(*ban), "address banned");
             }
+            Notice::OutbindBound { server, peer } => {
+                info!(core, server = self.server(*server), %peer, "server bound by outbind");
+            }
+            Notice::OutbindEnded { server, peer, reason } => {
+                let server = self.server(*server);
+                info!(core, server, %peer, reason = %words(*reason), "session by outbind over");
+            }
+            Notice::OutbindRefused {
+                server,
+                peer,
+                fault,
+                others,
+            } => {
+                let server = self.server(*server);
+                warn!(core, server, %peer, reason = fault_words(*fault), others, "outbind refused");
+            }
             // It is for who asked for it.
             Notice::Traced(_) => {}
         }
@@ -168,6 +185,7 @@ const fn kind(notice: &Notice) -> usize {
         Notice::ClientRefused { .. } => 4,
         Notice::ClientLost { .. } | Notice::Traced(_) => 5,
         Notice::AddressBanned { .. } => 6,
+        Notice::OutbindBound { .. } | Notice::OutbindEnded { .. } | Notice::OutbindRefused { .. } => 7,
     }
 }
 
@@ -191,6 +209,19 @@ fn words(reason: CloseReason) -> String {
         CloseReason::OutputFull => "the peer does not read what it is sent".into(),
         CloseReason::ProtocolViolations => "the peer kept breaking the protocol".into(),
         CloseReason::WeUnbound => "we unbound".into(),
+        CloseReason::OutbindRefused => "the outbind was refused".into(),
+    }
+}
+
+/// What is wrong with somebody who comes as a server that opens connections itself.
+const fn fault_words(fault: OutbindFault) -> &'static str {
+    match fault {
+        OutbindFault::Address => "it does not come from outbind-allow",
+        OutbindFault::TooMany => "there are outbind-connections of it already",
+        OutbindFault::Missing => "no outbind came",
+        OutbindFault::Malformed => "the outbind cannot be read",
+        OutbindFault::SystemId => "another system_id than outbind-system-id",
+        OutbindFault::Password => "another password than outbind-password",
     }
 }
 
@@ -207,7 +238,7 @@ mod tests {
         assert_eq!(admitted, LINES_PER_SECOND_MAX as usize);
         assert!(lines.admit(0), "another kind");
         assert_eq!(lines.turn_second(start + SECOND / 2), [0; KINDS.len()]);
-        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0, 0]);
+        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0, 0, 0]);
         assert!(lines.admit(4), "another second");
     }
 }

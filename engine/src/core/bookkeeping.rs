@@ -4,7 +4,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{CoreMessage, PoolHandle};
 use super::directory::{DirectoryAcknowledgement, DirectoryEntry, DirectoryKey, DirectoryUpdate};
 use super::engine::PacketEngine;
-use super::session::Session;
+use super::session::{ServerSide, Session};
 use super::settings::ServerIndex;
 use super::time::Moment;
 use std::sync::Arc;
@@ -206,8 +206,8 @@ impl PacketEngine {
                 let state = &self.servers[usize::from(server.0)];
                 let is_bound = |id: &ConnectionId| {
                     self.sessions.get(*id).is_some_and(|session| {
-                        session.bound().is_some()
-                            && session.server().is_some_and(|side| side.identity.is_none())
+                        let is_shared = |side: &ServerSide| side.identity.is_none() && side.caller.is_none();
+                        session.bound().is_some() && session.server().is_some_and(is_shared)
                     })
                 };
                 DirectoryEntry::Server {

@@ -248,8 +248,52 @@ pub enum Notice {
         /// For how long.
         ban: Duration,
     },
+    /// A session is bound that the server asked for (outbind).
+    OutbindBound {
+        /// Which server.
+        server: ServerIndex,
+        /// From where.
+        peer: IpAddr,
+    },
+    /// Such a session, or its bind, is over.
+    OutbindEnded {
+        /// Which server.
+        server: ServerIndex,
+        /// From where.
+        peer: IpAddr,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Somebody who came where a server's own connections are accepted was refused. Told now and then only.
+    OutbindRefused {
+        /// Which server's place it is.
+        server: ServerIndex,
+        /// From where.
+        peer: IpAddr,
+        /// What was wrong.
+        fault: OutbindFault,
+        /// So many more were refused since the last one that was told.
+        others: u64,
+    },
     /// PDUs that an operator looks at.
     Traced(Box<TracedPdus>),
+}
+
+/// What is wrong with a connection that a server opens, or its outbind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutbindFault {
+    /// The address lies in no network from which it may come.
+    Address,
+    /// It has as many as it may have.
+    TooMany,
+    /// The connection ended, or its time did, without one.
+    Missing,
+    /// The outbind cannot be read.
+    Malformed,
+    /// Another system_id than the server is configured to say.
+    SystemId,
+    /// Another password.
+    Password,
 }
 
 /// Why a session ended.
@@ -276,4 +320,6 @@ pub enum CloseReason {
     ProtocolViolations,
     /// We unbound: drain, stop or configuration.
     WeUnbound,
+    /// The outbind was not what its server is configured to say.
+    OutbindRefused,
 }

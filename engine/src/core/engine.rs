@@ -196,6 +196,18 @@ impl PacketEngine {
         accepted
     }
 
+    /// A connection was accepted where a server may open some (`outbind-listen`). `None`: it may not just now; close it.
+    pub fn handle_called(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        let accepted = self.accept_call(now, server, peer);
+        self.check_invariants_in_debug_builds();
+        accepted
+    }
+
     /// The connection that `Action::Connect` asked for is open.
     pub fn handle_connected(&mut self, now: Moment, connection: ConnectionId) {
         self.server_connected(now, connection);

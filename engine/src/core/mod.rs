@@ -45,6 +45,7 @@ mod invariants;
 mod journey;
 pub(crate) mod network;
 mod operator;
+mod outbind;
 mod outbox;
 mod output;
 mod pace;

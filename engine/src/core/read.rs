@@ -150,6 +150,7 @@ impl PacketEngine {
             CommandId::GENERIC_NACK => self.nack_from_server(now, from, header),
             CommandId::UNBIND => self.server_unbind(now, from, header.sequence_number),
             CommandId::ALERT_NOTIFICATION => self.alert(now, from, pdu),
+            CommandId::OUTBIND => self.outbind(now, from, header, pdu),
             CommandId::SUBMIT_SM
             | CommandId::SUBMIT_MULTI
             | CommandId::QUERY_SM
@@ -164,7 +165,7 @@ impl PacketEngine {
     }
 
     /// What either side may send in the same way.
-    fn common_pdu(&mut self, now: Moment, from: ConnectionId, header: Header) {
+    pub(super) fn common_pdu(&mut self, now: Moment, from: ConnectionId, header: Header) {
         match header.command_id {
             CommandId::ENQUIRE_LINK => {
                 self.send_header(

@@ -118,6 +118,11 @@ impl PacketEngine {
         for id in self.surplus_sessions(index, kept) {
             self.leave_gently(now, id);
         }
+        if is_new_login || before.outbind != configured.outbind || settings.is_retired_server(index) {
+            for id in self.called_sessions(index) {
+                self.leave_gently(now, id);
+            }
+        }
     }
 
     /// The sessions of a server beyond the first `kept` of each kind; those for one identity alone stay, but for none at all.
@@ -125,7 +130,8 @@ impl PacketEngine {
         let mut counts = [0_u32; 3];
         let mut surplus = Vec::new();
         for id in &self.servers[usize::from(index.0)].sessions {
-            let Some(side) = self.sessions.get(*id).and_then(Session::server) else {
+            let side = self.sessions.get(*id).and_then(Session::server);
+            let Some(side) = side.filter(|side| side.caller.is_none()) else {
                 continue;
             };
             let count = &mut counts[side.bind as usize];

@@ -130,6 +130,10 @@ pub struct ServerReport {
     pub losses: u64,
     /// Binds that it refused.
     pub refused_binds: u64,
+    /// Sessions that it asked for by outbind, since the start.
+    pub outbinds: u64,
+    /// Connections for an outbind, and outbinds, that were refused.
+    pub refused_outbinds: u64,
     /// Requests and answers by kind and status.
     pub exchanges: Exchanges,
     /// Response times.

@@ -120,6 +120,8 @@ impl PacketEngine {
                 binds: server.figures.binds,
                 losses: server.figures.losses,
                 refused_binds: server.figures.refused_binds,
+                outbinds: server.calls.bound,
+                refused_outbinds: server.calls.refused,
                 exchanges: server.figures.exchanges.clone(),
                 latency: server.figures.latency,
             })

@@ -5,6 +5,7 @@
 
 use super::contract::{ConnectionId, CoreIndex};
 use super::figures::{Exchanges, Latency};
+use super::outbind::Calls;
 use super::pacing::Pacing;
 use super::settings::VserverIndex;
 use super::time::Moment;
@@ -55,6 +56,8 @@ pub(super) struct Server {
     pub(super) weight: u32,
     /// It gets no new submits: an operator wants it so.
     pub(super) is_draining: bool,
+    /// Its outbinds.
+    pub(super) calls: Calls,
 }
 
 /// Another core's sessions at this server, by its last directory update.
@@ -174,6 +177,7 @@ impl Server {
             figures: ServerFigures::default(),
             weight: 1,
             is_draining: false,
+            calls: Calls::default(),
         }
     }
 

@@ -95,6 +95,7 @@ impl PacketEngine {
             server: index,
             bind,
             identity,
+            caller: None,
             is_counted: false,
             is_leaving: false,
             unanswered: 0,
@@ -136,9 +137,17 @@ impl PacketEngine {
         if session.state != SessionState::Connecting {
             return;
         }
+        session.received_at = now;
+        self.bind_at_server(now, id, side);
+    }
+
+    /// Binds on a connection that is open.
+    pub(super) fn bind_at_server(&mut self, now: Moment, id: ConnectionId, side: ServerSide) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
         let configured = &self.settings.servers[usize::from(side.server.0)];
         session.state = SessionState::Binding;
-        session.received_at = now;
         session.state_deadline = now + configured.response_timeout;
         if let Some(identity) = side.identity {
             return self.send_identity_bind(now, id, identity);
@@ -201,6 +210,9 @@ impl PacketEngine {
             self.arm_enquire_link(now, id);
             return self.identity_bound(now, id, identity, pdu);
         }
+        if let Some(caller) = side.caller {
+            return self.call_bound(now, id, side.server, caller.peer);
+        }
         let server = &mut self.servers[usize::from(side.server.0)];
         server.version = version;
         server.update_watch();
@@ -257,6 +269,9 @@ impl PacketEngine {
             .retain(|other| *other != id);
         if side.identity.is_some() {
             return;
+        }
+        if let Some(caller) = side.caller {
+            return self.call_ended(now, side.server, caller, reason);
         }
         self.directory.changed(&DirectoryKey::Server(side.server));
         if self.drain.is_some() {
@@ -438,7 +453,7 @@ impl PacketEngine {
 
     fn is_shared_session(&self, id: ConnectionId, kind: BindKind) -> bool {
         let side = self.sessions.get(id).and_then(Session::server);
-        side.is_some_and(|side| side.identity.is_none() && side.bind == kind)
+        side.is_some_and(|side| side.identity.is_none() && side.caller.is_none() && side.bind == kind)
     }
 }
 
@@ -461,7 +476,7 @@ fn has_local_bound(engine: &PacketEngine, index: ServerIndex) -> bool {
         engine
             .sessions
             .get(*id)
-            .is_some_and(|session| session.bound().is_some())
+            .is_some_and(|session| session.bound().is_some() && !session.is_called())
     };
     engine.servers[usize::from(index.0)].sessions.iter().any(bound)
 }

@@ -170,6 +170,8 @@ pub(super) struct ServerSide {
     pub(super) bind: BindKind,
     /// Whose traffic alone it carries (`auth = "forward"`).
     pub(super) identity: Option<u32>,
+    /// Where the server opened it from, and asked for our bind (outbind); `None`: we did.
+    pub(super) caller: Option<Caller>,
     /// It stands among the server's transmitting sessions, and its requests in their sum.
     pub(super) is_counted: bool,
     /// It gets no new requests and is unbound once all is answered.
@@ -178,6 +180,14 @@ pub(super) struct ServerSide {
     pub(super) unanswered: u32,
     /// The number of its unbind, answered once the requests of both sides are.
     pub(super) unbind_sequence_number: Option<u32>,
+}
+
+/// A server that has opened a connection itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) peer: IpAddr,
+    /// Its outbind said what it had to.
+    pub(super) is_known: bool,
 }
 
 impl Session {
@@ -267,6 +277,11 @@ impl Session {
             Side::Server(server) => Some(server),
             _ => None,
         }
+    }
+
+    /// A server has opened it (outbind).
+    pub(super) fn is_called(&self) -> bool {
+        self.server().is_some_and(|side| side.caller.is_some())
     }
 
     #[inline]
@@ -386,6 +401,7 @@ mod tests {
                 server: ServerIndex(0),
                 bind: BindKind::Transceiver,
                 identity: None,
+                caller: None,
                 is_counted: false,
                 is_leaving: false,
                 unanswered: 0,

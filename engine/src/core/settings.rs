@@ -6,9 +6,11 @@
 
 mod admission;
 mod continuing;
+mod outbind;
 mod policies;
 
 pub use admission::AdmissionSettings;
+pub use outbind::OutbindSettings;
 pub use policies::*;
 
 use super::range::{AddressRange, AllowedIndex};
@@ -415,6 +417,8 @@ pub struct ServerSettings {
     pub mobile_originated_vserver: Option<VserverIndex>,
     /// How it writes message ids.
     pub message_id_format: MessageIdFormat,
+    /// Its own connections, where it may open some.
+    pub outbind: Option<OutbindSettings>,
 }
 
 /// How many sessions to keep towards a server.
@@ -520,6 +524,7 @@ pub(crate) mod tests {
             auth_retry: Duration::from_secs(300),
             mobile_originated_vserver: Some(VserverIndex(0)),
             message_id_format: MessageIdFormat::Auto,
+            outbind: None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::core::contract::{
 };
 use crate::core::core_message::CoreMessage;
 use crate::core::report::{Report, Wanted};
-use crate::core::settings::VserverIndex;
+use crate::core::settings::{ServerIndex, VserverIndex};
 use crate::core::store_message::{StoreCommand, StoreEvent};
 use crate::core::time::Moment;
 use bytes::BytesMut;
@@ -22,6 +22,7 @@ pub(crate) trait Engine: 'static {
         vserver: VserverIndex,
         peer: SocketAddr,
     ) -> Option<ConnectionId>;
+    fn handle_called(&mut self, now: Moment, server: ServerIndex, peer: SocketAddr) -> Option<ConnectionId>;
     fn handle_connected(&mut self, now: Moment, connection: ConnectionId);
     fn handle_bytes(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome;
     fn handle_transmitted(&mut self, now: Moment, connection: ConnectionId, buffer: BytesMut);
@@ -56,6 +57,10 @@ impl Engine for PacketEngine {
         peer: SocketAddr,
     ) -> Option<ConnectionId> {
         self.handle_accepted(now, vserver, peer)
+    }
+
+    fn handle_called(&mut self, now: Moment, server: ServerIndex, peer: SocketAddr) -> Option<ConnectionId> {
+        self.handle_called(now, server, peer)
     }
 
     fn handle_connected(&mut self, now: Moment, connection: ConnectionId) {

@@ -3,10 +3,10 @@
 
 use super::admission::Ticket;
 use super::report::CoreReport;
+use super::steering::Entrance;
 use crate::core::contract::Command;
 use crate::core::core_message::CoreMessage;
 use crate::core::report::Wanted;
-use crate::core::settings::VserverIndex;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -37,7 +37,7 @@ pub(crate) enum ShellMessage {
 #[derive(Debug)]
 pub(crate) struct HandOver {
     pub(crate) socket: OwnedFd,
-    pub(crate) vserver: VserverIndex,
+    pub(crate) entrance: Entrance,
     pub(crate) peer: SocketAddr,
     /// Its place among the connections that are counted, where some are.
     pub(crate) ticket: Option<Ticket>,

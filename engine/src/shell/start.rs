@@ -12,11 +12,11 @@ use super::running::{Listening, RunningEngines};
 use super::settings::ShellSettings;
 use super::sockets;
 use super::start_error::StartError;
-use super::station::client_user_timeout;
-use super::steering::{Listener, Steering};
+use super::station::{caller_user_timeout, client_user_timeout};
+use super::steering::{Entrance, Listener, Steering};
 use crate::core::PacketEngine;
 use crate::core::contract::CoreIndex;
-use crate::core::settings::{Settings, VserverIndex, VserverSettings};
+use crate::core::settings::{ServerIndex, Settings, VserverIndex};
 use crate::store::StoreThread;
 use smppmux_c2c::{Endpoint, MeshCapacity, mesh};
 use smppmux_flow_distributor as flow_distributor;
@@ -26,6 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tracing::info;
 
 /// Room in the mailboxes for the shell's own requests (hand-overs, orders), beside the engines'.
@@ -208,36 +209,62 @@ fn bind_listeners(
     let mut of_cores: Vec<Vec<Listener>> = (0..cores).map(|_| Vec::new()).collect();
     let mut listening = Vec::new();
     for (index, vserver) in (0..).map(VserverIndex).zip(&settings.vservers) {
-        let name: Arc<str> = vserver.name.as_str().into();
+        let entrance = Entrance::Clients(index);
         let user_timeout = client_user_timeout(settings, index);
         for address in &vserver.listen {
-            let (address, sockets) = sockets::listen_on_every_core(*address, cores)
-                .map_err(|error| listen_error(vserver, *address, error))?;
-            for (listeners, socket) in of_cores.iter_mut().zip(sockets) {
-                listeners.push(Listener {
-                    vserver: index,
-                    name: Arc::clone(&name),
-                    address,
-                    socket,
-                    user_timeout,
-                });
-            }
+            let address = bind_entrance(&mut of_cores, entrance, &vserver.name, *address, user_timeout)
+                .map_err(|error| listen_error(format!("vserver {:?}", vserver.name), *address, error))?;
             listening.push(Listening {
                 vserver: index,
                 address,
             });
         }
     }
+    for (index, server) in (0..).map(ServerIndex).zip(&settings.servers) {
+        let Some(outbind) = &server.outbind else { continue };
+        let user_timeout = caller_user_timeout(settings, index);
+        let entrance = Entrance::Server(index);
+        let address = bind_entrance(
+            &mut of_cores,
+            entrance,
+            &server.name,
+            outbind.listen,
+            user_timeout,
+        )
+        .map_err(|error| listen_error(format!("server {:?}", server.name), outbind.listen, error))?;
+        info!(server = server.name, %address, "waits for outbinds");
+    }
     Ok((of_cores, listening))
 }
 
-fn listen_error(vserver: &VserverSettings, address: SocketAddr, error: io::Error) -> StartError {
-    let vserver = vserver.name.clone();
+/// Listens at an address on every core; gives the address with the port that was found.
+fn bind_entrance(
+    of_cores: &mut [Vec<Listener>],
+    entrance: Entrance,
+    name: &str,
+    address: SocketAddr,
+    user_timeout: Option<Duration>,
+) -> io::Result<SocketAddr> {
+    let name: Arc<str> = name.into();
+    let (address, sockets) = sockets::listen_on_every_core(address, of_cores.len())?;
+    for (listeners, socket) in of_cores.iter_mut().zip(sockets) {
+        listeners.push(Listener {
+            entrance,
+            name: Arc::clone(&name),
+            address,
+            socket,
+            user_timeout,
+        });
+    }
+    Ok(address)
+}
+
+fn listen_error(listener: String, address: SocketAddr, error: io::Error) -> StartError {
     if error.kind() == io::ErrorKind::AddrInUse {
-        StartError::AddressTaken { vserver, address }
+        StartError::AddressTaken { listener, address }
     } else {
         StartError::CannotListen {
-            vserver,
+            listener,
             address,
             error,
         }

@@ -29,15 +29,15 @@ pub enum StartError {
     },
     /// Something else listens on an address.
     AddressTaken {
-        /// The vserver that names it.
-        vserver: String,
+        /// The vserver or server that names it, in words.
+        listener: String,
         /// The address.
         address: SocketAddr,
     },
     /// An address cannot be listened on for another reason.
     CannotListen {
-        /// The vserver that names it.
-        vserver: String,
+        /// The vserver or server that names it, in words.
+        listener: String,
         /// The address.
         address: SocketAddr,
         /// What the kernel said.
@@ -125,21 +125,15 @@ impl fmt::Display for StartError {
             Self::CannotPin { cpu, reason } => {
                 write!(formatter, "cannot run an engine on CPU {cpu}: {reason}")
             }
-            Self::AddressTaken { vserver, address } => {
-                write!(
-                    formatter,
-                    "vserver {vserver:?}: {address} is taken by another process"
-                )
+            Self::AddressTaken { listener, address } => {
+                write!(formatter, "{listener}: {address} is taken by another process")
             }
             Self::CannotListen {
-                vserver,
+                listener,
                 address,
                 error,
             } => {
-                write!(
-                    formatter,
-                    "vserver {vserver:?}: cannot listen on {address}: {error}"
-                )
+                write!(formatter, "{listener}: cannot listen on {address}: {error}")
             }
             Self::IoUringUnavailable(obstacle) => write!(formatter, "io_uring is not available: {obstacle}"),
             Self::Distribution(error) => write!(formatter, "distribution: {error}"),

@@ -5,18 +5,27 @@
 
 use super::sockets;
 use crate::core::contract::CoreIndex;
-use crate::core::settings::VserverIndex;
+use crate::core::settings::{ServerIndex, VserverIndex};
 use smppmux_flow_distributor::{Distributor, Flow, Scheme, Settings, SettingsError};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Who comes in by a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// Clients of a vserver.
+    Clients(VserverIndex),
+    /// A server that opens connections itself (`outbind-listen`).
+    Server(ServerIndex),
+}
+
 /// One listening socket of one core.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    pub(crate) vserver: VserverIndex,
-    /// The vserver's name, by which rules of the flow distributor know the listener.
+    pub(crate) entrance: Entrance,
+    /// The name of its vserver or server, by which rules of the flow distributor know the listener.
     pub(crate) name: Arc<str>,
     /// What it is bound to.
     pub(crate) address: SocketAddr,

@@ -68,6 +68,18 @@ pub(super) fn bind(input: &mut Input<'_>) -> Vec<u8> {
     broken(pdu(kind, 0, sequence(input), &body), input)
 }
 
+/// The outbind of a server, or of somebody who is not it.
+pub(super) fn outbind(server: u16, input: &mut Input<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    let name = format!("smsc{server}");
+    text(
+        &mut body,
+        [name.as_bytes(), name.as_bytes(), b"nobody"][input.below(3)],
+    );
+    text(&mut body, [&b"secret"[..], b"secret", b"wrong"][input.below(3)]);
+    broken(pdu(CommandId::OUTBIND, 0, sequence(input), &body), input)
+}
+
 pub(super) fn of_client(input: &mut Input<'_>) -> Vec<u8> {
     any(CLIENT_COMMANDS[input.below(CLIENT_COMMANDS.len())], input)
 }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{Action, ClosedBy, Command, ConnectionId, CoreIndex, Transmit, Unsent};
 use smppmux_engine::core::core_message::CoreMessage;
-use smppmux_engine::core::settings::{Settings, VserverIndex};
+use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{CommandId, Frame, Header, next_frame};
 use std::collections::{BTreeMap, VecDeque};
@@ -100,6 +100,7 @@ impl World {
         let client = self.pick(link, true);
         let server = self.pick(link, false);
         match (kind % 16, client, server) {
+            (0, ..) if link >= 0xC0 => self.call(link, input),
             (0, ..) => self.accept(usize::from(link) % CORES),
             (1, Some(link), _) => self.peer_writes(link, &peers::bind(input)),
             (2..=4, Some(link), _) => self.peer_writes(link, &peers::of_client(input)),
@@ -164,6 +165,24 @@ impl World {
             .handle_accepted(self.now, VserverIndex(0), peer);
         if let Some(connection) = accepted {
             self.new_link(core, connection, true);
+        }
+        self.end_turn(core);
+    }
+
+    /// A server opens a connection itself, and says who it is, well or badly.
+    fn call(&mut self, choice: u8, input: &mut Input<'_>) {
+        if self.links.len() >= CONNECTIONS_MAX {
+            return;
+        }
+        let core = usize::from(choice) % CORES;
+        let peer = "192.0.2.9:4000".parse().unwrap_or_else(|_| panic!("an address"));
+        let server = ServerIndex(u16::from(choice >> 1) % 4);
+        let called = self.cores[core].engine.handle_called(self.now, server, peer);
+        if let Some(connection) = called {
+            let link = self.links.len();
+            self.new_link(core, connection, false);
+            self.links[link].is_connected = true;
+            self.peer_writes(link, &peers::outbind(server.0, input));
         }
         self.end_turn(core);
     }

@@ -40,6 +40,10 @@ pub(crate) struct ServerRow {
     pub(crate) losses: u64,
     /// Binds that it refused.
     pub(crate) refused_binds: u64,
+    /// Sessions that it asked for by outbind.
+    pub(crate) outbinds: u64,
+    /// Connections for an outbind, and outbinds, that were refused.
+    pub(crate) refused_outbinds: u64,
     /// Bound sessions.
     pub(crate) sessions: u64,
     /// Cores with a bound session.
@@ -100,6 +104,8 @@ impl ServerRow {
             binds: sum(|report| report.binds),
             losses: sum(|report| report.losses),
             refused_binds: sum(|report| report.refused_binds),
+            outbinds: sum(|report| report.outbinds),
+            refused_outbinds: sum(|report| report.refused_outbinds),
             sessions: sum(|report| report.bound_sessions),
             cores: reports.iter().filter(|report| report.bound_sessions > 0).count() as u64,
             outstanding: sum(|report| report.outstanding),

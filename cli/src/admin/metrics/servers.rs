@@ -30,7 +30,7 @@ const GAUGES: [(&str, &str, Figure); 3] = [
 ];
 
 /// What has happened since the start.
-const COUNTERS: [(&str, &str, Figure); 3] = [
+const COUNTERS: [(&str, &str, Figure); 5] = [
     ("server_binds", "Sessions that were bound", |server| server.binds),
     (
         "server_losses",
@@ -40,6 +40,16 @@ const COUNTERS: [(&str, &str, Figure); 3] = [
     ("server_refused_binds", "Binds that it refused", |server| {
         server.refused_binds
     }),
+    (
+        "server_outbinds",
+        "Sessions that it asked for by outbind",
+        |server| server.outbinds,
+    ),
+    (
+        "server_refused_outbinds",
+        "Connections for an outbind, and outbinds, that were refused",
+        |server| server.refused_outbinds,
+    ),
 ];
 
 pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {

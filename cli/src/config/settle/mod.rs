@@ -10,6 +10,7 @@ mod engine;
 mod limits;
 mod names;
 mod no_effect;
+mod outbind;
 mod queue;
 mod receipts;
 mod relations;
@@ -48,17 +49,23 @@ impl Effective {
         } else {
             ""
         };
+        let called = server.outbind.as_ref().map_or_else(String::new, |outbind| {
+            format!(
+                ", and up to {} on each core that it opens itself",
+                outbind.connections
+            )
+        });
         match server.connections {
             Connections::PerCore(connections) => {
                 let cores_word = if cores == 1 { "core" } else { "cores" };
                 (
                     u64::from(connections) * cores * kinds,
-                    format!("{connections} on each of {cores} {cores_word}{each}"),
+                    format!("{connections} on each of {cores} {cores_word}{each}{called}"),
                 )
             }
             Connections::Total(connections) => (
                 u64::from(connections) * kinds,
-                format!("{connections} spread over the cores{each}"),
+                format!("{connections} spread over the cores{each}{called}"),
             ),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Settling;
 use crate::config::hint;
-use crate::config::key::Key;
+use crate::config::key::{Key, Origin};
 use crate::config::problem::Problem;
 use crate::config::texts::Uid;
 use smppmux_engine::core::settings::{ClientIndex, ServerIndex, VserverIndex};
@@ -38,13 +38,22 @@ impl<'c> Names<'c> {
         };
         let configured = configuration.servers.iter().filter(|item| !item.is_retired());
         let uids = configured.map(|item| &item.section.uid);
-        settling.unique("uid", uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key))));
+        settling.unique(
+            "uid",
+            uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key.origin()))),
+        );
         let listens = configuration
             .vservers
             .iter()
             .filter_map(|item| item.section.listen.value.as_ref());
         let listens = listens.flatten().filter(|key| key.value.port() != 0);
-        settling.unique("listen address", listens.map(|key| (key.value, key)));
+        let of_servers = configuration.servers.iter().filter(|item| !item.is_retired());
+        let of_servers = of_servers.map(|item| &item.section.outbind_listen);
+        let of_servers = of_servers.filter_map(|key| Some((key.value?, key.origin())));
+        settling.unique(
+            "listen address",
+            listens.map(|key| (key.value, key.origin())).chain(of_servers),
+        );
         if let Some(surplus) = configuration.vservers.get(VSERVERS_MAX) {
             settling.problem(
                 &surplus.at(),
@@ -154,7 +163,7 @@ impl<'c> Settling<'c> {
         self.unique(
             what,
             keys.clone()
-                .filter_map(|key| key.value.as_deref().map(|name| (name, key))),
+                .filter_map(|key| key.value.as_deref().map(|name| (name, key.origin()))),
         );
         let mut indices = HashMap::new();
         for (index, key) in keys.enumerate() {
@@ -166,19 +175,18 @@ impl<'c> Settling<'c> {
     }
 
     /// Reports each value that has come before, at its second place.
-    fn unique<T: Hash + Eq + std::fmt::Display, K: 'c>(
+    fn unique<T: Hash + Eq + std::fmt::Display>(
         &mut self,
         what: &str,
-        values: impl Iterator<Item = (T, &'c Key<K>)>,
+        values: impl Iterator<Item = (T, &'c Origin)>,
     ) {
-        let mut seen: HashMap<T, &Key<K>> = HashMap::new();
-        for (value, key) in values {
+        let mut seen: HashMap<T, &Origin> = HashMap::new();
+        for (value, origin) in values {
             if let Some(first) = seen.get(&value) {
                 let message = format!("the {what} \"{value}\" is used twice");
-                self.problems
-                    .push(Problem::new(key.origin(), message).first_at(first.origin()));
+                self.problems.push(Problem::new(origin, message).first_at(first));
             } else {
-                seen.insert(value, key);
+                seen.insert(value, origin);
             }
         }
     }

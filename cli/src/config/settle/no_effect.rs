@@ -38,11 +38,6 @@ impl Settling<'_> {
     }
 
     fn warn_of_server_keys(&mut self, section: &ServerSection) {
-        self.no_effect_if_set(
-            &section.outbind_listen,
-            "outbind-listen",
-            "outbinds are not accepted",
-        );
         if section.tls.value.0 {
             self.no_effect(&section.tls, "tls", "this connection is NOT encrypted");
         }

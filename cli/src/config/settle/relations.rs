@@ -87,5 +87,6 @@ impl Settling<'_> {
 fn sessions_on_one_core(server: &ServerSettings) -> u64 {
     let kinds = if server.bind == ServerBind::Both { 2 } else { 1 };
     let (Connections::PerCore(connections) | Connections::Total(connections)) = server.connections;
-    kinds * u64::from(connections)
+    let called = server.outbind.as_ref().map_or(0, |outbind| outbind.connections);
+    kinds * u64::from(connections) + u64::from(called)
 }

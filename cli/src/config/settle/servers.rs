@@ -44,6 +44,8 @@ impl<'c> Settling<'c> {
         let password = item.require("password", section.password.value.as_ref(), &mut self.problems);
         self.check_credentials(section);
         self.check_server_values(section);
+        let mobile_originated_vserver = self.mobile_originated_vserver(index, names, vservers, item);
+        let receiving = mobile_originated_vserver.and_then(|index| vservers.get(usize::from(index.0)));
         ServerSettings {
             name: section.name.value.clone().unwrap_or_default(),
             uid: uid.map(|uid| uid.0).unwrap_or_default(),
@@ -72,7 +74,8 @@ impl<'c> Settling<'c> {
             reconnect_min: section.reconnect_min.value,
             reconnect_max: section.reconnect_max.value,
             auth_retry: section.auth_retry.value,
-            mobile_originated_vserver: self.mobile_originated_vserver(index, names, vservers, item),
+            outbind: self.outbind(item, receiving),
+            mobile_originated_vserver,
             message_id_format: section.message_id_format.value,
         }
     }

@@ -34,7 +34,7 @@ use crate::store::StoreClient;
 use arriving::LeftoverPool;
 use bytes::BytesMut;
 use closing::Deadlines;
-pub(crate) use opening::client_user_timeout;
+pub(crate) use opening::{caller_user_timeout, client_user_timeout};
 
 use smppmux_c2c::{Endpoint, Park};
 use std::io;

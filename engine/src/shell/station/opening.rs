@@ -6,10 +6,10 @@ use super::super::link::{Attempt, Link, LinkId, Phase};
 use super::super::message::{HandOver, ShellMessage};
 use super::super::resolve::Resolved;
 use super::super::sockets;
-use super::super::steering::Listener;
+use super::super::steering::{Entrance, Listener};
 use super::Station;
 use crate::core::contract::{ClosedBy, ConnectionId};
-use crate::core::settings::VserverIndex;
+use crate::core::settings::{ServerIndex, Settings, VserverIndex};
 use crate::core::time::Moment;
 use std::collections::VecDeque;
 use std::io;
@@ -28,14 +28,19 @@ impl<E: Engine> Station<E> {
         peer: SocketAddr,
     ) {
         self.report.accepted += 1;
-        let ticket = match self.ask_at_the_door(now, listener.vserver, peer) {
+        let asked = match listener.entrance {
+            Entrance::Clients(vserver) => self.ask_at_the_door(now, vserver, peer),
+            // Of servers the engine decides.
+            Entrance::Server(_) => Ok(None),
+        };
+        let ticket = match asked {
             Ok(ticket) => ticket,
             Err(refusal) => return self.count_refusal(refusal),
         };
         let owner = self.steering.choose(listener, &socket, peer);
         let hand_over = HandOver {
             socket,
-            vserver: listener.vserver,
+            entrance: listener.entrance,
             peer,
             ticket,
         };
@@ -60,7 +65,7 @@ impl<E: Engine> Station<E> {
     pub(super) fn admit(&mut self, now: Moment, driver: &mut impl Driver, hand_over: HandOver) {
         let HandOver {
             socket,
-            vserver,
+            entrance,
             peer,
             ticket,
         } = hand_over;
@@ -68,10 +73,14 @@ impl<E: Engine> Station<E> {
             self.report.not_admitted += 1;
             return;
         }
-        if self.has_greeting(vserver, peer) {
-            return self.await_greeting(now, driver, socket, vserver, peer, ticket);
-        }
-        let Some(connection) = self.engine.handle_accepted(now, vserver, peer) else {
+        let taken = match entrance {
+            Entrance::Clients(vserver) if self.has_greeting(vserver, peer) => {
+                return self.await_greeting(now, driver, socket, vserver, peer, ticket);
+            }
+            Entrance::Clients(vserver) => self.engine.handle_accepted(now, vserver, peer),
+            Entrance::Server(server) => self.engine.handle_called(now, server, peer),
+        };
+        let Some(connection) = taken else {
             self.report.not_admitted += 1;
             return;
         };
@@ -229,12 +238,15 @@ impl<E: Engine> Station<E> {
 }
 
 /// TCP_USER_TIMEOUT for connections that clients open at this vserver.
-pub(crate) fn client_user_timeout(
-    settings: &crate::core::settings::Settings,
-    vserver: VserverIndex,
-) -> Option<Duration> {
+pub(crate) fn client_user_timeout(settings: &Settings, vserver: VserverIndex) -> Option<Duration> {
     let vserver = settings.vservers.get(usize::from(vserver.0))?;
     user_timeout(vserver.enquire_link_interval, vserver.enquire_link_misses)
+}
+
+/// TCP_USER_TIMEOUT for connections that this server opens.
+pub(crate) fn caller_user_timeout(settings: &Settings, server: ServerIndex) -> Option<Duration> {
+    let server = settings.servers.get(usize::from(server.0))?;
+    user_timeout(server.enquire_link_interval, server.enquire_link_misses)
 }
 
 /// Interval × misses; `None` (the kernel's own rule) where no enquire_link is sent.

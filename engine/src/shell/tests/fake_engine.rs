@@ -197,6 +197,15 @@ impl Engine for FakeEngine {
         Some(self.open())
     }
 
+    fn handle_called(
+        &mut self,
+        _now: Moment,
+        _server: ServerIndex,
+        _peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        Some(self.open())
+    }
+
     fn handle_connected(&mut self, _now: Moment, connection: ConnectionId) {
         self.observed.lock().expect("no panic").connected += 1;
         self.reply(connection, order::ECHO, b"hello");
