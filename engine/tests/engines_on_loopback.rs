@@ -4,10 +4,10 @@ use smppmux_engine::core::contract::Command;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
-    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, Connections, EmptyRange,
-    EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss, OnThrottle, Overload,
-    PoolMethod, ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings, VserverIndex,
-    VserverSettings,
+    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, ConcatReference, Connections,
+    EmptyRange, EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss,
+    OnThrottle, Overload, PoolMethod, ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings,
+    VserverIndex, VserverSettings,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, run_engines};
@@ -222,6 +222,7 @@ fn vserver() -> VserverSettings {
         enquire_link_interval: Duration::from_secs(25),
         enquire_link_misses: 2,
         response_timeout: Duration::from_secs(10),
+        concat_timeout: Duration::from_secs(60),
     }
 }
 
@@ -254,6 +255,7 @@ fn server(address: SocketAddr) -> ServerSettings {
         reconnect_min: Duration::from_millis(50),
         reconnect_max: Duration::from_secs(1),
         auth_retry: Duration::from_secs(300),
+        concat_reference: ConcatReference::Keep,
         mobile_originated_vserver: Some(VserverIndex(0)),
         message_id_format: MessageIdFormat::Auto,
         outbind: None,

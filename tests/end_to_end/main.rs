@@ -3,6 +3,7 @@
 mod admin;
 mod admission;
 mod byte_stream;
+mod concatenated;
 mod connections_total;
 mod deliveries;
 mod drivers;

@@ -108,7 +108,9 @@ impl World {
         for _ in 0..self.random.between(0, room.min(8)) {
             if self.random.chance(self.scenario.faults.operation) {
                 self.esme_operates(index, id);
-            } else {
+            } else if !self.random.chance(self.scenario.faults.concatenation)
+                || !self.esme_submits_segment(index, id)
+            {
                 self.esme_submits_one(index, id, false);
             }
         }
@@ -195,6 +197,8 @@ impl World {
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Esme(index), number, pdu.status);
                 self.note_core_trouble();
+                let segment = self.ledger.requests[number].segment;
+                self.segment_acknowledged(segment, pdu.status);
                 if let Some(known) = self.ledger.request_answered(number, pdu, self.now) {
                     self.esmes[index].known_ids.push(known);
                 }
@@ -241,6 +245,10 @@ impl World {
             self.check_queue_order(number, id);
         }
         self.ledger.message_reached(index, id, pdu);
+        let segment = self.ledger.messages[number].segment;
+        if let Some(place) = segment {
+            self.segment_reached(place, id, pdu);
+        }
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.lost_answer) {
             self.ledger.messages[number].had_trouble = true;
@@ -256,6 +264,7 @@ impl World {
         } else {
             pdu::response(pdu.command, status, pdu.sequence, b"")
         };
+        self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
         let message = &mut self.ledger.messages[number];
         message.answers.push(answer.status);

@@ -5,14 +5,15 @@
 
 use crate::event::{Event, Input, LinkId};
 use crate::link::{End, Peer, Sending};
+use crate::pdu::Pdu;
 use crate::scenario::Scenario;
 use crate::world::{Phase, World};
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{
     Action, CloseReason, ClosedBy, Command, ConnectionId, CoreIndex, Notice, Transmit, Unsent,
 };
-use smppmux_engine::core::core_message::CoreMessage;
-use smppmux_engine::core::settings::{ServerIndex, VserverIndex};
+use smppmux_engine::core::core_message::{CoreMessage, CoreOutcome};
+use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 pub(crate) struct Host {
     pub(crate) engine: PacketEngine,
+    /// What the engine was told last.
+    pub(crate) settings: Arc<Settings>,
     pub(crate) links: BTreeMap<ConnectionId, LinkId>,
     pub(crate) is_gone: bool,
     pub(crate) is_draining: bool,
@@ -43,7 +46,8 @@ impl Host {
         let settings = Arc::clone(&scenario.settings);
         let index = CoreIndex(core as u16);
         Self {
-            engine: PacketEngine::new(index, scenario.engines as u16, settings, seed, now),
+            engine: PacketEngine::new(index, scenario.engines as u16, Arc::clone(&settings), seed, now),
+            settings,
             links: BTreeMap::new(),
             is_gone: false,
             is_draining: false,
@@ -82,6 +86,10 @@ impl World {
         }
         if host.stalled_until > self.now {
             host.deferred.push_back(input);
+            return;
+        }
+        // The engine has asked for an earlier time since, and for another one then: that one is under way.
+        if matches!(input, Input::Timeout) && host.timer_at > self.now {
             return;
         }
         let ends_turn = matches!(input, Input::TurnEnds);
@@ -192,11 +200,19 @@ impl World {
         let lane = message.lane().as_usize();
         assert!(to != core, "a message to nobody");
         let is_refused = lane == 0 && self.random.chance(self.scenario.faults.core_refusal);
+        if is_refused && let CoreMessage::Request(request) = &message {
+            self.segment_refused_between_cores(&request.pdu, true);
+        }
         if is_refused || self.hosts[to].is_gone {
             self.hosts[core]
                 .engine
                 .handle_core_refused(self.now, CoreIndex(to as u16), message);
             return;
+        }
+        if let CoreMessage::Answer(answer) = &message
+            && let CoreOutcome::Refused { pdu, .. } = &answer.outcome
+        {
+            self.segment_refused_between_cores(pdu, false);
         }
         let delay = self
             .random
@@ -388,11 +404,17 @@ impl World {
 
 fn describe(message: &CoreMessage) -> String {
     match message {
-        CoreMessage::Request(request) => format!("request {} to {:?}", request.reference, request.target),
+        CoreMessage::Request(request) => {
+            let pdu = Pdu::take_first(&mut request.pdu.to_vec());
+            let number = pdu.as_ref().and_then(Pdu::message);
+            format!(
+                "request {} with message {number:?} to {:?}",
+                request.reference, request.target
+            )
+        }
         CoreMessage::Answer(answer) => {
-            use smppmux_engine::core::core_message::CoreOutcome;
             let outcome = match &answer.outcome {
-                CoreOutcome::Answered(_) => "answered".to_owned(),
+                CoreOutcome::Answered(_) | CoreOutcome::AnsweredBy(..) => "answered".to_owned(),
                 CoreOutcome::Refused { .. } => "refused".to_owned(),
                 CoreOutcome::Returned { status, .. } => format!("returned {status:?}"),
                 CoreOutcome::Failed(status) => format!("failed {status:?}"),

@@ -3,6 +3,7 @@
 //! It knows what each peer sent and saw, and nothing of the engine. A request reaches at most one server session, with the
 //! octets that its ESME wrote; an answer that says ESME_ROK is one that a server gave, under the id that it gave.
 
+use crate::concatenated::Place;
 use crate::event::LinkId;
 use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
@@ -33,6 +34,7 @@ const ESME_RX_P_APPN: u32 = 0x65;
 pub(crate) struct Request {
     pub(crate) esme: usize,
     pub(crate) pdu: Pdu,
+    pub(crate) segment: Option<Place>,
     pub(crate) sent_at: Moment,
     /// The server that its tagged id names.
     pub(crate) wanted: Option<usize>,
@@ -85,6 +87,7 @@ pub(crate) struct ServerAnswer {
 pub(crate) struct Message {
     pub(crate) link: LinkId,
     pub(crate) pdu: Pdu,
+    pub(crate) segment: Option<Place>,
     pub(crate) destination: &'static str,
     pub(crate) sent_at: Moment,
     /// The numbers under which the store took it: the queue may deliver it more than once.
@@ -144,6 +147,7 @@ impl Ledger {
         self.requests.push(Request {
             esme,
             pdu,
+            segment: None,
             sent_at,
             wanted: about.as_ref().map(|known| known.server),
             about,
@@ -187,7 +191,7 @@ impl Ledger {
         );
         let expected = match &request.about {
             Some(known) => with_id(&request.pdu.body, &known.given, &known.own),
-            None => request.pdu.body.clone(),
+            None => request.pdu.with_reference_of(pdu),
         };
         assert!(
             request.about.is_some() || !is_operation,
@@ -317,6 +321,7 @@ impl Ledger {
         self.messages.push(Message {
             link,
             pdu,
+            segment: None,
             destination,
             sent_at,
             stored: Vec::new(),
@@ -346,7 +351,8 @@ impl Ledger {
         );
         match &message.receipt_of {
             None => assert_eq!(
-                pdu.body, message.pdu.body,
+                pdu.body,
+                message.pdu.with_reference_of(pdu),
                 "message {number} was changed on its way"
             ),
             Some(receipt) => {

@@ -6,6 +6,7 @@
 //! `cargo test`; the program `simulate` soaks for a time and shrinks a run that fails.
 
 mod calls;
+mod concatenated;
 mod esme;
 mod event;
 mod faults;

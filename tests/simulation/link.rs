@@ -73,6 +73,8 @@ pub(crate) struct Link {
     pub(crate) writable_scheduled: bool,
     /// What the engine writes from now on reaches nobody.
     pub(crate) is_broken: bool,
+    /// An operator's order has told the engine to let it end: it sends nothing new there.
+    pub(crate) is_let_go: bool,
     pub(crate) session: PeerSession,
 }
 
@@ -138,6 +140,7 @@ impl Link {
             sending: None,
             writable_scheduled: false,
             is_broken: false,
+            is_let_go: false,
             session: PeerSession {
                 began_at: now,
                 ..PeerSession::default()

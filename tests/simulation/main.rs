@@ -23,10 +23,11 @@ fn promises_hold_in_every_run() {
         }
     }
     println!(
-        "{runs} runs, {} events, {} requests, {} messages, {} failed",
+        "{runs} runs, {} events, {} requests, {} messages, {} concatenated, {} failed",
         total.events,
         total.requests,
         total.messages,
+        total.concatenated,
         failed.len()
     );
     for (seed, reason) in &failed {

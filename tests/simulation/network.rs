@@ -136,6 +136,7 @@ impl World {
 
     /// The engine's shell closes its end.
     pub(crate) fn engine_closes(&mut self, id: LinkId, after_writing: bool) {
+        self.segments_cut_off(id);
         let link = &mut self.links[id];
         if let Some(sending) = link.sending.take().filter(|_| after_writing && !link.is_broken) {
             link.to_peer.octets.extend(&sending.octets[sending.written..]);
@@ -258,6 +259,8 @@ impl World {
         }
         self.trace.line(self.now, || format!("link {id} is reset"));
         link.to_engine.octets.clear();
+        self.segments_cut_off(id);
+        let link = &mut self.links[id];
         link.to_peer.octets.truncate(keep);
         link.to_peer.is_finished = true;
         link.session.is_excused = true;
@@ -279,6 +282,7 @@ impl World {
 
     /// The peer's process has no such connection any more.
     pub(crate) fn peer_is_gone(&mut self, id: LinkId) {
+        self.segments_cut_off(id);
         self.links[id].peer_end = End::Closed;
         match self.links[id].peer {
             Peer::Esme(index) => self.esme_lost(index, id),

@@ -2,6 +2,7 @@
 //! its own. In the end all is undone, and everything must work as if nothing had ever been ordered.
 
 use crate::event::{Event, Input};
+use crate::link::Peer;
 use crate::world::World;
 use smppmux_engine::core::contract::{Command, NewSettings};
 use smppmux_engine::core::settings::{ClientIndex, OnServerLoss, OnThrottle, ServerIndex, Settings};
@@ -48,7 +49,49 @@ impl World {
     /// Carries out what was ordered.
     pub(crate) fn obey(&mut self, core: usize, order: usize) {
         let command = self.orders[order].clone();
+        self.let_go(core, &command);
         self.hosts[core].engine.handle_command(self.now, command);
+    }
+
+    /// Notes which sessions of a core shall end on an order, so that nothing new comes on them.
+    fn let_go(&mut self, core: usize, command: &Command) {
+        let old = match command {
+            Command::Reconfigure(NewSettings(new)) => {
+                std::mem::replace(&mut self.hosts[core].settings, Arc::clone(new))
+            }
+            _ => Arc::clone(&self.hosts[core].settings),
+        };
+        for id in 0..self.links.len() {
+            let link = &self.links[id];
+            let has_begun = link.session.bound.is_some() || link.session.bind_sequence.is_some();
+            let counts = has_begun || matches!(link.peer, Peer::Smsc(_));
+            if link.engine == core && counts && !link.is_let_go && self.ends_on(link.peer, command, &old) {
+                self.links[id].is_let_go = true;
+            }
+        }
+    }
+
+    /// Whether an order ends the sessions of a peer that are there. `old`: the settings until then.
+    fn ends_on(&self, peer: Peer, command: &Command, old: &Settings) -> bool {
+        match (command, peer) {
+            (Command::DrainClient(client), Peer::Esme(_)) => self.has_account(peer, *client),
+            (Command::Reconfigure(NewSettings(new)), Peer::Smsc(index)) => {
+                new.servers[index].system_type != old.servers[index].system_type
+                    || new.is_retired_server(ServerIndex(index as u16))
+            }
+            (Command::Reconfigure(NewSettings(new)), Peer::Esme(_)) => (0..new.clients.len())
+                .map(|client| ClientIndex(client as u32))
+                .any(|client| new.is_retired_client(client) && self.has_account(peer, client)),
+            _ => false,
+        }
+    }
+
+    fn has_account(&self, peer: Peer, client: ClientIndex) -> bool {
+        let account = &self.scenario.settings.clients[client.0 as usize];
+        match peer {
+            Peer::Esme(esme) => self.esmes[esme].plan.system_id == account.system_id,
+            Peer::Smsc(_) => false,
+        }
     }
 
     fn order(&mut self, command: &Command) {

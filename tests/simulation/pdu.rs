@@ -136,12 +136,140 @@ impl Pdu {
         ends.map(|(at, _)| at + 3).nth(strings_before - 1).unwrap_or(0)
     }
 
-    /// The number of the message that a request carries as its source address.
+    /// The number of the message that a request carries as its source address, or a segment in a TLV.
     pub(crate) fn message(&self) -> Option<usize> {
+        if let Some(number) = self.segment_message() {
+            return Some(number);
+        }
         let source = self.body.get(self.source_at()..)?;
         let digits = source.split(|octet| *octet == 0).next()?;
         std::str::from_utf8(digits).ok()?.parse().ok()
     }
+}
+
+/// How a segment says which message it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Udh8(u8),
+    Udh16(u16),
+    Sar(u16),
+}
+
+impl Mark {
+    pub(crate) const fn reference(self) -> u16 {
+        match self {
+            Self::Udh8(reference) => reference as u16,
+            Self::Udh16(reference) | Self::Sar(reference) => reference,
+        }
+    }
+}
+
+/// The TLV that numbers a segment, and its length; the last of its PDU.
+const SEGMENT_NUMBER: [u8; 4] = [0x14, 0x00, 0, 4];
+const SEGMENT_NUMBER_OCTETS: usize = 8;
+/// What stands before a reference.
+const BEFORE_UDH8: [u8; 3] = [5, 0, 3];
+const BEFORE_UDH16: [u8; 3] = [6, 8, 4];
+const BEFORE_SAR: [u8; 4] = [2, 0x0C, 0, 2];
+
+impl Pdu {
+    fn segment_message(&self) -> Option<usize> {
+        let tail = self.body.last_chunk::<SEGMENT_NUMBER_OCTETS>()?;
+        let number = tail.strip_prefix(&SEGMENT_NUMBER)?;
+        Some(u32::from_be_bytes(number.try_into().ok()?) as usize)
+    }
+
+    /// Where a segment's reference stands in its body, and how it is marked. The addresses of segments hold no octets
+    /// like those before a reference, and their texts none of them either.
+    fn mark_at(&self) -> Option<(usize, Mark)> {
+        self.segment_message()?;
+        let behind = |before: &[u8]| {
+            let at = self
+                .body
+                .windows(before.len())
+                .position(|octets| octets == before)?;
+            Some(at + before.len())
+        };
+        let word = |at: usize| Some(u16::from_be_bytes([*self.body.get(at)?, *self.body.get(at + 1)?]));
+        let udh8 = behind(&BEFORE_UDH8).and_then(|at| Some((at, Mark::Udh8(*self.body.get(at)?))));
+        let udh16 = behind(&BEFORE_UDH16).and_then(|at| Some((at, Mark::Udh16(word(at)?))));
+        let sar = behind(&BEFORE_SAR).and_then(|at| Some((at, Mark::Sar(word(at)?))));
+        // The first one counts: a reference of 16 bits may look like the octets before another.
+        [udh8, udh16, sar].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.mark_at().map(|(_, mark)| mark)
+    }
+
+    /// The body with the reference of `other`, which alone may differ on the way.
+    pub(crate) fn with_reference_of(&self, other: &Self) -> Vec<u8> {
+        let mut body = self.body.clone();
+        if let (Some((at, _)), Some(mark)) = (self.mark_at(), other.mark()) {
+            match mark {
+                Mark::Udh8(reference) => body[at] = reference,
+                Mark::Udh16(reference) | Mark::Sar(reference) => {
+                    body[at..at + 2].copy_from_slice(&reference.to_be_bytes());
+                }
+            }
+        }
+        body
+    }
+}
+
+/// A segment of a concatenated message: `[total, number]` are its place in it.
+#[allow(clippy::too_many_arguments, reason = "the fields of a segment")]
+pub(crate) fn segment(
+    command: u32,
+    sequence: u32,
+    number: usize,
+    [source, destination]: [&str; 2],
+    mark: Mark,
+    [total, place]: [u8; 2],
+    text: &[u8],
+    wants_receipt: bool,
+) -> Pdu {
+    let registered_delivery = u8::from(wants_receipt);
+    let (header, sar) = match mark {
+        Mark::Udh8(reference) => (
+            [&BEFORE_UDH8[..], &[reference, total, place]].concat(),
+            Vec::new(),
+        ),
+        Mark::Udh16(reference) => {
+            let [high, low] = reference.to_be_bytes();
+            (
+                [&BEFORE_UDH16[..], &[high, low, total, place]].concat(),
+                Vec::new(),
+            )
+        }
+        Mark::Sar(reference) => {
+            let [high, low] = reference.to_be_bytes();
+            let rest = [high, low, 2, 0x0E, 0, 1, total, 2, 0x0F, 0, 1, place];
+            (Vec::new(), [&BEFORE_SAR[..], &rest].concat())
+        }
+    };
+    let esm_class = if header.is_empty() { 0 } else { 0x40 };
+    let user_data = [&header[..], text].concat();
+    let pdu = Pdu::new(command, 0, sequence)
+        .text(b"")
+        .octets(&[1, 1])
+        .text(source.as_bytes())
+        .octets(&[1, 1])
+        .text(destination.as_bytes());
+    let pdu = if command == command::DATA_SM {
+        with_payload(pdu.octets(&[esm_class, registered_delivery, 0]), &user_data)
+    } else {
+        let octets = u8::try_from(user_data.len()).expect("a short text");
+        pdu.octets(&[esm_class, 0, 0])
+            .text(b"")
+            .text(b"")
+            .octets(&[registered_delivery, 0, 0, 0, octets])
+            .octets(&user_data)
+    };
+    let number = u32::try_from(number).expect("not so many");
+    pdu.octets(&sar)
+        .octets(&SEGMENT_NUMBER)
+        .octets(&number.to_be_bytes())
 }
 
 pub(crate) fn bind(

@@ -26,6 +26,8 @@ pub struct Reduction {
     pub esmes: Option<usize>,
     /// Faults strike no longer than so many milliseconds.
     pub chaos_ms: Option<u64>,
+    /// At least so many of a thousand messages are segments of concatenated ones. (The one thing that adds something.)
+    pub segments: Option<u32>,
 }
 
 impl Plan {
@@ -37,6 +39,13 @@ impl Plan {
         }
     }
 
+    /// The same with at least so many segments in a thousand messages.
+    #[must_use]
+    pub fn with_segments(mut self, segments: Option<u32>) -> Self {
+        self.reduction.segments = segments;
+        self
+    }
+
     /// Takes out of a scenario what this plan leaves out.
     pub(crate) fn reduce(&self, mut scenario: Scenario) -> Scenario {
         let Reduction {
@@ -44,7 +53,11 @@ impl Plan {
             engines,
             esmes,
             chaos_ms,
+            segments,
         } = &self.reduction;
+        if let Some(segments) = segments {
+            scenario.faults.concatenation = scenario.faults.concatenation.max(*segments);
+        }
         for name in without {
             let weight = scenario.faults.weight_mut(name);
             *weight.unwrap_or_else(|| panic!("{name} is no fault")) = 0;
@@ -94,6 +107,7 @@ impl fmt::Display for Plan {
             engines,
             esmes,
             chaos_ms,
+            segments,
         } = &self.reduction;
         write!(formatter, "{}", self.seed)?;
         if self.salt != 0 {
@@ -109,6 +123,9 @@ impl fmt::Display for Plan {
         }
         if let Some(chaos_ms) = chaos_ms {
             write!(formatter, " --chaos-ms {chaos_ms}")?;
+        }
+        if let Some(segments) = segments {
+            write!(formatter, " --segments {segments}")?;
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub(crate) struct EsmePlan {
 
 pub(crate) const PASSWORD: &str = "secret";
 pub(crate) const LATE_ANSWER_HOLD: Duration = Duration::from_millis(1_500);
+/// Longer than a client takes to send all segments of a message, whatever happens.
+pub(crate) const CONCAT_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const AUTH_RETRY: Duration = Duration::from_secs(3);
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const FORWARD_CACHE: Duration = Duration::from_secs(2);
@@ -175,6 +177,7 @@ pub(crate) fn vserver(
         enquire_link_interval: Duration::from_secs(2),
         enquire_link_misses: 2,
         response_timeout,
+        concat_timeout: CONCAT_TIMEOUT,
     }
 }
 
@@ -212,6 +215,7 @@ pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Durati
         reconnect_min: Duration::from_millis(100),
         reconnect_max: RECONNECT_MAX,
         auth_retry: AUTH_RETRY,
+        concat_reference: ConcatReference::Keep,
         mobile_originated_vserver: Some(VserverIndex(0)),
         message_id_format: MessageIdFormat::Auto,
         outbind: None,

@@ -58,6 +58,9 @@ impl World {
                 self.smsc_reports(index, id);
             }
             for _ in 0..self.random.between(0, 3) {
+                if self.random.chance(faults.concatenation) && self.smsc_sends_segment(id) {
+                    continue;
+                }
                 let destination = *self.random.pick(&DESTINATIONS);
                 self.smsc_sends(id, destination, false);
             }
@@ -138,6 +141,8 @@ impl World {
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Smsc(index), number, pdu.status);
+                let segment = self.ledger.messages[number].segment;
+                self.segment_acknowledged(segment, pdu.status);
                 self.ledger.message_answered(number, pdu);
             }
         }
@@ -190,6 +195,10 @@ impl World {
         self.check_rate(index);
         self.note_core_trouble();
         let number = self.ledger.request_reached(index, id, pdu);
+        let segment = self.ledger.requests[number].segment;
+        if let Some(place) = segment {
+            self.segment_reached(place, id, pdu);
+        }
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.stray_answer) {
             let stray = pdu::response(pdu.command, 0, 0x8000_0000 | self.random.next() as u32, b"stray");
@@ -199,6 +208,7 @@ impl World {
             return;
         }
         let answer = self.smsc_answer(index, number, pdu);
+        self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
         if self.random.chance(faults.repeated_answer) {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());

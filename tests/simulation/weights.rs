@@ -67,6 +67,7 @@ faults! {
     store_delay_ms: 400,
     store_failure: 150,
     operator: 25,
+    concatenation: 600,
     server_call: 0,
 }
 
@@ -76,6 +77,7 @@ impl Faults {
             return Self {
                 core_delay_us: 100,
                 operation: 100,
+                concatenation: 500,
                 ..Self::default()
             };
         }

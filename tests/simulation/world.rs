@@ -1,5 +1,6 @@
 //! The world of one run: engines, peers, links, the clock; and the loop that moves it on.
 
+use crate::concatenated::Group;
 use crate::esme::Esme;
 use crate::event::{Event, Events, Input, LinkId};
 use crate::host::Host;
@@ -51,6 +52,8 @@ pub(crate) struct World {
     pub(crate) esmes: Vec<Esme>,
     pub(crate) ledger: Ledger,
     pub(crate) store: Store,
+    /// Concatenated messages.
+    pub(crate) groups: Vec<Group>,
     pub(crate) phase: Phase,
     pub(crate) trace: Trace,
     events_this_second: (u64, u32),
@@ -81,6 +84,7 @@ impl World {
             order_delays: Vec::new(),
             ledger: Ledger::new(&scenario.settings.vservers[0]),
             store: Store::default(),
+            groups: Vec::new(),
             phase: Phase::Chaos,
             random,
             scenario,
@@ -106,6 +110,7 @@ impl World {
             events: self.events_handled,
             requests: self.ledger.requests.len(),
             messages: self.ledger.messages.len(),
+            concatenated: self.groups.len(),
         }
     }
 
@@ -204,6 +209,8 @@ pub struct Summary {
     pub requests: usize,
     /// Messages of SMSCs.
     pub messages: usize,
+    /// Concatenated messages among both.
+    pub concatenated: usize,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -211,5 +218,6 @@ impl std::ops::AddAssign for Summary {
         self.events += other.events;
         self.requests += other.requests;
         self.messages += other.messages;
+        self.concatenated += other.concatenated;
     }
 }

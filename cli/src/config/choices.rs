@@ -3,8 +3,8 @@
 use super::value::{choices, text_values};
 use smppmux_engine::core::route::Direction;
 use smppmux_engine::core::settings::{
-    AllServersDown, Auth, EmptyRange, HashKey, MessageIdFormat, MessageIdMode, Method, OnServerLoss,
-    OnThrottle, Overload, PoolMethod, ReceiptRoute, ServerBind, UnknownReceipt,
+    AllServersDown, Auth, ConcatReference, EmptyRange, HashKey, MessageIdFormat, MessageIdMode, Method,
+    OnServerLoss, OnThrottle, Overload, PoolMethod, ReceiptRoute, ServerBind, UnknownReceipt,
 };
 use smppmux_engine::core::wire::Status;
 use smppmux_engine::shell::IoDriver;
@@ -76,6 +76,13 @@ choices!(MessageIdFormat:
     "opaque" => Self::Opaque,
     "decimal" => Self::Decimal,
     "hex" => Self::Hex,
+);
+
+choices!(ConcatReference:
+    "keep" => Self::Keep,
+    "udh8" => Self::Udh8,
+    "udh16" => Self::Udh16,
+    "sar" => Self::Sar,
 );
 
 /// Where a queue or map is kept.

@@ -9,7 +9,7 @@ use super::value::Value;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use smppmux_engine::core::secret::Secret;
-use smppmux_engine::core::settings::{MessageIdFormat, ServerBind};
+use smppmux_engine::core::settings::{ConcatReference, MessageIdFormat, ServerBind};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -90,6 +90,8 @@ pub struct ServerSection {
     pub reconnect_max: Key<Duration>,
     /// How the server writes its message ids. Default: `"auto"`.
     pub message_id_format: Key<MessageIdFormat>,
+    /// How segments of concatenated messages are marked for the server. Default: `"keep"`.
+    pub concat_reference: Key<ConcatReference>,
     /// TLS towards the server. Default: false.
     pub tls: Key<Tls>,
     /// Name of the vserver whose clients get this server's messages. Required when several vservers list the
@@ -172,6 +174,7 @@ impl Default for ServerSection {
             reconnect_min: Key::by_default(Duration::from_millis(500)),
             reconnect_max: Key::by_default(Duration::from_secs(30)),
             message_id_format: Key::by_default(MessageIdFormat::Auto),
+            concat_reference: Key::by_default(ConcatReference::Keep),
             tls: Key::by_default(Tls(false)),
             mobile_originated_vserver: Key::unset(),
         }

@@ -58,6 +58,7 @@ impl PacketEngine {
         pdu: &[u8],
     ) {
         let is_error = !header.command_status.is_ok();
+        self.segment_settled(pending.note, !is_error && !pending.expired);
         if pending.has_note && !is_error {
             self.remember_submit(now, server, from, pending, &header, pdu);
         }
@@ -79,6 +80,7 @@ impl PacketEngine {
             return self.unmatched_answer(now, from);
         };
         let (server, pending) = (taken.server, *taken.pending);
+        self.segment_settled(pending.note, false);
         if self.watch_answer(now, from, server, &pending, header, &[]) {
             // It goes to another server.
         } else if pending.expired {
@@ -96,6 +98,7 @@ impl PacketEngine {
         let Some(pending) = self.take_from_client(from, &header) else {
             return self.unmatched_answer(now, from);
         };
+        self.segment_settled(pending.note, header.command_status.is_ok() && !pending.expired);
         if pending.expired {
             self.late_answer_from_client(now, &pending, header.command_status);
         } else {
@@ -135,7 +138,9 @@ impl PacketEngine {
     pub(super) fn nack_from_client(&mut self, now: Moment, from: ConnectionId, header: Header) {
         let header = as_error(header, Status::ESME_RX_T_APPN);
         let status = header.command_status;
-        match self.take_from_client(from, &header) {
+        let pending = self.take_from_client(from, &header);
+        self.segment_settled(pending.and_then(|pending| pending.note), false);
+        match pending {
             None => self.unmatched_answer(now, from),
             Some(pending) if pending.expired => self.counters.late_answers += 1,
             Some(pending) => match pending.origin {
@@ -313,7 +318,10 @@ impl PacketEngine {
             } => {
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
             }
-            Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+            Origin::Core { core, reference } => {
+                let copy = self.buffers.copy_of(pdu);
+                self.send_core_answer(core, reference, CoreOutcome::AnsweredBy(server, copy));
+            }
             Origin::Gathered(gather) => self.part_answered(now, gather, header.command_status),
             Origin::Queue { .. } | Origin::Own => {}
         }

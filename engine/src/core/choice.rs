@@ -10,7 +10,7 @@ use super::engine::{PacketEngine, Vserver};
 use super::route::RouteGroups;
 use super::server::Server;
 use super::session::Sessions;
-use super::settings::{ServerIndex, Settings, VserverIndex};
+use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::wire::{CommandId, Version};
 
@@ -79,6 +79,43 @@ impl PacketEngine {
             eligible: &eligible,
         };
         choice.choose(now, balancer, client.vserver, key)
+    }
+
+    /// The way of a request of an account, whatever core its session is on: for those that are not chosen for where they come in.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn choose_way_of(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        account: Option<ClientIndex>,
+        request: &CheckedRequest<'_>,
+        route: u16,
+    ) -> Way {
+        let account = account.map(|index| &self.settings.clients[index.0 as usize]);
+        let eligible = Eligible {
+            wanted: request.server,
+            allowed: account.map_or(&[], |account| account.servers.as_slice()),
+            group: match route {
+                RouteGroups::NOT_ROUTED => &[],
+                mark => self.settings.route_groups().servers(mark),
+            },
+            version: request.version,
+        };
+        let key = BalanceKey {
+            source: request.source(),
+            destination: request.destination(),
+            system_id: account.map_or(&[], |account| account.system_id.as_bytes()),
+        };
+        let Vserver { balancer, .. } = &mut self.vservers[usize::from(vserver.0)];
+        let mut choice = Choice {
+            settings: &self.settings,
+            sessions: &self.sessions,
+            links: &self.links,
+            servers: &mut self.servers,
+            eligible: &eligible,
+        };
+        choice.choose(now, balancer, vserver, key)
     }
 }
 

@@ -33,7 +33,9 @@ pub(super) struct CheckedRequest<'a> {
     /// Where its TLVs stand, for peers that know none.
     tlvs: Span,
     /// It asks for a delivery receipt.
-    wants_receipt: bool,
+    pub(super) wants_receipt: bool,
+    /// It can be a segment of a concatenated message.
+    may_be_segment: bool,
     /// Who takes it knows this version.
     pub(super) version: Version,
 }
@@ -53,6 +55,7 @@ impl<'a> CheckedRequest<'a> {
             server,
             tlvs: Span::EMPTY,
             wants_receipt: false,
+            may_be_segment: false,
             version: Version::that_introduced(command),
         }
     }
@@ -276,6 +279,11 @@ impl PacketEngine {
         request: &CheckedRequest<'_>,
         journey: Journey,
     ) -> Result<(), NoWay> {
+        if request.may_be_segment
+            && let Some(outcome) = self.segment_from_client(now, from, header, request, journey)
+        {
+            return outcome;
+        }
         let origin = Origin::Session {
             connection: from,
             sequence_number: header.sequence_number,
@@ -449,6 +457,7 @@ pub(super) fn check<'a>(
             server: None,
             tlvs: Span::new(view.tlvs().range()),
             wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
+            may_be_segment: view.may_be_segment(),
             version: version_for(view.tlvs()),
         });
     }
@@ -487,6 +496,7 @@ fn check_rare<'a>(
                 source: Span::new(view.source_addr_range()),
                 destination: Span::new(view.destination_addr_range()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
+                may_be_segment: view.may_be_segment(),
                 ..plain
             })
         }
@@ -496,6 +506,7 @@ fn check_rare<'a>(
                 tlvs: Span::new(view.tlvs().range()),
                 version: version_for(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
+                may_be_segment: view.may_be_segment(),
                 ..plain
             })
         }

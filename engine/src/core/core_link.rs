@@ -4,24 +4,21 @@
 //! the asking core and that reference. Invariants: every request that arrives is answered exactly once, also when nothing
 //! could be done; an answer whose entry is gone is counted and dropped. Must never wait for another core.
 
-use super::choice::session_with_room;
 use super::client_requests::{CheckedRequest, RetryOutcome};
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{
-    CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, PoolHandle, QueueWish,
-    QueuedLine,
+    CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, MessageSender, PoolHandle,
+    QueueWish,
 };
 use super::engine::PacketEngine;
 use super::queue::drain::Delivery;
-use super::relay::Relay;
 use super::sequence::{Journey, Mark, Note, Origin, Pending, SubmitNote, Via, Window};
 use super::server_requests::CheckedMessage;
 use super::settings::{ServerIndex, Settings};
 use super::time::Moment;
 use super::timer::TimerKey;
-use super::wire::{Header, Status, Version, patch_sequence_number};
+use super::wire::{Header, Status, patch_sequence_number};
 use bytes::BytesMut;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +38,8 @@ pub(super) struct CoreLink {
     pub(super) directory_version: u64,
     /// It has stopped for good.
     pub(super) is_gone: bool,
+    /// It could not take a segment of a message whose home it is: none is sent there before this moment.
+    pub(super) segments_closed_until: Moment,
     /// It has said that it is leaving: no key's home any more (see `home`).
     pub(super) is_leaving: bool,
     pub(super) armed_at: Moment,
@@ -54,6 +53,7 @@ impl CoreLink {
             directory_version: 0,
             is_gone: false,
             is_leaving: false,
+            segments_closed_until: Moment::START,
             armed_at: Moment::NEVER,
         }
     }
@@ -62,6 +62,11 @@ impl CoreLink {
     #[inline]
     pub(super) fn is_usable(&self, now: Moment) -> bool {
         !self.window.is_full() && self.closed_until <= now
+    }
+
+    /// Segments of messages whose home it is may be sent there now.
+    pub(super) fn takes_segments(&self, now: Moment) -> bool {
+        self.is_usable(now) && self.segments_closed_until <= now
     }
 
     /// Keys may have their home there.
@@ -96,6 +101,7 @@ impl PacketEngine {
                 pdu,
                 leave_out,
                 receipt,
+                message: None,
             }
         });
         if sent {
@@ -127,6 +133,7 @@ impl PacketEngine {
                 pdu,
                 leave_out: 0..0,
                 receipt: None,
+                message: None,
             }
         });
         if sent && let Some(account) = message.account {
@@ -135,51 +142,6 @@ impl PacketEngine {
                 .note_last(Note::Account(account));
         }
         sent
-    }
-
-    /// Another core's request: exactly one answer leaves, now or when the far peer has answered.
-    pub(super) fn core_request(&mut self, now: Moment, from: CoreIndex, request: CoreRequest) {
-        self.counters.core_requests_received += 1;
-        let CoreRequest {
-            reference,
-            target,
-            pdu,
-            leave_out,
-            receipt,
-        } = request;
-        if let CoreTarget::Home(question) = target {
-            return self.question_asked(now, from, reference, question, pdu);
-        }
-        let origin = Origin::Core {
-            core: from,
-            reference,
-        };
-        if let CoreTarget::Alert(handle) = target {
-            if let Some(pool) = self.pools.by_handle(handle) {
-                self.alert_here(now, pool, &pdu);
-            }
-            return self.send_core_answer(from, reference, CoreOutcome::Answered(pdu));
-        }
-        let sent = self.drain.is_none()
-            && match target {
-                CoreTarget::Pool(handle) => self.deliver_for_core(now, handle, None, &pdu, origin),
-                CoreTarget::Queued(handle, line) => {
-                    self.deliver_for_core(now, handle, Some(line), &pdu, origin)
-                }
-                CoreTarget::Server(server) => {
-                    self.submit_for_core(now, server, &pdu, leave_out, receipt, origin)
-                }
-                CoreTarget::Home(_) | CoreTarget::Alert(_) => false,
-            };
-        if sent {
-            self.buffers.give(pdu);
-            return;
-        }
-        let no_room_as_of = match target {
-            CoreTarget::Server(server) => self.report_no_room(server),
-            _ => None,
-        };
-        self.send_core_answer(from, reference, CoreOutcome::Refused { pdu, no_room_as_of });
     }
 
     /// The answer to a request that this core has sent to another one.
@@ -220,21 +182,44 @@ impl PacketEngine {
             let is_queued = matches!(answer.outcome, CoreOutcome::Verdict(HomeVerdict::Queued, _));
             self.queue.marks.answered(bucket, is_queued);
         }
+        let is_ok = match &answer.outcome {
+            CoreOutcome::Answered(pdu) | CoreOutcome::AnsweredBy(_, pdu) => {
+                Header::read(pdu).is_some_and(|header| header.command_status.is_ok())
+            }
+            _ => false,
+        };
         match answer.outcome {
-            _ if pending.expired => self.counters.late_answers += 1,
-            CoreOutcome::Answered(pdu) => {
-                self.core_answered(now, &pending, &pdu);
+            CoreOutcome::Refused { pdu, .. } if !pending.expired => {
+                self.try_elsewhere(now, from, &pending, note, pdu);
+            }
+            CoreOutcome::Returned { pdu, status } if !pending.expired && pending.note.is_some() => {
+                self.segment_returned(now, from, &pending, &pdu, status);
                 self.buffers.give(pdu);
             }
-            CoreOutcome::Refused { pdu, .. } => self.try_elsewhere(now, from, &pending, note, pdu),
-            CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, &pending, verdict, pdu),
-            CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, &pending, question, pdu),
-            CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, &pending, pdu, status),
-            CoreOutcome::Failed(status) => self.fail_request(now, &pending, status),
-            CoreOutcome::TimedOut => self.request_timed_out(now, &pending),
+            outcome => {
+                self.segment_settled(pending.note, is_ok && !pending.expired);
+                self.core_request_ended(now, from, &pending, outcome);
+            }
         }
         if let Some(server) = pending.remote_server() {
             self.serve_holds_of(now, server);
+        } else if pending.via == Via::Home {
+            self.serve_holds_behind_home(now);
+        }
+    }
+
+    fn core_request_ended(&mut self, now: Moment, from: CoreIndex, pending: &Pending, outcome: CoreOutcome) {
+        match outcome {
+            _ if pending.expired => self.counters.late_answers += 1,
+            CoreOutcome::Answered(pdu) => self.core_answered(now, pending, None, pdu),
+            CoreOutcome::AnsweredBy(server, pdu) => self.core_answered(now, pending, Some(server), pdu),
+            // One that is not late has been sent elsewhere before this.
+            CoreOutcome::Refused { pdu, .. } => self.buffers.give(pdu),
+            CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, pending, verdict, pdu),
+            CoreOutcome::Leaving(question, pdu) => self.home_is_leaving(now, from, pending, question, pdu),
+            CoreOutcome::Returned { pdu, status } => self.returned_by_core(now, from, pending, pdu, status),
+            CoreOutcome::Failed(status) => self.fail_request(now, pending, status),
+            CoreOutcome::TimedOut => self.request_timed_out(now, pending),
         }
     }
 
@@ -263,8 +248,11 @@ impl PacketEngine {
             }
             if let CoreTarget::Home(question) = request.target {
                 let pending = self.links[to.as_usize()].window.take(request.reference);
+                if let Some(Via::Queue(bucket)) = pending.map(|pending| pending.via) {
+                    self.queue.marks.answered(bucket, false);
+                }
                 if let Some(pending) = pending.filter(|pending| !pending.expired) {
-                    self.question_refused(now, &pending, question, request.pdu);
+                    self.question_refused(now, to, &pending, question, request.pdu);
                 }
                 return;
             }
@@ -283,6 +271,15 @@ impl PacketEngine {
         self.servers[usize::from(server.0)].remote_mut(core).closed_until = until;
         if let Some(link) = self.links.get_mut(core.as_usize()) {
             self.timers.arm(&mut link.armed_at, until, TimerKey::Core(core));
+        }
+    }
+
+    /// A home had no room for a segment: it is left alone for a while.
+    pub(super) fn pause_segments(&mut self, now: Moment, home: CoreIndex) {
+        let until = now + REFUSAL_PAUSE;
+        if let Some(link) = self.links.get_mut(home.as_usize()) {
+            link.segments_closed_until = until;
+            self.timers.arm(&mut link.armed_at, until, TimerKey::Core(home));
         }
     }
 
@@ -318,6 +315,7 @@ impl PacketEngine {
             self.request_timed_out(now, &pending);
         }
         self.serve_holds_for_core(now, core);
+        self.serve_holds_behind_home(now);
         let link = &mut self.links[core.as_usize()];
         let next = link
             .window
@@ -353,6 +351,7 @@ impl PacketEngine {
             if let Via::Queue(bucket) = pending.via {
                 self.queue.marks.answered(bucket, false);
             }
+            self.segment_settled(pending.note, false);
             if !pending.expired {
                 self.request_timed_out(now, &pending);
             }
@@ -389,93 +388,51 @@ impl PacketEngine {
         true
     }
 
-    fn deliver_for_core(
-        &mut self,
-        now: Moment,
-        handle: PoolHandle,
-        queued: Option<QueuedLine>,
-        pdu: &[u8],
-        origin: Origin,
-    ) -> bool {
-        let Some(header) = Header::read(pdu) else {
-            return false;
-        };
-        let message = CheckedMessage::checked_elsewhere(header.command_id, pdu);
-        let Some(pool) = self.pools.by_handle(handle) else {
-            return false;
-        };
-        match queued {
-            Some(line) => self.deliver_queued(now, pool, line, &message, origin),
-            None => self.deliver_here(now, pool, &message, origin, false),
-        }
-    }
-
-    fn submit_for_core(
-        &mut self,
-        now: Moment,
-        server: ServerIndex,
-        pdu: &[u8],
-        leave_out: Range<u32>,
-        receipt: Option<SubmitNote>,
-        origin: Origin,
-    ) -> bool {
-        let Some(header) = Header::read(pdu) else {
-            return false;
-        };
-        let Some(state) = self.servers.get_mut(usize::from(server.0)) else {
-            return false;
-        };
-        if !state.has_local_room() {
-            return false;
-        }
-        let version = state.version;
-        let Some(to) = session_with_room(state, &self.sessions, self.settings.engine.output_octets_max)
-        else {
-            state.is_choked = true;
-            return false;
-        };
-        let sent = if version == Version::V33 && leave_out.is_empty() {
-            match self.submit_for_core_to_v33(now, to, header.command_id, pdu, origin) {
-                Some(sent) => sent,
-                None => return true,
-            }
-        } else {
-            let relay = Relay::without(pdu, leave_out.start as usize..leave_out.end as usize);
-            self.send_request(now, to, relay, origin, header.command_id, false)
-        };
-        if sent && let Some(note) = receipt {
-            self.note_submit(to, note);
-        }
-        sent
-    }
-
+    /// `by`: the server that answered.
     #[inline]
-    fn core_answered(&mut self, now: Moment, pending: &Pending, pdu: &[u8]) {
-        let Some(header) = Header::read(pdu) else { return };
+    fn core_answered(&mut self, now: Moment, pending: &Pending, by: Option<ServerIndex>, pdu: BytesMut) {
+        if let Some(server) = pending.remote_server() {
+            self.servers[usize::from(server.0)].measure(now.nanoseconds_since(pending.sent_at));
+        }
         let (connection, sequence_number) = match pending.origin {
             Origin::Session {
                 connection,
                 sequence_number,
             } => (connection, sequence_number),
-            // We are the home of a key and have only passed it on.
-            Origin::Core { core, reference } => return self.send_core_answer_copy(core, reference, pdu),
-            Origin::Gathered(gather) => return self.part_answered(now, gather, header.command_status),
+            // This core is the message's home and not its sender's.
+            Origin::Core { core, reference } => {
+                let outcome = match by {
+                    Some(server) => CoreOutcome::AnsweredBy(server, pdu),
+                    None => CoreOutcome::Answered(pdu),
+                };
+                return self.send_core_answer(core, reference, outcome);
+            }
             Origin::Queue { place, number } => {
-                let delivery = Delivery::Answered(header.command_status);
-                return self.queued_ended(now, place, number, delivery);
+                if let Some(header) = Header::read(&pdu) {
+                    let delivery = Delivery::Answered(header.command_status);
+                    self.queued_ended(now, place, number, delivery);
+                }
+                return self.buffers.give(pdu);
             }
-            Origin::Own => return,
+            Origin::Gathered(gather) => {
+                if let Some(header) = Header::read(&pdu) {
+                    self.part_answered(now, gather, header.command_status);
+                }
+                return self.buffers.give(pdu);
+            }
+            Origin::Own => return self.buffers.give(pdu),
         };
-        match pending.remote_server() {
-            Some(server) => {
-                self.servers[usize::from(server.0)].measure(now.nanoseconds_since(pending.sent_at));
-                self.answer_to_client(now, server, connection, sequence_number, header, pdu);
+        match (by, Header::read(&pdu)) {
+            (Some(server), Some(header)) => {
+                self.answer_to_client(now, server, connection, sequence_number, header, &pdu);
             }
-            None => {
-                self.send_response_copy(connection, pdu, &header, sequence_number);
+            (None, Some(header)) => {
+                self.send_response_copy(connection, &pdu, &header, sequence_number);
                 self.server_request_answered(now, connection, header.command_id, header.command_status);
             }
+            (_, None) => {}
         }
+        self.buffers.give(pdu);
     }
 
     /// The other core could not even write it: once more from the start, without that core.
@@ -485,36 +442,49 @@ impl PacketEngine {
         not_at: CoreIndex,
         pending: &Pending,
         note: Note,
-        mut pdu: BytesMut,
+        refused: BytesMut,
     ) {
+        let (mut pdu, mut owner) = (refused, None);
+        if pending.note.is_some() {
+            let mut copy = self.buffers.take();
+            owner = self.take_back(pending, &pdu, &mut copy);
+            self.buffers.give(std::mem::replace(&mut pdu, copy));
+            // Only the session of its message may have no room, or an earlier segment be due.
+            self.pause_segments(now, not_at);
+        }
+        if let Some(server) = pending.remote_server() {
+            self.pause_remote(now, not_at, server);
+        }
         let (connection, sequence_number) = match pending.origin {
             Origin::Session {
                 connection,
                 sequence_number,
             } => (connection, sequence_number),
             Origin::Core { core, reference } => {
-                return self.send_core_answer(core, reference, CoreOutcome::refused(pdu));
+                let place = (core, reference);
+                return self.segment_again(now, owner, pending, note, place, Some(not_at), pdu);
             }
             Origin::Queue { place, number } => {
                 self.buffers.give(pdu);
                 return self.queued_ended(now, place, number, Delivery::NoRoom);
             }
             Origin::Gathered(gather) => {
-                return self.part_answered(now, gather, Status::ESME_RTHROTTLED);
+                self.part_answered(now, gather, Status::ESME_RTHROTTLED);
+                return self.buffers.give(pdu);
             }
-            Origin::Own => return,
+            Origin::Own => return self.buffers.give(pdu),
         };
         if let (Via::Queue(_), Some(vserver)) = (pending.via, self.vserver_of_messages(connection)) {
             let wish = QueueWish {
                 vserver,
                 account: note.account(),
                 is_tried: true,
+                sender: MessageSender::default(),
             };
             return self.queue_again(now, pending, wish, pdu);
         }
         patch_sequence_number(&mut pdu, sequence_number);
-        if let Some(server) = pending.remote_server() {
-            self.pause_remote(now, not_at, server);
+        if pending.remote_server().is_some() {
             self.retry_or_hold(now, connection, &pdu, pending.journey());
         } else {
             self.redeliver(now, connection, pending, note, Some(not_at), &pdu);
@@ -565,12 +535,7 @@ impl PacketEngine {
                 if sent { Ok(()) } else { Err(Status::ESME_RX_T_APPN) }
             }
             (Ok(message), None, Some(vserver)) => {
-                match self.deliver(now, vserver, &message, pending.origin, not_at, true) {
-                    Err(Status::ESME_RX_T_APPN) => {
-                        self.queue_message(now, (vserver, false), &message, pending.origin)
-                    }
-                    outcome => outcome,
-                }
+                self.deliver_or_queue_again(now, vserver, &message, pending.origin, not_at)
             }
             _ => Err(Status::ESME_RX_T_APPN),
         };

@@ -3,6 +3,7 @@
 //! A request takes a credit that reserves the room for its answer, so only requests may be refused. Buffers travel with
 //! the messages and are re-used where they arrive: no allocation per message in a steady state.
 
+pub use super::concatenation::PinId;
 use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
 use super::entry_lanes::KeyedEntry;
 use super::lease::{LeaseGrants, LeaseQuestion};
@@ -67,6 +68,8 @@ pub struct CoreRequest {
     pub leave_out: Range<u32>,
     /// The account that waits for a submit's receipt: whoever reads the answer makes the entry.
     pub receipt: Option<SubmitNote>,
+    /// The concatenated message that it belongs to, whose segments must all get to the same session there.
+    pub message: Option<PinId>,
 }
 
 /// Who shall get a request at the other core.
@@ -106,6 +109,19 @@ pub enum HomeQuestion {
     Owner(OwnerQuestion),
     /// A message for a destination that may have a backlog, or that nobody can take: deliver it, or queue it.
     Queue(QueueWish),
+    /// A client's segment of a concatenated message: forward it with the others of its message.
+    Submit {
+        /// Whose client.
+        vserver: VserverIndex,
+        /// Its account.
+        client: Option<ClientIndex>,
+        /// A hash of its session.
+        sender: u32,
+        /// Who waits for its receipt.
+        receipt: Option<SubmitNote>,
+        /// What the routing rules said of it.
+        route: u16,
+    },
 }
 
 /// A message that shall be delivered, or queued.
@@ -117,6 +133,17 @@ pub struct QueueWish {
     pub account: Option<ClientIndex>,
     /// A client was found and then had no room, or nobody is to be looked for: it is queued now.
     pub is_tried: bool,
+    /// Who sent it.
+    pub sender: MessageSender,
+}
+
+/// Who sent a message to clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageSender {
+    /// The server; `None`: not known, it comes from the queue.
+    pub server: Option<ServerIndex>,
+    /// A hash of its session; 0: not known.
+    pub session: u32,
 }
 
 /// What the home core of a key says about a PDU, which it sends back.
@@ -128,6 +155,10 @@ pub enum HomeVerdict {
     Owner(bool),
     /// The message stands in the queue, and is safe there.
     Queued,
+    /// Where it must go there is no room now.
+    NoRoom,
+    /// No server is up.
+    NoServer,
 }
 
 /// Something that the home core of a key shall know; nobody waits for an answer.
@@ -188,6 +219,8 @@ pub struct CoreAnswer {
 pub enum CoreOutcome {
     /// The far peer answered; the PDU is its answer (its sequence number is to be replaced).
     Answered(BytesMut),
+    /// The same from a server, which the asking core may not have known.
+    AnsweredBy(ServerIndex, BytesMut),
     /// Nothing was written to any peer; the request comes back and may be tried elsewhere.
     Refused {
         /// The request as it came.

@@ -5,6 +5,7 @@
 //! `server_link`, `session_end`, `timeouts`.
 
 use super::balance::Balancer;
+use super::concatenation::Pins;
 use super::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
 };
@@ -77,6 +78,8 @@ pub struct PacketEngine {
     /// Accepted binds whose pools not every core knows: version of the change, session.
     pub(super) unreleased_binds: VecDeque<(u64, ConnectionId)>,
     pub(super) drain: Option<Drain>,
+    /// Concatenated messages under way.
+    pub(super) pins: Pins,
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
     pub(super) buffers: Buffers,
@@ -167,6 +170,7 @@ impl PacketEngine {
             leases: Leases::new(cores, seed),
             unreleased_binds: VecDeque::new(),
             drain: None,
+            pins: Pins::new(&settings, seed),
             timers: Timers::default(),
             outbox: Outbox::default(),
             buffers: Buffers::default(),

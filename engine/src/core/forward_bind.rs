@@ -442,32 +442,37 @@ impl PacketEngine {
         origin: Origin,
         rerouted: bool,
     ) -> bool {
+        if message.may_be_segment
+            && let Some(sent) = self.segment_to_identity(now, id, message, origin, rerouted)
+        {
+            return sent;
+        }
+        let to = self.choose_identity_client(id, message.command);
+        to.is_some_and(|to| self.send_message(now, to, message, origin, rerouted))
+    }
+
+    /// The client of an identity whose turn it is, among those with room.
+    pub(super) fn choose_identity_client(&mut self, id: u32, command: CommandId) -> Option<ConnectionId> {
         let octets_max = self.settings.engine.output_octets_max;
         let Self {
             identities, sessions, ..
         } = self;
-        let Some(identity) = identities.get_mut(id) else {
-            return false;
-        };
+        let identity = identities.get_mut(id)?;
         let has_room = |client: &ConnectionId| {
             sessions.get(*client).is_some_and(|session| {
                 matches!(session.state, SessionState::Bound(_) | SessionState::Binding)
                     && session.client().is_some_and(|client| client.bind.receives())
                     && !session.window.is_full()
                     && session.output.waiting_octets() <= octets_max
-                    && session.version.knows(message.command)
+                    && session.version.knows(command)
             })
         };
         let count = identity.clients.len();
-        let Some(place) = (0..count)
+        let place = (0..count)
             .map(|step| (identity.cursor + step) % count)
-            .find(|place| has_room(&identity.clients[*place]))
-        else {
-            return false;
-        };
+            .find(|place| has_room(&identity.clients[*place]))?;
         identity.cursor = place + 1;
-        let to = identity.clients[place];
-        self.send_message(now, to, message, origin, rerouted)
+        Some(identity.clients[place])
     }
 
     fn join_identity(

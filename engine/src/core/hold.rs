@@ -56,8 +56,22 @@ impl Hold {
     }
 }
 
+/// Where a request that came at `arrival` belongs among held ones.
+fn place_by_arrival(held: &[u8], arrival: Moment) -> usize {
+    let mut place = 0;
+    while let Some((journey, rest)) = held[place..].split_first_chunk::<JOURNEY_OCTETS>() {
+        let came = journey.first_chunk().map_or(0, |came| u64::from_be_bytes(*came));
+        if Moment::from_nanoseconds(came) > arrival {
+            break;
+        }
+        let octets = Header::read(rest).map_or(rest.len(), |header| header.command_length as usize);
+        place += JOURNEY_OCTETS + octets.min(rest.len());
+    }
+    place
+}
+
 impl PacketEngine {
-    /// Puts a request behind the others of its session; answers ESME_RTHROTTLED where there is no room even here.
+    /// Puts a request behind those of its session that came before it; answers ESME_RTHROTTLED where there is no room even here.
     pub(super) fn hold_request(
         &mut self,
         now: Moment,
@@ -79,17 +93,25 @@ impl PacketEngine {
             hold.ring.push_back(from);
             client.held = self.buffers.take();
         }
+        // What was sent and came back goes before what has come since; so each has a time of arrival of its own.
+        let (arrived_at, later) = if journey.arrived_at < now {
+            let place = place_by_arrival(&client.held, journey.arrived_at);
+            (journey.arrived_at, client.held.split_off(place))
+        } else {
+            (self.pins.arrival(now), BytesMut::new())
+        };
         client
             .held
-            .extend_from_slice(&journey.arrived_at.as_nanoseconds().to_be_bytes());
+            .extend_from_slice(&arrived_at.as_nanoseconds().to_be_bytes());
         client.held.put_u8(journey.resends);
         client.held.put_u16(journey.route);
         client.held.extend_from_slice(pdu);
+        client.held.extend_from_slice(&later);
         client.held_requests += 1;
         hold.requests += 1;
         self.held_requests += 1;
         self.counters.held += 1;
-        let due = journey.arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
+        let due = arrived_at + self.settings.vservers[usize::from(vserver.0)].hold_time;
         self.arm_hold(vserver, due);
     }
 

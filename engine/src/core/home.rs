@@ -6,6 +6,8 @@
 //! nothing is parked here. Where the home is the own core nothing is sent. Entries that need no answer take `entry_lanes`.
 //! It must never wait for another core, and costs a PDU that has no question nothing.
 
+use super::client_requests::NoWay;
+use super::concatenation::Owner;
 use super::contract::CoreIndex;
 use super::core_message::{
     CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict, MapEntries,
@@ -13,9 +15,9 @@ use super::core_message::{
 };
 use super::engine::PacketEngine;
 use super::entry_lanes::KeyedEntry;
-use super::sequence::{Origin, Pending, Via};
+use super::sequence::{Journey, Origin, Pending, Via};
 use super::time::Moment;
-use super::wire::Status;
+use super::wire::{Status, patch_sequence_number};
 use bytes::BytesMut;
 
 /// Where a key's home lies among `cores`: the first that is one, from the place that the hash names on, and round.
@@ -63,6 +65,8 @@ impl PacketEngine {
     ) -> bool {
         let pending = Pending {
             via: Via::Home,
+            // What it says of another window.
+            has_note: false,
             ..pending
         };
         self.send_core_request(now, home, pending, |reference, buffers| {
@@ -73,6 +77,7 @@ impl PacketEngine {
                 pdu: copy,
                 leave_out: 0..0,
                 receipt: None,
+                message: None,
             }
         })
     }
@@ -158,16 +163,28 @@ impl PacketEngine {
         question: HomeQuestion,
         pdu: BytesMut,
     ) {
+        let origin = Origin::Core {
+            core: from,
+            reference,
+        };
         match question {
-            HomeQuestion::Receipt(question) => {
-                let origin = Origin::Core {
-                    core: from,
-                    reference,
-                };
-                self.receipt_asked_here(now, question, origin, pdu);
-            }
+            HomeQuestion::Receipt(question) => self.receipt_asked_here(now, question, origin, pdu),
             HomeQuestion::Owner(question) => self.owner_asked(now, from, reference, question, pdu),
             HomeQuestion::Queue(wish) => self.queue_for_core(now, from, reference, wish, pdu),
+            HomeQuestion::Submit {
+                vserver,
+                client,
+                sender,
+                receipt,
+                route,
+            } => {
+                let owner = Owner::Account(vserver, client);
+                let journey = Journey {
+                    route,
+                    ..Journey::starting(now)
+                };
+                self.segment_to_submit(now, owner, sender, origin, journey, receipt, pdu);
+            }
         }
     }
 
@@ -175,7 +192,7 @@ impl PacketEngine {
     pub(super) fn verdict_came(
         &mut self,
         now: Moment,
-        _from: CoreIndex,
+        from: CoreIndex,
         pending: &Pending,
         verdict: HomeVerdict,
         pdu: BytesMut,
@@ -186,6 +203,8 @@ impl PacketEngine {
             }
             HomeVerdict::Owner(may_use) => self.owner_told(now, pending, may_use, pdu),
             HomeVerdict::Queued => self.queued_elsewhere(now, pending, pdu),
+            HomeVerdict::NoRoom => self.segment_waits_here(now, from, pending, NoWay::NoRoom, pdu),
+            HomeVerdict::NoServer => self.segment_waits_here(now, from, pending, NoWay::NoServer, pdu),
         }
     }
 
@@ -198,27 +217,42 @@ impl PacketEngine {
                 self.homes_have_changed();
                 return self.queue_again(now, pending, wish, pdu);
             }
+            HomeQuestion::Submit { .. } => return self.segment_anew(now, pending, pdu),
         };
         let home = self.home_of(home);
         if home != self.core {
             if self.ask_home(now, home, question, *pending, &pdu) {
                 self.buffers.give(pdu);
             } else {
-                self.question_refused(now, pending, question, pdu);
+                self.question_refused(now, home, pending, question, pdu);
             }
             return;
         }
         match question {
             HomeQuestion::Receipt(question) => self.receipt_asked_here(now, question, pending.origin, pdu),
             HomeQuestion::Owner(question) => self.owner_asked_here(now, pending, question, pdu),
-            HomeQuestion::Queue(_) => {}
+            HomeQuestion::Queue(_) | HomeQuestion::Submit { .. } => {}
         }
+    }
+
+    /// A client's segment whose home has changed goes the whole way again.
+    fn segment_anew(&mut self, now: Moment, pending: &Pending, mut pdu: BytesMut) {
+        if let Origin::Session {
+            connection,
+            sequence_number,
+        } = pending.origin
+        {
+            patch_sequence_number(&mut pdu, sequence_number);
+            self.retry_or_hold(now, connection, &pdu, pending.journey());
+        }
+        self.buffers.give(pdu);
     }
 
     /// The home's mailbox had no room for a question: what the asker does instead.
     pub(super) fn question_refused(
         &mut self,
         now: Moment,
+        home: CoreIndex,
         pending: &Pending,
         question: HomeQuestion,
         pdu: BytesMut,
@@ -227,6 +261,9 @@ impl PacketEngine {
             self.queue.marks.answered(bucket, false);
         }
         let status = match question {
+            HomeQuestion::Submit { .. } => {
+                return self.segment_waits_here(now, home, pending, NoWay::NoRoom, pdu);
+            }
             // The server may send its receipt or message again.
             HomeQuestion::Receipt(_) | HomeQuestion::Queue(_) => Status::ESME_RX_T_APPN,
             HomeQuestion::Owner(_) => Status::ESME_RTHROTTLED,

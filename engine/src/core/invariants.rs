@@ -42,6 +42,13 @@ impl PacketEngine {
                 ),
             }
         }
+        let links = self.links.iter().flat_map(|link| link.window.iter());
+        let sessions = self.sessions.iter();
+        let entries = sessions
+            .flat_map(|(_, session)| session.window.iter())
+            .chain(links);
+        self.pins
+            .check_invariants(entries.filter(|(_, pending)| pending.note.is_some()).count());
         for (vserver, held) in self.vservers.iter().zip(held) {
             assert_eq!(vserver.hold.requests(), held, "the hold and its sessions agree");
         }

@@ -87,6 +87,18 @@ impl Output {
         &mut self.pending
     }
 
+    /// Overwrites a range of the last `octets` octets that were appended; what lies outside is left alone.
+    pub(super) fn overwrite_last(&mut self, octets: usize, range: std::ops::Range<usize>, with: &[u8]) {
+        let Some(start) = self.pending.len().checked_sub(octets) else {
+            return;
+        };
+        if let Some(place) = self.pending[start..].get_mut(range)
+            && place.len() == with.len()
+        {
+            place.copy_from_slice(with);
+        }
+    }
+
     /// Octets that have not reached the kernel as far as we know.
     #[inline]
     pub(super) fn waiting_octets(&self) -> usize {

@@ -12,7 +12,7 @@ use super::range::{Claim, LiteralRank, PoolKey, RangeIndex};
 use super::settings::{ClientIndex, Settings, VserverIndex};
 use super::wire::Address;
 use ahash::RandomState;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A pool in this core's own table.
@@ -108,6 +108,8 @@ pub(super) struct Pools {
     ranges: Vec<RangeIndex<PoolIndex>>,
     /// The pools of sessions that claim all that their account may have.
     allowed: AllowedPools,
+    /// Under which handles other cores have members, whatever this core calls their pools.
+    remote_handles: HashSet<(CoreIndex, PoolHandle), RandomState>,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,7 @@ impl Pools {
             by_account: HashMap::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
             ranges: (0..vservers).map(|_| RangeIndex::new(seed)).collect(),
             allowed: AllowedPools::new(vservers, seed),
+            remote_handles: HashSet::with_hasher(RandomState::with_seeds(seed, 1, 2, 3)),
         }
     }
 
@@ -270,6 +273,9 @@ impl Pools {
     ) {
         if sessions == 0 {
             if let Some(index) = self.by_key.get(key).copied() {
+                if let Some(before) = self.remote_handle(index, core) {
+                    self.remote_handles.remove(&(core, before));
+                }
                 if let Some(pool) = self.get_mut(index) {
                     pool.remotes.retain(|remote| remote.core != core);
                 }
@@ -278,6 +284,10 @@ impl Pools {
             return;
         }
         let index = self.find_or_make(key);
+        if let Some(before) = self.remote_handle(index, core).filter(|before| *before != handle) {
+            self.remote_handles.remove(&(core, before));
+        }
+        self.remote_handles.insert((core, handle));
         let Some(pool) = self.get_mut(index) else { return };
         match pool.remotes.iter_mut().find(|remote| remote.core == core) {
             Some(remote) => {
@@ -295,8 +305,14 @@ impl Pools {
         }
     }
 
+    /// Another core still has members in the pool that it calls so. (The place of that pool here may be another one by now.)
+    pub(super) fn has_remote(&self, core: CoreIndex, handle: PoolHandle) -> bool {
+        self.remote_handles.contains(&(core, handle))
+    }
+
     /// A core is gone, and all its members with it.
     pub(super) fn forget_core(&mut self, core: CoreIndex) {
+        self.remote_handles.retain(|(of, _)| *of != core);
         for index in (0_u32..)
             .zip(&mut self.places)
             .filter_map(|(index, place)| {
@@ -387,6 +403,12 @@ impl Pools {
             self.by_key.len(),
             self.places.len() - self.free.len(),
             "pools and their keys"
+        );
+        let remotes = self.iter().map(|pool| pool.remotes.len()).sum();
+        assert_eq!(
+            self.remote_handles.len(),
+            remotes,
+            "members elsewhere and their handles"
         );
         for (key, index) in &self.by_key {
             let pool = self.get(*index).expect("a key names a pool");

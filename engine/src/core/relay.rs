@@ -38,7 +38,7 @@ impl<'a> Relay<'a> {
     }
 
     #[inline]
-    fn octets(&self) -> usize {
+    pub(super) fn octets(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
@@ -73,7 +73,7 @@ impl PacketEngine {
     }
 
     /// The same for a client's request, which may have been under way before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send_journey(
         &mut self,
         now: Moment,
@@ -87,8 +87,9 @@ impl PacketEngine {
         self.send_pending(now, to, relay, pending)
     }
 
+    /// The same with an entry that says more; its place in the stream is filled in here.
     #[inline(always)]
-    fn send_pending(
+    pub(super) fn send_pending(
         &mut self,
         now: Moment,
         to: ConnectionId,

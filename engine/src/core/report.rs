@@ -27,6 +27,8 @@ pub struct Report {
     pub held_requests: u64,
     /// Requests from other cores' sessions and to them that wait for their answer.
     pub core_requests_outstanding: u64,
+    /// Concatenated messages under way whose segments this core keeps together.
+    pub concatenated: u64,
     /// Entries that wait for their way to their home cores.
     pub entries_waiting: u64,
     /// One row for each configured server, in configured order.
@@ -218,6 +220,14 @@ pub struct Counters {
     pub core_requests_refused: u64,
     /// Answers from other cores for an entry that was gone.
     pub core_answers_stale: u64,
+    /// Segments of concatenated messages, from either side.
+    pub segments: u64,
+    /// Concatenated messages that got a fresh reference, since theirs was in use.
+    pub references_changed: u64,
+    /// Concatenated messages whose time was over before every segment was answered ESME_ROK.
+    pub concatenated_expired: u64,
+    /// Concatenated messages that were forgotten early, since there were too many.
+    pub concatenated_evicted: u64,
     /// Entries for another core's maps that found no room: what they were for takes its fallback.
     pub entries_lost: u64,
     /// alert_notification PDUs for an ESME that is bound somewhere, that no core had room for just then.

@@ -44,6 +44,7 @@ impl PacketEngine {
             }
         }
         report.held_requests = report.vservers.iter().map(|vserver| vserver.held_requests).sum();
+        self.report_pins(&mut report);
         report.core_requests_outstanding = self
             .links
             .iter()

@@ -54,9 +54,13 @@ impl PacketEngine {
         if pending.expired {
             return false;
         }
-        let request = (throttles && may_move(pending, true) && self.may_go_elsewhere(now, pending))
-            .then(|| self.copy_retained(from, pending))
-            .flatten();
+        // A segment keeps to its session: its client has to try again.
+        let request = (throttles
+            && pending.note.is_none()
+            && may_move(pending, true)
+            && self.may_go_elsewhere(now, pending))
+        .then(|| self.copy_retained(from, pending))
+        .flatten();
         self.settle_retained(from, pending);
         if let Some(request) = request {
             self.counters.resent += 1;
@@ -154,6 +158,11 @@ impl PacketEngine {
         status: Status,
         journey: Journey,
     ) {
+        if pending.note.is_some() {
+            let mut copy = self.buffers.take();
+            self.take_back(pending, &request, &mut copy);
+            self.buffers.give(std::mem::replace(&mut request, copy));
+        }
         match pending.origin {
             Origin::Session {
                 connection,

@@ -5,6 +5,7 @@
 //! unique in the ring; the ring grows to a fixed limit and not beyond; a number is taken before any octet leaves.
 //! It must never hand out a number that is still in flight, however long ago it was sent (PITFALLS 1, 6).
 
+use super::concatenation::NoteIndex;
 use super::contract::{ConnectionId, CoreIndex};
 pub(super) use super::journey::{Journey, Mark};
 use super::queue::Bucket;
@@ -103,6 +104,8 @@ pub struct SubmitNote {
 /// One request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
+    /// Its number in the window; 0: the slot is free. It stands here so that a slot with both kinds of note fills one line.
+    pub(super) number: u32,
     /// Whose it is.
     pub(super) origin: Origin,
     /// What it is.
@@ -123,6 +126,8 @@ pub(super) struct Pending {
     pub(super) via: Via,
     /// The window has a note on it.
     pub(super) has_note: bool,
+    /// Which segment of which concatenated message it is; `None` for whole messages.
+    pub(super) note: Option<NoteIndex>,
 }
 
 impl Pending {
@@ -130,6 +135,7 @@ impl Pending {
     #[inline]
     pub(super) const fn new(origin: Origin, command: CommandId, now: Moment) -> Self {
         Self {
+            number: 0,
             origin,
             command,
             sent_at: now,
@@ -140,6 +146,7 @@ impl Pending {
             mark: Mark::START,
             via: Via::Session,
             has_note: false,
+            note: None,
         }
     }
 
@@ -182,22 +189,13 @@ impl Pending {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// 0: free.
-    number: u32,
-    pending: Pending,
-}
-
-const FREE: Slot = Slot {
-    number: 0,
-    pending: Pending::new(Origin::Own, CommandId(0), Moment::START),
-};
+/// A slot that nothing is in.
+const FREE: Pending = Pending::new(Origin::Own, CommandId(0), Moment::START);
 
 /// The requests under way on one session.
 #[derive(Debug)]
 pub(super) struct Window {
-    slots: Vec<Slot>,
+    slots: Vec<Pending>,
     /// As long as `slots` from the first note on; empty until then.
     notes: Vec<Note>,
     /// The number to try next.
@@ -279,7 +277,7 @@ impl Window {
             self.next_number = successor(number);
             let slot = &mut self.slots[number as usize & mask];
             if slot.number == 0 {
-                *slot = Slot { number, pending };
+                *slot = Pending { number, ..pending };
                 if own {
                     self.own += 1;
                 } else {
@@ -327,7 +325,7 @@ impl Window {
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Pending> {
         let mask = self.slots.len().checked_sub(1)?;
         let slot = &mut self.slots[number as usize & mask];
-        (slot.number == number && number != 0).then_some(&mut slot.pending)
+        (slot.number == number && number != 0).then_some(slot)
     }
 
     /// Takes the request with this number out of the window.
@@ -345,17 +343,16 @@ impl Window {
     ) -> Option<&Pending> {
         let mask = self.slots.len().checked_sub(1)?;
         let slot = &mut self.slots[number as usize & mask];
-        if slot.number != number || number == 0 || !is_meant(&slot.pending) {
+        if slot.number != number || number == 0 || !is_meant(slot) {
             return None;
         }
         slot.number = 0;
-        let pending = &slot.pending;
-        if pending.origin == Origin::Own {
+        if slot.origin == Origin::Own {
             self.own -= 1;
         } else {
             self.counted -= 1;
         }
-        Some(pending)
+        Some(slot)
     }
 
     /// A request of our own of this kind is under way.
@@ -369,7 +366,7 @@ impl Window {
         self.slots
             .iter()
             .filter(|slot| slot.number != 0)
-            .map(|slot| (slot.number, &slot.pending))
+            .map(|slot| (slot.number, slot))
     }
 
     /// Requests of others that end behind this position of the stream and were not answered yet, late ones not included.
@@ -467,7 +464,7 @@ const fn predecessor(number: u32) -> u32 {
 }
 
 /// A slot fills one cache line: the way of a plain message touches no more.
-const _: () = assert!(size_of::<Slot>() == 64);
+const _: () = assert!(size_of::<Pending>() == 64);
 
 #[cfg(test)]
 mod tests {
@@ -485,7 +482,7 @@ mod tests {
                 connection,
                 sequence_number: tag,
             },
-            ..FREE.pending
+            ..FREE
         }
     }
 
@@ -524,7 +521,7 @@ mod tests {
         let mut window = Window::new(2, 1);
         assert!(window.reserve(pending(1)).is_some() && window.reserve(pending(2)).is_some());
         assert!(window.reserve(pending(3)).is_none());
-        let own = window.reserve(FREE.pending).unwrap();
+        let own = window.reserve(FREE).unwrap();
         assert_eq!(window.outstanding(), 2);
         assert!(window.take(own).is_some());
         window.check_invariants();

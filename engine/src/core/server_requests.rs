@@ -4,7 +4,7 @@
 //! that cannot receive, or to a pool that a more specific range covers.
 
 use super::contract::{ConnectionId, CoreIndex};
-use super::core_message::{CoreRequest, CoreTarget, PoolHandle};
+use super::core_message::{CoreRequest, CoreTarget, MessageSender, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
 use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
@@ -32,6 +32,10 @@ pub(super) struct CheckedMessage<'a> {
     pub(super) may_be_receipt: bool,
     /// Only this account may get it, whatever its destination.
     pub(super) account: Option<ClientIndex>,
+    /// It can be a segment of a concatenated message; a receipt is none.
+    pub(super) may_be_segment: bool,
+    /// Who sent it, where another core's session had it.
+    pub(super) sender: Option<MessageSender>,
 }
 
 impl<'a> CheckedMessage<'a> {
@@ -50,8 +54,10 @@ impl<'a> CheckedMessage<'a> {
                 may_be_receipt: is_marked_receipt
                     || !tlvs.is_empty()
                     || begins_like_receipt(view.short_message()),
+                may_be_segment: view.may_be_segment() && !is_marked_receipt,
                 is_marked_receipt,
                 account: None,
+                sender: None,
             })
         } else {
             let view = DataView::parse(pdu)?;
@@ -63,7 +69,9 @@ impl<'a> CheckedMessage<'a> {
                 needs_tlvs: false,
                 is_marked_receipt: is_receipt(view.esm_class()),
                 may_be_receipt: is_receipt(view.esm_class()),
+                may_be_segment: view.may_be_segment() && !is_receipt(view.esm_class()),
                 account: None,
+                sender: None,
             })
         }
     }
@@ -84,6 +92,8 @@ impl<'a> CheckedMessage<'a> {
             is_marked_receipt: false,
             may_be_receipt: false,
             account: None,
+            may_be_segment: false,
+            sender: None,
         }
     }
 }
@@ -157,14 +167,12 @@ impl PacketEngine {
             let pool = self.pool_of_account(vserver, account)?;
             return self.deliver_to_pool(now, pool, message, origin, not_at, rerouted);
         }
-        let Some(pool) = self.pools.best(&self.settings, vserver, message.destination) else {
-            let claimable = self.settings.may_be_claimed(vserver, message.destination.addr);
-            return Err(if claimable {
-                Status::ESME_RX_T_APPN
-            } else {
-                Status::ESME_RINVDSTADR
-            });
-        };
+        if message.may_be_segment
+            && let Some(outcome) = self.segment_from_server(now, vserver, message, origin, not_at, rerouted)
+        {
+            return outcome;
+        }
+        let pool = self.best_pool(vserver, message)?;
         self.deliver_to_pool(now, pool, message, origin, not_at, rerouted)
     }
 
@@ -199,6 +207,23 @@ impl PacketEngine {
             place = self.next_untried_place(now, pool, tried, Readers::Anywhere);
         }
         Err(Status::ESME_RX_T_APPN)
+    }
+
+    /// The most specific pool for a message; else the status that says why there is none.
+    #[inline]
+    pub(super) fn best_pool(
+        &self,
+        vserver: VserverIndex,
+        message: &CheckedMessage<'_>,
+    ) -> Result<PoolIndex, Status> {
+        let pool = self.pools.best(&self.settings, vserver, message.destination);
+        pool.ok_or_else(|| {
+            if self.settings.may_be_claimed(vserver, message.destination.addr) {
+                Status::ESME_RX_T_APPN
+            } else {
+                Status::ESME_RINVDSTADR
+            }
+        })
     }
 
     /// Whose members of a pool are to be tried next, of those that were not tried; `None` also after enough of them.
@@ -245,14 +270,24 @@ impl PacketEngine {
         origin: Origin,
         rerouted: bool,
     ) -> bool {
+        let Some(to) = self.choose_member_for(pool, message) else {
+            return false;
+        };
+        self.send_message(now, to, message, origin, rerouted)
+    }
+
+    /// The member of a pool whose turn it is, among those with room that can read a message; any with room where nobody can.
+    #[inline]
+    pub(super) fn choose_member_for(
+        &mut self,
+        pool: PoolIndex,
+        message: &CheckedMessage<'_>,
+    ) -> Option<ConnectionId> {
         let any_reads = !self.nobody_reads(pool, message);
         let reads = |version: Version| {
             !any_reads || version.has_tlvs() || !message.needs_tlvs && version.knows(message.command)
         };
-        let Some(to) = self.choose_member(pool, reads) else {
-            return false;
-        };
-        self.send_message(now, to, message, origin, rerouted)
+        self.choose_member(pool, reads)
     }
 
     /// Sends a message to a client's session; `false` when it has no room.
@@ -415,6 +450,7 @@ impl PacketEngine {
                 pdu,
                 leave_out: 0..0,
                 receipt: None,
+                message: None,
             }
         })
     }

@@ -4,7 +4,6 @@
 //! and each book that counted the session forgets it: pools, servers, accounts, holds, directory.
 
 use super::contract::{Action, CloseReason, ClosedBy, ConnectionId, Notice, Unsent};
-use super::core_message::CoreOutcome;
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::figures::Rule;
@@ -426,11 +425,15 @@ impl PacketEngine {
             .map(|(number, pending)| (*pending, window.note_of(number, pending)))
             .collect();
         requests.sort_unstable_by_key(|(pending, _)| pending.stream_end);
+        for (late, _) in requests.iter().filter(|(pending, _)| pending.expired) {
+            self.segment_settled(late.note, false);
+        }
         for (pending, note) in requests
             .iter()
             .filter(|(pending, _)| !pending.expired && pending.origin != Origin::Own)
         {
             if let Origin::Queue { place, number } = pending.origin {
+                self.segment_settled(pending.note, false);
                 self.queued_ended(now, place, number, Delivery::SessionLost);
                 continue;
             }
@@ -441,6 +444,7 @@ impl PacketEngine {
                 }
                 _ if is_server && self.resend_lost(now, pending, remains) => {}
                 _ => {
+                    self.segment_settled(pending.note, false);
                     let status = if is_server {
                         Status::ESME_RSYSERR
                     } else {
@@ -453,10 +457,11 @@ impl PacketEngine {
     }
 
     fn move_request(&mut self, now: Moment, pending: &Pending, note: Note, pdu: &[u8], is_server: bool) {
-        let mut copy = self.buffers.copy_of(pdu);
+        let mut copy = self.buffers.take();
+        let owner = self.take_back(pending, pdu, &mut copy);
         match pending.origin {
             Origin::Core { core, reference } => {
-                return self.send_core_answer(core, reference, CoreOutcome::refused(copy));
+                return self.segment_again(now, owner, pending, note, (core, reference), None, copy);
             }
             Origin::Session {
                 connection,

@@ -353,6 +353,8 @@ pub struct VserverSettings {
     pub response_timeout: Duration,
     /// Who may connect, and how often.
     pub admission: AdmissionSettings,
+    /// How long a concatenated message keeps its session and reference, from its first segment on.
+    pub concat_timeout: Duration,
 }
 
 /// One SMSC.
@@ -413,6 +415,8 @@ pub struct ServerSettings {
     pub reconnect_max: Duration,
     /// Pause after a refused system_id or password.
     pub auth_retry: Duration,
+    /// How segments of concatenated messages are marked for it.
+    pub concat_reference: ConcatReference,
     /// The vserver whose clients get this server's deliver_sm; `None` when no vserver lists the server.
     pub mobile_originated_vserver: Option<VserverIndex>,
     /// How it writes message ids.
@@ -522,6 +526,7 @@ pub(crate) mod tests {
             reconnect_min: Duration::from_millis(500),
             reconnect_max: Duration::from_secs(30),
             auth_retry: Duration::from_secs(300),
+            concat_reference: ConcatReference::Keep,
             mobile_originated_vserver: Some(VserverIndex(0)),
             message_id_format: MessageIdFormat::Auto,
             outbind: None,
@@ -556,6 +561,7 @@ pub(crate) mod tests {
             enquire_link_misses: 2,
             response_timeout: Duration::from_secs(10),
             admission: AdmissionSettings::default(),
+            concat_timeout: Duration::from_secs(60),
         }
     }
 

@@ -38,6 +38,7 @@ impl PacketEngine {
                 TimerKey::Receipts => self.expire_held_receipts(now),
                 TimerKey::Fence => self.expire_fence(now),
                 TimerKey::Queue => self.queue_timer(now),
+                TimerKey::Pins => self.expire_pins(now),
                 TimerKey::Drain => self.drain_timer(now),
             }
         }
@@ -58,6 +59,7 @@ impl PacketEngine {
             TimerKey::Receipts => Some(&mut self.receipts.held.armed_at),
             TimerKey::Fence => Some(&mut self.receipts.fence.armed_at),
             TimerKey::Queue => Some(&mut self.queue.armed_at),
+            TimerKey::Pins => Some(&mut self.pins.armed_at),
             TimerKey::Drain => self.drain.as_mut().map(|drain| &mut drain.armed_at),
         };
         note.is_some_and(|note| {
@@ -191,7 +193,11 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        session.window.take(number);
+        let note = session.window.take(number).and_then(|pending| pending.note);
+        self.segment_settled(note, false);
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
         match &session.side {
             Side::Server(side) => {
                 let (server, is_counted) = (side.server, side.is_counted);

@@ -32,6 +32,8 @@ pub(super) enum TimerKey {
     Fence,
     /// The queue: pauses that are over, appends without an answer.
     Queue,
+    /// Concatenated messages whose time is over.
+    Pins,
     /// The end of a drain.
     Drain,
 }

@@ -39,6 +39,9 @@ pub(crate) struct Runs {
     /// Go on behind a run that fails.
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// At least so many of a thousand messages are segments of concatenated ones.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) segments: Option<u32>,
     /// Threads that run seeds side by side.
     #[arg(long, default_value_t = 1, value_parser = threads)]
     pub(crate) threads: usize,
@@ -49,6 +52,9 @@ pub(crate) struct Soak {
     /// How long: 90s, 30min, 8h.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Duration,
+    /// At least so many of a thousand messages are segments of concatenated ones.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) segments: Option<u32>,
     /// The first seed.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) first: u64,
@@ -98,6 +104,9 @@ pub(crate) struct Replay {
     /// Milliseconds during which faults strike at most.
     #[arg(long)]
     chaos_ms: Option<u64>,
+    /// At least so many of a thousand messages are segments of concatenated ones.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) segments: Option<u32>,
     /// Print the outcome only.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -116,6 +125,7 @@ impl Replay {
                 engines: self.engines,
                 esmes: self.esmes,
                 chaos_ms: self.chaos_ms,
+                segments: self.segments,
             },
         }
     }

@@ -42,7 +42,11 @@ fn main() -> ExitCode {
 /// Seeds in order, each told when it fails.
 fn run_seeds(runs: &Runs) -> bool {
     let begin = Instant::now();
-    let campaign = Campaign::over(runs.first, Some(runs.runs), None, runs.keep_going);
+    let campaign = Campaign {
+        keep_going: runs.keep_going,
+        segments: runs.segments,
+        ..Campaign::over(runs.first, Some(runs.runs), None)
+    };
     let outcome = campaign.work(runs.threads);
     outcome.say(begin.elapsed());
     outcome.failed.is_empty()
@@ -51,13 +55,20 @@ fn run_seeds(runs: &Runs) -> bool {
 fn soak_for(soak: &Soak) -> bool {
     let begin = Instant::now();
     println!("soaking for {:?} from seed {}", soak.time, soak.first);
-    let campaign = Campaign::over(soak.first, None, Some(begin + soak.time), false);
+    let campaign = Campaign {
+        segments: soak.segments,
+        ..Campaign::over(soak.first, None, Some(begin + soak.time))
+    };
     let outcome = campaign.work(soak.threads);
     outcome.say(begin.elapsed());
     let Some((seed, reason)) = outcome.failed.first() else {
         return true;
     };
-    let shrunk = shrink(&Plan::of(*seed), reason, soak.shrink_for);
+    let shrunk = shrink(
+        &Plan::of(*seed).with_segments(soak.segments),
+        reason,
+        soak.shrink_for,
+    );
     println!("after {} tries: simulate replay {}", shrunk.tries, shrunk.plan);
     println!("  {}", shrunk.reason);
     false
@@ -89,6 +100,7 @@ struct Campaign {
     end: u64,
     ends_at: Option<Instant>,
     keep_going: bool,
+    segments: Option<u32>,
     is_over: AtomicBool,
     done: AtomicU64,
 }
@@ -100,12 +112,13 @@ struct Outcome {
 }
 
 impl Campaign {
-    fn over(first: u64, runs: Option<u64>, ends_at: Option<Instant>, keep_going: bool) -> Self {
+    fn over(first: u64, runs: Option<u64>, ends_at: Option<Instant>) -> Self {
         Self {
             next: AtomicU64::new(first),
             end: runs.map_or(u64::MAX, |runs| first.saturating_add(runs)),
             ends_at,
-            keep_going,
+            keep_going: false,
+            segments: None,
             is_over: AtomicBool::new(false),
             done: AtomicU64::new(0),
         }
@@ -149,7 +162,7 @@ impl Campaign {
                 break;
             }
             outcome.runs += 1;
-            match run(&Plan::of(seed), &Trace::Off) {
+            match run(&Plan::of(seed).with_segments(self.segments), &Trace::Off) {
                 Ok(summary) => outcome.total += summary,
                 Err(reason) => {
                     println!("seed {seed}: {reason}");
@@ -194,7 +207,8 @@ fn describe(summary: &Summary) -> String {
         events,
         requests,
         messages,
+        concatenated,
         ..
     } = summary;
-    format!("{events} events, {requests} requests, {messages} messages")
+    format!("{events} events, {requests} requests, {messages} messages, {concatenated} concatenated")
 }

@@ -5,7 +5,6 @@ use super::Settling;
 use crate::config::client::ClientSection;
 use crate::config::key::{Key, Origin};
 use crate::config::server::ServerSection;
-use crate::config::vserver::VserverSection;
 use smppmux_flow_distributor::Scheme;
 
 impl Settling<'_> {
@@ -20,21 +19,10 @@ impl Settling<'_> {
                 "connections stay on the core that accepted them",
             );
         }
-        for item in &configuration.vservers {
-            self.warn_of_vserver_keys(&item.section);
-        }
         for item in &configuration.servers {
             self.warn_of_server_keys(&item.section);
         }
         self.warn_of_client_keys();
-    }
-
-    fn warn_of_vserver_keys(&mut self, section: &VserverSection) {
-        self.no_effect_if_set(
-            &section.concat_timeout,
-            "concat-timeout",
-            "segments are not kept together",
-        );
     }
 
     fn warn_of_server_keys(&mut self, section: &ServerSection) {
@@ -62,12 +50,6 @@ impl Settling<'_> {
                     format!("a client's `{key}` has no effect in this version: {instead}"),
                 );
             }
-        }
-    }
-
-    fn no_effect_if_set<T>(&mut self, key: &Key<T>, name: &str, instead: &str) {
-        if key.is_set() {
-            self.no_effect(key, name, instead);
         }
     }
 

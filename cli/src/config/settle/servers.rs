@@ -75,6 +75,7 @@ impl<'c> Settling<'c> {
             reconnect_max: section.reconnect_max.value,
             auth_retry: section.auth_retry.value,
             outbind: self.outbind(item, receiving),
+            concat_reference: section.concat_reference.value,
             mobile_originated_vserver,
             message_id_format: section.message_id_format.value,
         }

@@ -91,6 +91,7 @@ impl<'c> Settling<'c> {
             enquire_link_misses: section.enquire_link_misses.value,
             response_timeout: section.response_timeout.value,
             admission: self.admission(section),
+            concat_timeout: section.concat_timeout.value,
         }
     }
 

@@ -40,6 +40,28 @@ impl PacketEngine {
         }
     }
 
+    /// The same for one that came back from a client's session or another core: others of its line may have gone before it into
+    /// the queue.
+    #[cold]
+    pub(in crate::core) fn deliver_or_queue_again(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        not_at: Option<CoreIndex>,
+    ) -> Result<(), Status> {
+        if !self.queue.is_quiet()
+            && let Some(outcome) = self.join_line(now, vserver, message, origin)
+        {
+            return outcome;
+        }
+        match self.deliver(now, vserver, message, origin, not_at, true) {
+            Err(Status::ESME_RX_T_APPN) => self.queue_message(now, (vserver, false), message, origin),
+            outcome => outcome,
+        }
+    }
+
     /// Queues a message that nobody can take now; `is_tried`: the home of its line said so too. `Err`: it can't be.
     #[cold]
     pub(in crate::core) fn queue_message(
@@ -90,7 +112,7 @@ impl PacketEngine {
 
     /// Gives a message to the home of its line, which sends it on when nothing waits there (unless that was tried in vain),
     /// and else queues it.
-    fn ask_to_queue(
+    pub(in crate::core) fn ask_to_queue(
         &mut self,
         now: Moment,
         (home, bucket): (CoreIndex, Bucket),
@@ -102,12 +124,14 @@ impl PacketEngine {
             via: Via::Queue(bucket),
             ..Pending::new(origin, message.command, now)
         };
+        let sender = self.sender_of_message(message, origin);
         let copy = self.buffers.copy_of(message.pdu);
         let mut copy = Some(copy);
         let wish = QueueWish {
             vserver,
             account: message.account,
             is_tried,
+            sender,
         };
         let sent = self.send_core_request(now, home, pending, |reference, _| CoreRequest {
             reference,
@@ -115,6 +139,7 @@ impl PacketEngine {
             pdu: copy.take().unwrap_or_default(),
             leave_out: 0..0,
             receipt: None,
+            message: None,
         });
         if sent {
             self.queue.marks.ask(bucket);
@@ -145,6 +170,7 @@ impl PacketEngine {
             Some(message) => {
                 let message = CheckedMessage {
                     account: wish.account,
+                    sender: Some(wish.sender),
                     ..message
                 };
                 self.deliver_or_queue_here(now, (wish.vserver, wish.is_tried), &message, origin)
@@ -187,7 +213,7 @@ impl PacketEngine {
         if !self.queue.is_on {
             return Err(Status::ESME_RX_T_APPN);
         }
-        let pdu = self.buffers.copy_of(message.pdu);
+        let pdu = self.storable(now, key.vserver, message, origin);
         let octets = pdu.len();
         let has_room = self.queue.appending_octets + octets <= APPENDING_OCTETS_MAX;
         let pending = Pending {
@@ -373,6 +399,24 @@ impl PacketEngine {
             .map(|(_, pending)| pending.sent_at + timeout)
             .min()
             .unwrap_or(Moment::NEVER)
+    }
+
+    /// A copy of a message as a client shall get it: a receipt comes here with the id that its client knows, a segment with the
+    /// reference of its message.
+    fn storable(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+    ) -> BytesMut {
+        if message.may_be_segment
+            && message.account.is_none()
+            && let Some(marked) = self.marked_for_queue(now, vserver, message, origin)
+        {
+            return marked;
+        }
+        self.buffers.copy_of(message.pdu)
     }
 }
 

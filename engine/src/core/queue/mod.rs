@@ -43,6 +43,8 @@ struct Run {
     next_step: u32,
     /// Who got those before it.
     to: Option<ConnectionId>,
+    /// Among these is a segment whose message had been there before.
+    is_pinned: bool,
 }
 
 /// The queue as one core sees it.
@@ -129,6 +131,7 @@ impl Queue {
         self.appends.check_invariants();
         self.lines.check_invariants();
         assert_eq!(self.marks.lines(), self.lines.len(), "marked lines");
-        assert!(self.is_on || self.is_quiet(), "off, and not quiet");
+        // Segments ask the home of their destination all the same.
+        assert!(self.is_on || self.lines.is_empty(), "off, and has lines");
     }
 }

@@ -1,8 +1,11 @@
-//! A queued message on its way: to the session that those before it went to, or to any that has room, here or on another core.
+//! A queued message on its way: to the session that those before it went to, to the one of its message where it is a segment, or
+//! to any that has room, here or on another core.
 //!
 //! All messages of a line that are in flight go to one session. Towards another core they carry the number of their run and their
-//! step in it: when one finds no room there, the rest of the run is refused too, so no message overtakes another.
+//! step in it: when one finds no room there, the rest of the run is refused too, so no message overtakes another. The segments
+//! of a message stay together, so a line waits where they went elsewhere than what it has under way.
 
+use super::super::concatenation::{QueuedPlace, RelayedPin};
 use super::super::contract::{ConnectionId, CoreIndex};
 use super::super::core_message::{CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::super::engine::PacketEngine;
@@ -29,18 +32,26 @@ impl PacketEngine {
         origin: Origin,
         (way, line): (Option<Way>, QueuedLine),
     ) -> Option<Way> {
+        let segment = match message.may_be_segment && message.account.is_none() {
+            true => self.queued_segment(now, key.pool(), message),
+            false => None,
+        };
+        let segment = segment.as_ref();
+        if let Some(place) = segment.and_then(|segment| self.place_of_queued(segment)) {
+            return self.send_queued_to_place(now, key, message, origin, (way, line), (segment, place));
+        }
         match way {
             Some(Way::Session(to)) => {
                 let sent = self.is_member(key.pool(), to)
                     && self.has_room_for_queued(to)
                     && self.may_get(key.pool(), to, message)
-                    && self.send_message(now, to, message, origin, false);
+                    && self.send_queued_here(now, to, message, origin, segment);
                 return sent.then_some(Way::Session(to));
             }
             Some(Way::Core(core, handle, ring)) => {
                 let sent = ring == key
                     && self.pools.remote_handle(key.pool(), core) == Some(handle)
-                    && self.send_queued_to_core(now, key, (core, handle, line), message, origin);
+                    && self.send_queued_to_core(now, key, (core, handle, line), message, origin, segment);
                 return sent.then_some(Way::Core(core, handle, key));
             }
             None => {}
@@ -52,13 +63,13 @@ impl PacketEngine {
             match place {
                 PoolTurn::Here => {
                     if let Some(to) = self.member_with_room_for_queued(pool, message)
-                        && self.send_message(now, to, message, origin, false)
+                        && self.send_queued_here(now, to, message, origin, segment)
                     {
                         return Some(Way::Session(to));
                     }
                 }
                 PoolTurn::Core(core, handle) => {
-                    if self.send_queued_to_core(now, key, (core, handle, line), message, origin) {
+                    if self.send_queued_to_core(now, key, (core, handle, line), message, origin, segment) {
                         return Some(Way::Core(core, handle, key));
                     }
                 }
@@ -68,6 +79,50 @@ impl PacketEngine {
         None
     }
 
+    /// Sends a segment where the others of its message went, unless its line has messages under way to another place.
+    fn send_queued_to_place(
+        &mut self,
+        now: Moment,
+        key: RingKey,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        (way, line): (Option<Way>, QueuedLine),
+        (segment, place): (Option<&RelayedPin>, QueuedPlace),
+    ) -> Option<Way> {
+        let required = match place {
+            QueuedPlace::Session(to) => Way::Session(to),
+            QueuedPlace::Core(core, handle) => Way::Core(core, handle, key),
+            QueuedPlace::Unknown => return None,
+        };
+        if way.is_some_and(|way| way != required) {
+            return None;
+        }
+        let sent = match place {
+            QueuedPlace::Session(to) => {
+                self.has_room_for_queued(to) && self.send_queued_here(now, to, message, origin, segment)
+            }
+            QueuedPlace::Core(core, handle) => {
+                self.send_queued_to_core(now, key, (core, handle, line), message, origin, segment)
+            }
+            QueuedPlace::Unknown => false,
+        };
+        sent.then_some(required)
+    }
+
+    fn send_queued_here(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        segment: Option<&RelayedPin>,
+    ) -> bool {
+        match segment {
+            Some(segment) => self.send_queued_segment(now, to, message, origin, segment),
+            None => self.send_message(now, to, message, origin, false),
+        }
+    }
+
     fn send_queued_to_core(
         &mut self,
         now: Moment,
@@ -75,6 +130,7 @@ impl PacketEngine {
         (core, handle, line): (CoreIndex, PoolHandle, QueuedLine),
         message: &CheckedMessage<'_>,
         origin: Origin,
+        segment: Option<&RelayedPin>,
     ) -> bool {
         let link = &self.links[core.as_usize()];
         // Half of the credits stay with live traffic.
@@ -83,20 +139,26 @@ impl PacketEngine {
         if !has_credit || !self.queue.rings.get_mut(key).is_some_and(may_send) {
             return false;
         }
-        let pending = Pending {
-            via: Via::Pool,
-            ..Pending::new(origin, message.command, now)
+        let sent = if let Some(segment) = segment {
+            let to = (core, handle, line);
+            self.send_queued_segment_to_core(now, to, message, origin, segment)
+        } else {
+            let pending = Pending {
+                via: Via::Pool,
+                ..Pending::new(origin, message.command, now)
+            };
+            self.send_core_request(now, core, pending, |reference, buffers| {
+                let pdu = buffers.copy_of(message.pdu);
+                CoreRequest {
+                    reference,
+                    target: CoreTarget::Queued(handle, line),
+                    pdu,
+                    leave_out: 0..0,
+                    receipt: None,
+                    message: None,
+                }
+            })
         };
-        let sent = self.send_core_request(now, core, pending, |reference, buffers| {
-            let pdu = buffers.copy_of(message.pdu);
-            CoreRequest {
-                reference,
-                target: CoreTarget::Queued(handle, line),
-                pdu,
-                leave_out: 0..0,
-                receipt: None,
-            }
-        });
         if sent && let Some(ring) = self.queue.rings.get_mut(key) {
             ring.remote_in_flight += 1;
         }
@@ -112,14 +174,21 @@ impl PacketEngine {
         line: QueuedLine,
         message: &CheckedMessage<'_>,
         origin: Origin,
+        segment: Option<&RelayedPin>,
     ) -> bool {
         let Origin::Core { core, .. } = origin else {
             return false;
         };
         let known = self.queue.runs.get(&(core, line.place));
-        let known = known.filter(|run| run.number == line.run);
+        let known = known.filter(|run| run.number == line.run).copied();
         let members = self.pools.get(pool).map_or(&[][..], |pool| &pool.local);
-        let to = members.get(line.turn as usize % members.len().max(1)).copied();
+        let turn = members.get(line.turn as usize % members.len().max(1)).copied();
+        let pinned = match segment.and_then(|segment| self.place_of_queued(segment)) {
+            Some(QueuedPlace::Session(to)) => Some(to),
+            _ => None,
+        };
+        // A run that follows a message to its place stays there.
+        let to = pinned.or(known.filter(|run| run.is_pinned).map_or(turn, |run| run.to));
         let is_next = match known {
             // Another member's turn while the first one's answers are due: it would be overtaken by what it did not take.
             Some(run) => line.step == run.next_step && to == run.to,
@@ -128,13 +197,14 @@ impl PacketEngine {
         let sent = is_next
             && to.is_some_and(|to| {
                 self.has_room_for_queued(to)
-                    && self.may_get(pool, to, message)
-                    && self.send_message(now, to, message, origin, false)
+                    && (pinned.is_some() || self.may_get(pool, to, message))
+                    && self.send_queued_here(now, to, message, origin, segment)
             });
         let run = Run {
             number: line.run,
             next_step: if sent { line.step + 1 } else { BROKEN },
             to,
+            is_pinned: pinned.is_some() || known.is_some_and(|run| run.is_pinned),
         };
         self.remember_run(core, line, run);
         sent

@@ -94,3 +94,16 @@ pub enum EmptyRange {
     /// What the account's `address-ranges` allow.
     Allowed,
 }
+
+/// How the segments of a concatenated message say that they belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConcatReference {
+    /// As they came.
+    Keep,
+    /// A user data header with an 8-bit reference.
+    Udh8,
+    /// A user data header with a 16-bit reference.
+    Udh16,
+    /// The sar_* TLVs.
+    Sar,
+}

@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::value::EsmClass;
-use super::walk::octets;
-use super::{DataView, MessageView, Tag, Tlvs, UserDataHeader};
+use super::walk::{octet, octets};
+use super::{CommandId, DataView, MessageView, SubmitMultiView, Tag, Tlvs, UserDataHeader};
 
 const ELEMENT_CONCATENATION_8_BIT: u8 = 0x00;
 const ELEMENT_CONCATENATION_16_BIT: u8 = 0x08;
@@ -53,22 +53,18 @@ impl Concatenation {
     /// The concatenation of a submit_sm or deliver_sm; `None` for a whole message.
     #[inline]
     pub fn of_message(message: &MessageView<'_>) -> Option<Self> {
-        let carrier = Carrier {
-            pdu: message.pdu(),
-            esm_class: EsmClass(message.esm_class()),
-            short_message: message.short_message_range(),
-        };
-        carrier.concatenation(message.tlvs())
+        Carrier::of_message(message).concatenation()
     }
 
     /// The concatenation of a data_sm; `None` for a whole message.
     pub fn of_data(data: &DataView<'_>) -> Option<Self> {
-        let carrier = Carrier {
-            pdu: data.pdu(),
-            esm_class: EsmClass(data.esm_class()),
-            short_message: 0..0,
-        };
-        carrier.concatenation(data.tlvs())
+        Carrier::of_data(data).concatenation()
+    }
+
+    /// The concatenation of a submit_sm, deliver_sm, submit_multi or data_sm; `None` for a whole message, for any other PDU
+    /// and for one that is not well-formed.
+    pub fn of_pdu(command: CommandId, pdu: &[u8]) -> Option<Self> {
+        Carrier::of_pdu(command, pdu)?.concatenation()
     }
 
     /// Where the reference stands in the PDU: one octet or two, to be overwritten in place with another reference.
@@ -94,11 +90,14 @@ pub const fn udh_16_bit(reference: u16, total: u8, sequence: u8) -> [u8; 7] {
     [6, ELEMENT_CONCATENATION_16_BIT, 4, high, low, total, sequence]
 }
 
-/// Where a PDU keeps its user data, short of its TLVs.
-struct Carrier<'a> {
-    pdu: &'a [u8],
-    esm_class: EsmClass,
-    short_message: Range<usize>,
+/// Where a PDU keeps its user data.
+#[derive(Clone)]
+pub(super) struct Carrier<'a> {
+    pub(super) pdu: &'a [u8],
+    pub(super) esm_class_at: usize,
+    /// `None`: it has no such field.
+    pub(super) short_message: Option<Range<usize>>,
+    pub(super) tlvs: Tlvs<'a>,
 }
 
 /// The TLVs that matter here: each one's value in the PDU, the first of repeats.
@@ -110,15 +109,57 @@ struct SegmentTlvs {
     sequence: Option<Range<usize>>,
 }
 
-impl Carrier<'_> {
+impl<'a> Carrier<'a> {
+    fn of_message(message: &MessageView<'a>) -> Self {
+        Self {
+            pdu: message.pdu(),
+            esm_class_at: message.esm_class_at(),
+            short_message: Some(message.short_message_range()),
+            tlvs: message.tlvs(),
+        }
+    }
+
+    fn of_data(data: &DataView<'a>) -> Self {
+        Self {
+            pdu: data.pdu(),
+            esm_class_at: data.esm_class_at(),
+            short_message: None,
+            tlvs: data.tlvs(),
+        }
+    }
+
+    pub(super) fn of_pdu(command: CommandId, pdu: &'a [u8]) -> Option<Self> {
+        match command {
+            CommandId::SUBMIT_SM | CommandId::DELIVER_SM => {
+                MessageView::parse(pdu).ok().map(|view| Self::of_message(&view))
+            }
+            CommandId::DATA_SM => DataView::parse(pdu).ok().map(|view| Self::of_data(&view)),
+            CommandId::SUBMIT_MULTI => {
+                let view = SubmitMultiView::parse(pdu).ok()?;
+                Some(Self {
+                    pdu,
+                    esm_class_at: view.esm_class_at(),
+                    short_message: Some(view.short_message_range()),
+                    tlvs: view.tlvs(),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn has_user_data_header(&self) -> bool {
+        EsmClass(octet(self.pdu, self.esm_class_at)).has_user_data_header()
+    }
+
     /// The header counts before the TLVs, which must not be combined with it; a handset looks at the header alone.
-    fn concatenation(self, tlvs: Tlvs<'_>) -> Option<Concatenation> {
-        if !self.esm_class.has_user_data_header() && tlvs.range().is_empty() {
+    pub(super) fn concatenation(&self) -> Option<Concatenation> {
+        if !self.has_user_data_header() && self.tlvs.range().is_empty() {
             return None;
         }
-        let tlvs = SegmentTlvs::collect(tlvs);
-        let user_data = tlvs.payload.clone().unwrap_or(self.short_message);
-        if self.esm_class.has_user_data_header() {
+        let tlvs = SegmentTlvs::collect(self.tlvs.clone());
+        let user_data = tlvs.payload.clone().or_else(|| self.short_message.clone());
+        if self.has_user_data_header() {
+            let user_data = user_data.unwrap_or_default();
             let segment = udh_concatenation(octets(self.pdu, user_data.clone()), user_data.start);
             if segment.is_some() {
                 return segment;

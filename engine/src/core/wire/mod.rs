@@ -18,6 +18,7 @@ mod frame;
 mod header;
 mod layout;
 mod receipt;
+mod reference_width;
 mod status;
 mod tag;
 mod user_data;
@@ -40,6 +41,7 @@ pub use header::{
 };
 pub use layout::{EntryLayout, FieldLayout, body_layout};
 pub use receipt::{Receipt, ReceiptKind, ReceiptText, RewriteLimits, Rewritten, TextCarrier};
+pub use reference_width::append_segment_as;
 pub use status::Status;
 pub use tag::{Tag, TagDefinition, TlvType};
 pub use tlv::{Tlv, Tlvs};

@@ -182,6 +182,7 @@ impl FakeEngine {
             pdu: BytesMut::from(payload),
             leave_out: 0..0,
             receipt: None,
+            message: None,
         };
         self.core_messages.push_back((to, CoreMessage::Request(request)));
     }

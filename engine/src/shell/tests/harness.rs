@@ -261,5 +261,6 @@ fn vserver(address: SocketAddr) -> VserverSettings {
         enquire_link_interval: Duration::from_secs(25),
         enquire_link_misses: 2,
         response_timeout: Duration::from_secs(10),
+        concat_timeout: Duration::from_secs(60),
     }
 }

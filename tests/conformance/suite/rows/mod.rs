@@ -44,13 +44,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
 }
 
 /// Scripts that smppmux does not claim to pass yet.
-const UNCLAIMED: &[(u8, &str)] = &[
-    (14, "interleaved, over two sessions"),
-    (14, "the SMSC goes away between segments"),
-    (14, "towards ESMEs"),
-    (15, "every way"),
-    (16, "as each SMSC is configured"),
-];
+const UNCLAIMED: &[(u8, &str)] = &[];
 
 /// Whether smppmux is held to it.
 pub(crate) fn is_claimed(scenario: &Scenario, part: &Part) -> bool {

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::Address;
+use super::message::may_be_segment;
 use crate::core::wire::field::{LONG_DESTINATION_ADDR, LONG_SOURCE_ADDR, SERVICE_TYPE};
 use crate::core::wire::tlv::{Tlvs, check_area};
 use crate::core::wire::walk::{Span, Walk, octet, octets};
@@ -81,9 +82,19 @@ impl<'a> DataView<'a> {
         self.destination_addr.range()
     }
 
+    /// Whether it can be a segment of a concatenated message at all; if not, nobody has to look closer.
+    pub fn may_be_segment(&self) -> bool {
+        may_be_segment(self.esm_class(), self.tlvs())
+    }
+
+    /// Where `esm_class` stands in the PDU.
+    pub(in crate::core::wire) const fn esm_class_at(&self) -> usize {
+        self.destination_addr.range().end + 1
+    }
+
     /// `esm_class`.
     pub fn esm_class(&self) -> u8 {
-        octet(self.pdu, self.destination_addr.range().end + 1)
+        octet(self.pdu, self.esm_class_at())
     }
 
     /// `registered_delivery`.

@@ -10,7 +10,7 @@ use crate::core::wire::field::{
 };
 use crate::core::wire::tlv::{Tlvs, check_area};
 use crate::core::wire::walk::{Span, Walk, octet, octets};
-use crate::core::wire::{Fault, HEADER_OCTETS, Tag};
+use crate::core::wire::{EsmClass, Fault, HEADER_OCTETS, Tag};
 
 /// A submit_sm or deliver_sm.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +121,17 @@ impl<'a> MessageView<'a> {
         [self.source_addr_range(), self.destination_addr_range()].map(Span::new)
     }
 
+    /// Whether it can be a segment of a concatenated message at all; if not, nobody has to look closer.
+    #[inline]
+    pub fn may_be_segment(&self) -> bool {
+        may_be_segment(self.esm_class(), self.tlvs())
+    }
+
+    /// Where `esm_class` stands in the PDU.
+    pub(in crate::core::wire) fn esm_class_at(&self) -> usize {
+        self.esm_class.into()
+    }
+
     /// `esm_class`.
     #[inline]
     pub fn esm_class(&self) -> u8 {
@@ -204,6 +215,17 @@ impl<'a> MessageView<'a> {
     pub fn user_data(&self) -> &'a [u8] {
         octets(self.pdu, self.user_data_range())
     }
+}
+
+/// Whether what has this esm_class and these TLVs can be a segment of a concatenated message.
+#[inline]
+pub(super) fn may_be_segment(esm_class: u8, tlvs: Tlvs<'_>) -> bool {
+    esm_class & EsmClass::UDHI != 0 || !tlvs.range().is_empty() && has_sar(tlvs)
+}
+
+#[cold]
+fn has_sar(tlvs: Tlvs<'_>) -> bool {
+    tlvs.find(Tag::SAR_MSG_REF_NUM).is_some()
 }
 
 /// The end of a text field whose NUL stands before the field at `next`.

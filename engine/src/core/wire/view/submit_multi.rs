@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::Address;
-use super::message::tlvs_behind_short_message;
+use super::message::{may_be_segment, tlvs_behind_short_message};
 use crate::core::wire::field::{
     DESTINATION_ADDR, DL_NAME, SCHEDULE_DELIVERY_TIME, SERVICE_TYPE, SOURCE_ADDR, VALIDITY_PERIOD,
 };
@@ -94,6 +94,21 @@ impl<'a> SubmitMultiView<'a> {
             at: self.source_addr.range().end + 2,
             left: self.number_of_dests(),
         }
+    }
+
+    /// Whether it can be a segment of a concatenated message at all; if not, nobody has to look closer.
+    pub fn may_be_segment(&self) -> bool {
+        may_be_segment(self.esm_class(), self.tlvs())
+    }
+
+    /// Where the destinations stand in the PDU, their number included.
+    pub const fn destinations_range(&self) -> Range<usize> {
+        self.source_addr.range().end + 1..self.esm_class
+    }
+
+    /// Where `esm_class` stands in the PDU.
+    pub(in crate::core::wire) const fn esm_class_at(&self) -> usize {
+        self.esm_class
     }
 
     /// `esm_class`.
