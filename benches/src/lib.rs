@@ -341,6 +341,7 @@ pub fn settings_with_ranges(address_ranges: Vec<AddressRange>) -> Settings {
     let client = ClientSettings {
         system_id: "esme1".into(),
         password: Secret::new("secret"),
+        password_hash: None,
         vservers: Vec::new(),
         binds: BindKinds::ALL,
         address_ranges,

@@ -10,6 +10,7 @@ mod ctl;
 pub mod demo;
 mod exit;
 mod logging;
+mod passwd;
 mod pdu;
 mod route;
 mod serve;
@@ -41,6 +42,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(arguments) => serve::serve(*arguments),
         Command::Route(arguments) => route::explain(&arguments).map(|lines| print(&lines)),
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
+        Command::Passwd(arguments) => passwd::passwd(&arguments).map(|hash| print(&hash)),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
         Command::Completions { shell } => {
             print(&completions::completions(shell));

@@ -266,6 +266,7 @@ fn client() -> ClientSettings {
     ClientSettings {
         system_id: "esme1".to_owned(),
         password: Secret::new("secret"),
+        password_hash: None,
         vservers: Vec::new(),
         binds: BindKinds::ALL,
         address_ranges: Vec::<AddressRange>::new(),

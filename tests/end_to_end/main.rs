@@ -15,6 +15,7 @@ mod message_ownership;
 mod outbind;
 mod overload;
 mod pacing;
+mod passwords;
 mod queue;
 mod ranges;
 mod receipts;

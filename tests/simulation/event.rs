@@ -1,6 +1,7 @@
 //! What can happen, and the queue of it: one virtual clock for everything.
 
 use crate::pdu::Pdu;
+use smppmux_engine::core::contract::PasswordVerdict;
 use smppmux_engine::core::time::Moment;
 use std::collections::BTreeMap;
 
@@ -55,6 +56,8 @@ pub(crate) enum Input {
     Timeout,
     /// The next word of the store.
     Store,
+    /// What came of a question about a password.
+    Password(u32, PasswordVerdict),
     /// The turn is over: the outputs are polled.
     TurnEnds,
     /// A stalled core goes on.

@@ -6,13 +6,15 @@
 use crate::event::{Event, Input, LinkId};
 use crate::link::{End, Peer, Sending};
 use crate::pdu::Pdu;
-use crate::scenario::Scenario;
+use crate::scenario::{HASH_OF, Scenario};
 use crate::world::{Phase, World};
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{
-    Action, CloseReason, ClosedBy, Command, ConnectionId, CoreIndex, Notice, Transmit, Unsent,
+    Action, CloseReason, ClosedBy, Command, ConnectionId, CoreIndex, Notice, PasswordVerdict, Transmit,
+    Unsent,
 };
 use smppmux_engine::core::core_message::{CoreMessage, CoreOutcome};
+use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, VecDeque};
@@ -134,6 +136,9 @@ impl World {
                 .engine
                 .handle_core_gone(now, CoreIndex(gone as u16)),
             Input::Store => self.store_tells(core),
+            Input::Password(question, verdict) => {
+                self.hosts[core].engine.handle_password(now, question, verdict);
+            }
             // An earlier one has come up instead, and armed the next.
             Input::Timeout if self.hosts[core].timer_at > now => {}
             Input::Timeout => {
@@ -255,6 +260,11 @@ impl World {
                     self.input_after(Duration::ZERO, core, Input::Readable(id));
                 }
             }
+            Action::VerifyPassword {
+                question,
+                password,
+                hash,
+            } => self.verify_password(core, question, &password, &hash),
             Action::Drained { settled } => {
                 assert!(self.hosts[core].drained.is_none(), "a second Drained");
                 assert!(self.hosts[core].links.is_empty(), "Drained with open connections");
@@ -265,6 +275,18 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The thread that verifies passwords: what stands for a hash here is the password behind a word. It takes its time.
+    fn verify_password(&mut self, core: usize, question: u32, password: &Secret, hash: &Secret) {
+        let is_right = hash.reveal().strip_prefix(HASH_OF) == Some(password.reveal());
+        let verdict = if is_right {
+            PasswordVerdict::Right
+        } else {
+            PasswordVerdict::Wrong
+        };
+        let time = Duration::from_millis(1 + u64::from(question) * 7 % 40);
+        self.input_after(time, core, Input::Password(question, verdict));
     }
 
     fn note(&mut self, core: usize, notice: Notice) {

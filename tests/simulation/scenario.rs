@@ -43,6 +43,9 @@ pub(crate) struct EsmePlan {
 }
 
 pub(crate) const PASSWORD: &str = "secret";
+
+/// Before a password it stands for the hash of that.
+pub(crate) const HASH_OF: &[u8] = b"hash of ";
 pub(crate) const LATE_ANSWER_HOLD: Duration = Duration::from_millis(1_500);
 /// Longer than a client takes to send all segments of a message, whatever happens.
 pub(crate) const CONCAT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -257,6 +260,8 @@ pub(crate) fn client(random: &mut Random, account: usize, is_forward: bool) -> C
     ClientSettings {
         system_id: format!("esme{account}"),
         password: Secret::new(PASSWORD),
+        // Every third account has a hash instead, which takes time to verify.
+        password_hash: (account % 3 == 2).then(|| Secret::new([HASH_OF, PASSWORD.as_bytes()].concat())),
         vservers: Vec::new(),
         binds: BindKinds::ALL,
         address_ranges: ranges.collect(),

@@ -81,3 +81,9 @@ Examples:
   smppmux completions bash > /etc/bash_completion.d/smppmux
   smppmux completions zsh > /usr/share/zsh/site-functions/_smppmux
   smppmux completions fish > ~/.config/fish/completions/smppmux.fish";
+
+/// Of `smppmux passwd`.
+pub(super) const PASSWD: &str = "\
+Examples:
+  smppmux passwd
+  printf secret | smppmux passwd";

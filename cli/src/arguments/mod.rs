@@ -2,10 +2,12 @@
 
 mod ctl;
 mod help;
+mod passwd;
 mod route;
 mod serve;
 
 pub use ctl::{CtlArguments, CtlCommand, CtlSubject, CtlTarget, QueueCommand, TraceFormat};
+pub use passwd::PasswdArguments;
 pub use route::RouteArguments;
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
@@ -51,6 +53,9 @@ pub enum Command {
     Esme(Box<EsmeArguments>),
     /// A simulated message centre: answers, delivers MO and receipts, injects faults, checks its clients.
     Smsc(Box<SmscArguments>),
+    /// Make the hash of a password, for `password-hash` of an account. The password is asked for, or read from standard input.
+    #[command(after_help = help::PASSWD)]
+    Passwd(PasswdArguments),
     /// Look into a running smppmux and change it.
     Ctl(Box<CtlArguments>),
     /// Decode PDUs, explain names and numbers of SMPP.

@@ -8,6 +8,7 @@ use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::figures::Exchanges;
 use super::network::lies_in_any;
+use super::passwords::PasswordCheck;
 use super::range::{AddressRange, Claim, PoolKey, RangeKind};
 use super::routing::is_curbed;
 use super::sequence::Window;
@@ -116,9 +117,16 @@ impl PacketEngine {
         if self.settings.vservers[usize::from(vserver.0)].auth == Auth::Forward {
             return self.forward_client_bind(now, id, &view, pdu);
         }
-        match self.authorise(vserver, peer, kind, &view) {
-            Ok(grant) => self.accept_bind(now, id, &view, grant),
-            Err(status) => self.refuse_bind(now, id, status),
+        let Some(account) = self.settings.account(view.system_id()) else {
+            return self.refuse_bind(now, id, Status::ESME_RINVSYSID);
+        };
+        match self.check_password(now, id, account, &view, pdu) {
+            PasswordCheck::Later => {}
+            PasswordCheck::Wrong => self.refuse_bind(now, id, Status::ESME_RINVPASWD),
+            PasswordCheck::Right => match self.authorise(vserver, peer, kind, account, &view) {
+                Ok(grant) => self.accept_bind(now, id, &view, grant),
+                Err(status) => self.refuse_bind(now, id, status),
+            },
         }
     }
 
@@ -293,29 +301,23 @@ impl PacketEngine {
         self.resume_reading_if_drained(id);
     }
 
-    fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {
+    pub(super) fn may_bind_now(&self, vserver: VserverIndex) -> Result<(), Status> {
         if self.drain.is_some() || self.must_be_without_clients(vserver) {
             return Err(Status::ESME_RSYSERR);
         }
         Ok(())
     }
 
-    /// Checks a bind against the client table (`auth = "local"`).
-    fn authorise(
+    /// Checks a bind whose password is right against the client table (`auth = "local"`).
+    pub(super) fn authorise(
         &self,
         vserver: VserverIndex,
         peer: IpAddr,
         kind: BindKind,
+        index: ClientIndex,
         view: &BindView<'_>,
     ) -> Result<Grant, Status> {
-        let index = self
-            .settings
-            .account(view.system_id())
-            .ok_or(Status::ESME_RINVSYSID)?;
         let account = &self.settings.clients[index.0 as usize];
-        if !account.password.matches(view.password()) {
-            return Err(Status::ESME_RINVPASWD);
-        }
         let sessions = self.account_sessions.total(index);
         let is_allowed = !self.operator.is_client_draining(index)
             && (account.vservers.is_empty() || account.vservers.contains(&vserver))

@@ -2,6 +2,7 @@
 //!
 //! Owns only plain values. The order of calls is on [`PacketEngine`](super::PacketEngine).
 
+use super::secret::Secret;
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::wire::{CommandId, Status};
 use bytes::BytesMut;
@@ -65,11 +66,31 @@ pub enum Action {
     PauseReading(ConnectionId),
     /// Show the kept bytes again, then go on reading.
     ResumeReading(ConnectionId),
+    /// Find out whether a password is the one that was hashed, off the engine's thread. Answered by `handle_password`.
+    VerifyPassword {
+        /// Comes back with the answer.
+        question: u32,
+        /// What a client sent.
+        password: Secret,
+        /// What is known of its account's password, in the PHC form.
+        hash: Secret,
+    },
     /// The drain is over: every session is closed and nothing is under way.
     Drained {
         /// False when the drain's time ran out first.
         settled: bool,
     },
+}
+
+/// What came of [`Action::VerifyPassword`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordVerdict {
+    /// It is the password.
+    Right,
+    /// It is not.
+    Wrong,
+    /// Too many wait already; nobody has looked.
+    Busy,
 }
 
 /// Why a connection is gone, as the shell saw it.

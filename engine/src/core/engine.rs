@@ -7,7 +7,8 @@
 use super::balance::Balancer;
 use super::concatenation::Pins;
 use super::contract::{
-    Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
+    Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, PasswordVerdict, ReadOutcome, Transmit,
+    Unsent,
 };
 use super::core_link::CoreLink;
 use super::core_message::{CoreMessage, MapEntry};
@@ -21,6 +22,7 @@ use super::lease::Leases;
 use super::operator::Operator;
 use super::outbox::Outbox;
 use super::output::Buffers;
+use super::passwords::Passwords;
 use super::pool::Pools;
 use super::queue::Queue;
 use super::random::Random;
@@ -67,6 +69,7 @@ pub struct PacketEngine {
     /// Bound sessions of each account on this core, and on the others by the directory.
     pub(super) account_sessions: AccountSessions,
     pub(super) identities: Identities,
+    pub(super) passwords: Passwords,
     /// One for each core; the own core's is never used.
     pub(super) links: Vec<CoreLink>,
     pub(super) directory: Directory,
@@ -161,6 +164,7 @@ impl PacketEngine {
             pools: Pools::new(settings.vservers.len(), seed),
             account_sessions: AccountSessions::default(),
             identities: Identities::new(seed),
+            passwords: Passwords::new(seed),
             links: (0..cores)
                 .map(|_| CoreLink::new(settings.engine.core_requests_max))
                 .collect(),
@@ -278,6 +282,12 @@ impl PacketEngine {
     /// What the store has to say: the answer to an order that `poll_store` gave, or news.
     pub fn handle_store(&mut self, now: Moment, event: StoreEvent) {
         self.store_event(now, event);
+        self.check_invariants_in_debug_builds();
+    }
+
+    /// The answer to [`Action::VerifyPassword`].
+    pub fn handle_password(&mut self, now: Moment, question: u32, verdict: PasswordVerdict) {
+        self.password_verified(now, question, verdict);
         self.check_invariants_in_debug_builds();
     }
 

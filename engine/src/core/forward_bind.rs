@@ -570,7 +570,7 @@ impl PacketEngine {
     }
 
     /// A buffer that held a password goes back empty of it.
-    fn wipe(&mut self, mut buffer: BytesMut) {
+    pub(super) fn wipe(&mut self, mut buffer: BytesMut) {
         buffer.fill(0);
         self.buffers.give(buffer);
     }

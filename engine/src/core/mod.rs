@@ -52,6 +52,7 @@ mod outbox;
 mod output;
 mod pace;
 mod pacing;
+mod passwords;
 mod pool;
 mod random;
 mod read;

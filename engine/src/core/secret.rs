@@ -1,4 +1,4 @@
-//! Passwords in memory: never printed, compared in constant time.
+//! Passwords in memory: never printed, compared in constant time, overwritten when they are over.
 
 use std::fmt;
 
@@ -30,6 +30,14 @@ impl Secret {
             difference |= expected ^ octet;
         }
         std::hint::black_box(difference) == 0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Somebody might look, as far as the compiler knows.
+        std::hint::black_box(&self.0);
     }
 }
 

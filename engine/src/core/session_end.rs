@@ -406,6 +406,7 @@ impl PacketEngine {
     fn settle_client(&mut self, now: Moment, id: ConnectionId, client: &ClientSide, reason: CloseReason) {
         self.leave_books_of(now, id, client);
         self.past.keep(client.vserver, client.client, &client.exchanges);
+        self.forget_waiting_bind(id);
         self.forget_held(client.vserver, id, client.held_requests);
         if let Some(identity) = client.identity {
             self.leave_identity(now, identity, id);

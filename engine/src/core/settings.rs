@@ -439,8 +439,10 @@ pub enum Connections {
 pub struct ClientSettings {
     /// Unique system_id.
     pub system_id: String,
-    /// How a bind's password is checked.
+    /// How a bind's password is checked, where it has no hash.
     pub password: Secret,
+    /// The hash of its password, in the PHC form, instead of the password.
+    pub password_hash: Option<Secret>,
     /// Vservers this account may bind at; empty means all.
     pub vservers: Vec<VserverIndex>,
     /// Kinds of bind allowed.
@@ -584,6 +586,7 @@ pub(crate) mod tests {
         ClientSettings {
             system_id: system_id.into(),
             password: Secret::new("secret"),
+            password_hash: None,
             vservers: Vec::new(),
             binds: BindKinds::ALL,
             address_ranges: Vec::new(),

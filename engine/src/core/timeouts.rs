@@ -95,6 +95,7 @@ impl PacketEngine {
             (SessionState::Open, Side::Client(_)) => self.end_session(now, id, CloseReason::BindTimeout),
             (SessionState::Binding, Side::Client(client)) if client.accepted => self.release_bind(now, id),
             (SessionState::Binding, Side::Client(_)) => {
+                self.forget_waiting_bind(id);
                 self.forwarded_bind_failed(now, id, Status::ESME_RSYSERR);
             }
             (SessionState::Connecting | SessionState::Open | SessionState::Binding, Side::Server(_)) => {

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::{Event, EventSender};
 use super::io_driver::{ChosenDriver, IoDriver};
 use super::message::ShellMessage;
+use super::passwords::PasswordVerifier;
 use super::receipt_log::ReceiptLog;
 use super::resolve::Resolver;
 use super::settings::ShellSettings;
@@ -35,6 +36,7 @@ pub(super) struct CoreStart {
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) listeners: Vec<Listener>,
     pub(super) resolver: Resolver,
+    pub(super) passwords: PasswordVerifier,
     pub(super) store: Option<StoreControl>,
     pub(super) events: EventSender,
 }
@@ -122,6 +124,7 @@ impl CoreStart {
             steering: self.steering,
             admission: self.admission,
             resolver: self.resolver.client(waker.clone()),
+            passwords: self.passwords.client(waker.clone()),
             store: self
                 .store
                 .map(|store| StoreThread::client(&store, self.core, waker)),

@@ -4,7 +4,8 @@
 
 use crate::core::PacketEngine;
 use crate::core::contract::{
-    Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, ReadOutcome, Transmit, Unsent,
+    Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, PasswordVerdict, ReadOutcome, Transmit,
+    Unsent,
 };
 use crate::core::core_message::CoreMessage;
 use crate::core::report::{Report, Wanted};
@@ -45,6 +46,8 @@ pub(crate) trait Engine: 'static {
     }
     /// A buffer of records has come back.
     fn handle_log_buffer(&mut self, _buffer: BytesMut) {}
+    /// The answer to a question about a password; engines of tests ask none.
+    fn handle_password(&mut self, _now: Moment, _question: u32, _verdict: PasswordVerdict) {}
     fn next_timeout(&self) -> Moment;
     fn report(&self, wanted: Wanted) -> Report;
 }
@@ -133,6 +136,10 @@ impl Engine for PacketEngine {
 
     fn handle_log_buffer(&mut self, buffer: BytesMut) {
         self.handle_log_buffer(buffer);
+    }
+
+    fn handle_password(&mut self, now: Moment, question: u32, verdict: PasswordVerdict) {
+        self.handle_password(now, question, verdict);
     }
 
     fn next_timeout(&self) -> Moment {

@@ -25,6 +25,7 @@ mod io_driver;
 mod io_uring_probe;
 mod link;
 mod message;
+mod passwords;
 mod proxy_header;
 mod receipt_log;
 mod report;
@@ -43,6 +44,7 @@ mod turn_loop;
 
 pub use event::{Event, EventWaker};
 pub use io_driver::IoDriver;
+pub use passwords::{HashCost, WrongHash, check_hash, hash_password};
 pub use receipt_log::{LoadReport, LogFigures, LogLane, LogLimits, ReceiptLog, ReceiptLogError};
 pub use report::{CoreReport, ShellReport};
 pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};

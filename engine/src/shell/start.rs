@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::event_stream;
 use super::io_driver::{self, ChosenDriver};
 use super::message::ShellMessage;
+use super::passwords::PasswordVerifier;
 use super::resolve::Resolver;
 use super::running::{Listening, RunningEngines};
 use super::settings::ShellSettings;
@@ -104,6 +105,7 @@ pub(super) fn start<E: Engine>(
     let shell_settings = Arc::new(shell_settings);
     let (events, event_receiver) = event_stream();
     let resolver = Resolver::default();
+    let passwords = PasswordVerifier::start();
     let admission = Admission::new(settings, RandomState::new().hash_one(0));
     let mut endpoints = make_mesh(&shell_settings);
     let control = endpoints.pop().ok_or(StartError::NoEngine)?;
@@ -120,6 +122,7 @@ pub(super) fn start<E: Engine>(
             admission: admission.clone(),
             listeners,
             resolver: resolver.clone(),
+            passwords: passwords.clone(),
             store: store.as_ref().map(StoreThread::control),
             events: events.clone(),
         });

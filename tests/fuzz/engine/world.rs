@@ -5,7 +5,9 @@ use super::store::Store;
 use crate::input::Input;
 use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
-use smppmux_engine::core::contract::{Action, ClosedBy, Command, ConnectionId, CoreIndex, Transmit, Unsent};
+use smppmux_engine::core::contract::{
+    Action, ClosedBy, Command, ConnectionId, CoreIndex, PasswordVerdict, Transmit, Unsent,
+};
 use smppmux_engine::core::core_message::CoreMessage;
 use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
@@ -395,6 +397,20 @@ impl World {
                 Action::ResumeReading(connection) => {
                     self.set_paused(core, connection, false);
                     resumed.extend(self.cores[core].links.get(&connection).copied());
+                }
+                Action::VerifyPassword {
+                    question,
+                    password,
+                    hash,
+                } => {
+                    // The simulation's settings have a word and the password itself for a hash.
+                    let verdict = if hash.reveal().ends_with(password.reveal()) {
+                        PasswordVerdict::Right
+                    } else {
+                        PasswordVerdict::Wrong
+                    };
+                    let now = self.now;
+                    self.cores[core].engine.handle_password(now, question, verdict);
                 }
                 Action::Drained { .. } => {
                     assert!(self.cores[core].links.is_empty(), "drained with connections");

@@ -9,6 +9,7 @@ use crate::config::client::ClientSection;
 use crate::config::section::Item;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{Auth, BindKinds, ClientSettings, VserverIndex, VserverSettings};
+use smppmux_engine::shell::check_hash;
 
 /// Octets of system_id and password by the specification, without their NUL (SMPP v3.4 section 5.2.1 and
 /// 5.2.2).
@@ -45,6 +46,7 @@ impl<'c> Settling<'c> {
         ClientSettings {
             system_id: system_id.cloned().unwrap_or_default(),
             password: section.password.value.clone().unwrap_or_else(|| Secret::new("")),
+            password_hash: section.password_hash.value.clone(),
             vservers: allowed_vservers,
             binds: bind_kinds(&section.bind.value),
             address_ranges: section
@@ -76,14 +78,24 @@ impl<'c> Settling<'c> {
         let is_checked_here = (0_u16..).zip(vservers).any(|(index, vserver)| {
             vserver.auth == Auth::Local && (allowed.is_empty() || allowed.contains(&VserverIndex(index)))
         });
-        if is_checked_here && section.password_hash.is_set() && !section.password.is_set() {
+        if section.password_hash.is_set() && section.password.is_set() {
             self.problem_with_hint(
                 section.password_hash.origin(),
-                "`password-hash` has no effect in this version, so nobody could bind with this account",
-                "give the `password` itself",
+                "`password` and `password-hash` exclude each other",
+                "remove `password`",
             );
-        } else if is_checked_here {
+        } else if is_checked_here && !section.password_hash.is_set() {
             item.require("password", section.password.value.as_ref(), &mut self.problems);
+        }
+        if let Some(hash) = &section.password_hash.value
+            && let Err(reason) = check_hash(&String::from_utf8_lossy(hash.reveal()))
+        {
+            let message = format!("`password-hash` cannot be used: {reason}");
+            self.problem_with_hint(
+                section.password_hash.origin(),
+                message,
+                "make one with `smppmux passwd`",
+            );
         }
         let strict = self.configuration.engine.section.strict_lengths.value;
         let limit = |strict_limit| {

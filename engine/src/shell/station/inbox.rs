@@ -40,6 +40,9 @@ impl<E: Engine> Station<E> {
         while let Some(resolved) = self.resolver.poll() {
             self.resolved(now, driver, resolved);
         }
+        while let Some((question, verdict)) = self.passwords.poll() {
+            self.engine.handle_password(now, question, verdict);
+        }
         while let Some(events) = self.store.as_ref().and_then(StoreClient::poll) {
             for event in events {
                 self.engine.handle_store(now, event);

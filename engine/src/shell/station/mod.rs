@@ -23,6 +23,7 @@ use super::engine::Engine;
 use super::event::EventSender;
 use super::link::{LinkId, LinkTable, Phase};
 use super::message::ShellMessage;
+use super::passwords::PasswordClient;
 use super::receipt_log::LogLane;
 use super::report::ShellReport;
 use super::resolve::ResolverClient;
@@ -60,6 +61,7 @@ pub(crate) struct Station<E> {
     /// Links that are in [`Phase::Greeting`].
     greetings: usize,
     resolver: ResolverClient,
+    passwords: PasswordClient,
     /// Where the queue's messages are kept, if they are.
     store: Option<StoreClient>,
     events: EventSender,
@@ -77,6 +79,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) steering: Steering,
     pub(crate) admission: Option<Arc<Admission>>,
     pub(crate) resolver: ResolverClient,
+    pub(crate) passwords: PasswordClient,
     pub(crate) store: Option<StoreClient>,
     pub(crate) events: EventSender,
     pub(crate) receipt_log: Option<LogLane>,
@@ -108,6 +111,7 @@ impl<E: Engine> Station<E> {
             admission: parts.admission,
             greetings: 0,
             resolver: parts.resolver,
+            passwords: parts.passwords,
             store: parts.store,
             events: parts.events,
             receipt_log: parts.receipt_log,

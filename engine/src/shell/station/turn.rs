@@ -129,6 +129,11 @@ impl<E: Engine> Station<E> {
             } => self.close(now, driver, connection, after_writing),
             Action::PauseReading(connection) => self.pause_reading(driver, connection),
             Action::ResumeReading(connection) => self.resume_reading(now, driver, connection),
+            Action::VerifyPassword {
+                question,
+                password,
+                hash,
+            } => self.passwords.ask(question, password, hash),
             Action::Drained { settled } => {
                 let core = self.core;
                 self.tell(Event::Drained { core, settled });
