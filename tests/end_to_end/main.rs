@@ -26,6 +26,7 @@ mod server_loss;
 mod slow_readers;
 mod storm;
 mod timeouts;
+mod tls;
 mod versions;
 
 use smppmux_tests::configuration::Configuration;

@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod esme;
 pub mod http;
 pub mod no_io_uring;
+pub mod openssl;
 pub mod pdu;
 pub mod peer;
 pub mod process;

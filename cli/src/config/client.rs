@@ -27,6 +27,8 @@ pub struct ClientSection {
     pub address_ranges: Key<Vec<Key<AddressRange>>>,
     /// Networks that it may come from. Default: any.
     pub allow: Key<Vec<Network>>,
+    /// DNS names, one of which its TLS certificate must be for. Default: none, it needs no certificate.
+    pub certificate_names: Key<Vec<String>>,
     /// Sessions at once at most, on all cores together. Default: no limit.
     pub max_binds: Key<Option<u32>>,
     /// Requests in flight per session, each direction on its own. Default: 100.
@@ -57,6 +59,7 @@ impl Default for ClientSection {
             ]),
             address_ranges: Key::by_default(Vec::new()),
             allow: Key::by_default(Vec::new()),
+            certificate_names: Key::by_default(Vec::new()),
             max_binds: Key::unset(),
             window: Key::by_default(100),
             rate: Key::unset(),

@@ -23,6 +23,7 @@ pub mod storage;
 #[cfg(test)]
 mod tests;
 pub mod texts;
+pub mod tls;
 pub mod value;
 pub mod vserver;
 

@@ -5,12 +5,10 @@ use super::choices::InterfaceVersion;
 use super::key::Key;
 use super::section::Section;
 use super::texts::{Octets, Uid};
-use super::value::Value;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use super::tls::Tls;
+use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{ConcatReference, MessageIdFormat, ServerBind};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -99,38 +97,6 @@ pub struct ServerSection {
     pub mobile_originated_vserver: Key<Option<String>>,
 }
 
-/// Whether TLS is asked for: `true`, `false`, or a table of its details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tls(
-    /// It is.
-    pub bool,
-);
-
-impl Value for Tls {
-    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TlsVisitor;
-
-        impl<'de> Visitor<'de> for TlsVisitor {
-            type Value = Tls;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("true, false or a table")
-            }
-
-            fn visit_bool<E>(self, asked: bool) -> Result<Tls, E> {
-                Ok(Tls(asked))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Tls, A::Error> {
-                while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Tls(true))
-            }
-        }
-
-        deserializer.deserialize_any(TlsVisitor)
-    }
-}
-
 impl Section for ServerSection {
     const NAME: &'static str = "[[server]]";
 }
@@ -175,7 +141,7 @@ impl Default for ServerSection {
             reconnect_max: Key::by_default(Duration::from_secs(30)),
             message_id_format: Key::by_default(MessageIdFormat::Auto),
             concat_reference: Key::by_default(ConcatReference::Keep),
-            tls: Key::by_default(Tls(false)),
+            tls: Key::by_default(Tls::default()),
             mobile_originated_vserver: Key::unset(),
         }
     }

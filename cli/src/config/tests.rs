@@ -94,6 +94,14 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[[vserver]]\nname = \"b\"\nlisten = []\ntls-listen = [\"127.0.0.1:2775\"]\nservers = [\"a\"]",
+        &[
+            "4:1: 2 vservers list the server \"a\", so it must say whose clients get its messages",
+            "16:14: `tls-listen` needs a certificate and its key: there are 0 in `tls-certificate` and 0 in `tls-key`",
+            "16:15: the listen address \"127.0.0.1:2775\" is used twice",
+        ],
+    ),
+    (
         "[[vserver]]\nname = \"b\"\nlisten = [\"127.0.0.1:2776\"]",
         &["4:1: 2 vservers list the server \"a\", so it must say whose clients get its messages"],
     ),
@@ -235,7 +243,9 @@ fn outbind_is_checked() {
 /// Goal: keys without effect are warned of once each, and are no error; those that have one are not warned of.
 #[test]
 fn keys_without_effect_are_warned_of() {
-    let text = format!("{VSERVER}{SERVER}tls = true\n{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n");
+    let text = format!(
+        "{VSERVER}{SERVER}{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n[engine]\ndistribution = \"account\"\n"
+    );
     let settled = settled(&text).expect("this is TOML");
     assert!(settled.effective.is_some());
     let warned: Vec<&str> = settled
@@ -243,5 +253,5 @@ fn keys_without_effect_are_warned_of() {
         .iter()
         .filter_map(|warning| warning.message.split(" has no effect").next())
         .collect();
-    assert_eq!(warned, ["`tls`"]);
+    assert_eq!(warned, ["`distribution = \"account\"`"]);
 }

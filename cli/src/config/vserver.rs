@@ -3,6 +3,7 @@
 use super::addresses::Network;
 use super::key::{Key, Origin};
 use super::section::Section;
+use super::tls::TlsVersion;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
@@ -93,6 +94,18 @@ pub struct VserverSection {
     pub ban_time: Key<Duration>,
     /// Networks to which the limits of an address and bans do not apply. Default: none.
     pub limits_exempt: Key<Vec<Network>>,
+    /// Addresses where clients speak TLS. Default: none.
+    pub tls_listen: Key<Vec<Key<SocketAddr>>>,
+    /// Files of certificates, PEM. Default: none.
+    pub tls_certificate: Key<Vec<String>>,
+    /// Files of their keys, in the same order. Default: none.
+    pub tls_key: Key<Vec<String>>,
+    /// File of the certificates that sign those of clients. Default: none, clients need no certificate.
+    pub tls_client_ca: Key<Option<String>>,
+    /// Whether every client must have a certificate, where `tls-client-ca` is given. Default: true.
+    pub tls_client_required: Key<bool>,
+    /// The oldest version that is accepted. Default: `"1.2"`.
+    pub tls_minimum_version: Key<TlsVersion>,
 }
 
 impl VserverSection {
@@ -112,6 +125,7 @@ impl VserverSection {
         }
         let keys = changed! {
             "listen": listen,
+            "tls-listen": tls_listen,
             "auth": auth,
             "proxy-protocol": proxy_protocol,
             "max-connections": max_connections,
@@ -172,6 +186,12 @@ impl Default for VserverSection {
             failed_bind_back_off: Key::unset(),
             ban_time: seconds(60),
             limits_exempt: Key::by_default(Vec::new()),
+            tls_listen: Key::by_default(Vec::new()),
+            tls_certificate: Key::by_default(Vec::new()),
+            tls_key: Key::by_default(Vec::new()),
+            tls_client_ca: Key::unset(),
+            tls_client_required: Key::by_default(true),
+            tls_minimum_version: Key::by_default(TlsVersion::V12),
         }
     }
 }

@@ -120,7 +120,7 @@ fn announce(effective: &Effective, engines: &RunningEngines) {
     );
     for listening in engines.listening() {
         let vserver = effective.settings.vservers.get(usize::from(listening.vserver.0));
-        info!(vserver = vserver.map(|vserver| vserver.name.as_str()), address = %listening.address, "listening");
+        info!(vserver = vserver.map(|vserver| vserver.name.as_str()), address = %listening.address, tls = listening.is_tls, "listening");
     }
 }
 
@@ -141,6 +141,7 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         | StartError::CannotListen { .. }
         | StartError::IoUringUnavailable(_)
         | StartError::ReceiptLog(_)
+        | StartError::Tls(_)
         | StartError::Store(_)
         | StartError::System(_) => exit::UNAVAILABLE,
     };

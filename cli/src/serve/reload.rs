@@ -87,6 +87,10 @@ impl ControlCore {
             return Err(Refusal::NotNow("smppmux drains".into()));
         }
         let (merged, effective, warnings) = self.reloader.prepare(&self.settings)?;
+        let tls = self
+            .engines
+            .read_tls(&effective.process.shell.tls)
+            .map_err(|error| Refusal::NotNow(format!("TLS: {error}")))?;
         let settings = effective.settings;
         // Before the engines make records of new accounts.
         let log = self.reloader.receipt_log.as_ref();
@@ -99,6 +103,9 @@ impl ControlCore {
         }
         for warning in warnings {
             warn!("{warning}");
+        }
+        if let Some(tls) = tls {
+            self.engines.use_tls(tls);
         }
         for core in (0..self.engines.cores()).map(CoreIndex) {
             let command = Command::Reconfigure(NewSettings(Arc::clone(&settings)));

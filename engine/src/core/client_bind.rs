@@ -13,7 +13,7 @@ use super::range::{AddressRange, Claim, PoolKey, RangeKind};
 use super::routing::is_curbed;
 use super::sequence::Window;
 use super::session::{BindKind, ClientSide, Session, SessionState, Side};
-use super::settings::{Auth, BindKinds, ClientIndex, EmptyRange, VserverIndex};
+use super::settings::{Auth, BindKinds, ClientIndex, ClientSettings, EmptyRange, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{BindLimits, BindResponse, BindView, Header, Status, write_response};
@@ -123,7 +123,7 @@ impl PacketEngine {
         match self.check_password(now, id, account, &view, pdu) {
             PasswordCheck::Later => {}
             PasswordCheck::Wrong => self.refuse_bind(now, id, Status::ESME_RINVPASWD),
-            PasswordCheck::Right => match self.authorise(vserver, peer, kind, account, &view) {
+            PasswordCheck::Right => match self.authorise(id, vserver, peer, kind, account, &view) {
                 Ok(grant) => self.accept_bind(now, id, &view, grant),
                 Err(status) => self.refuse_bind(now, id, status),
             },
@@ -311,6 +311,7 @@ impl PacketEngine {
     /// Checks a bind whose password is right against the client table (`auth = "local"`).
     pub(super) fn authorise(
         &self,
+        id: ConnectionId,
         vserver: VserverIndex,
         peer: IpAddr,
         kind: BindKind,
@@ -323,6 +324,7 @@ impl PacketEngine {
             && (account.vservers.is_empty() || account.vservers.contains(&vserver))
             && is_kind_allowed(account.binds, kind)
             && (account.allow.is_empty() || lies_in_any(&account.allow, peer))
+            && self.has_certificate_for(id, account)
             && account.max_binds.is_none_or(|max| sessions < max);
         if !is_allowed {
             return Err(Status::ESME_RBINDFAIL);
@@ -339,6 +341,17 @@ impl PacketEngine {
             identity: None,
             answer: None,
         })
+    }
+
+    /// Whether the client has shown a certificate for one of the names that its account asks for.
+    fn has_certificate_for(&self, id: ConnectionId, account: &ClientSettings) -> bool {
+        let wanted = &account.certificate_names;
+        let client = self.sessions.get(id).and_then(Session::client);
+        wanted.is_empty()
+            || client.is_some_and(|client| {
+                let mut shown = client.certificate_names.iter();
+                shown.any(|name| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            })
     }
 
     /// What a bind gets, or ESME_RBINDFAIL for a claim outside what the account may have.
@@ -381,6 +394,7 @@ impl ClientSide {
             window: 0,
             held: BytesMut::new(),
             held_requests: 0,
+            certificate_names: Vec::new(),
             accepted: false,
             refused_binds: 0,
             bind_answer: None,

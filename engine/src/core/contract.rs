@@ -48,6 +48,10 @@ pub enum Action {
     Connect {
         /// The handle that all later events carry.
         connection: ConnectionId,
+        /// Which server is to be there.
+        server: ServerIndex,
+        /// What has to secure the connection: the server's `transport`.
+        transport: u64,
         /// `host:port`; a name is resolved off the engine's thread.
         address: String,
         /// Source address to bind, if one is configured.

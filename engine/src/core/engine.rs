@@ -30,7 +30,7 @@ use super::receipts::Receipts;
 use super::report::{Counters, Report, Wanted};
 use super::routing::Routing;
 use super::server::Server;
-use super::session::Sessions;
+use super::session::{Session, Sessions};
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::store_message::{StoreCommand, StoreEvent};
 use super::time::Moment;
@@ -214,6 +214,13 @@ impl PacketEngine {
         let accepted = self.accept_call(now, server, peer);
         self.check_invariants_in_debug_builds();
         accepted
+    }
+
+    /// A client has shown a certificate, which was verified, for these DNS names. Called once, before any bytes.
+    pub fn handle_certificate(&mut self, _now: Moment, connection: ConnectionId, names: Vec<String>) {
+        if let Some(client) = self.sessions.get_mut(connection).and_then(Session::client_mut) {
+            client.certificate_names = names;
+        }
     }
 
     /// The connection that `Action::Connect` asked for is open.

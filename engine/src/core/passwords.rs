@@ -237,7 +237,7 @@ impl PacketEngine {
         if let Err(status) = self.may_bind_now(vserver) {
             return self.refuse_bind(now, id, status);
         }
-        match self.authorise(vserver, peer, kind, waiting.account, &view) {
+        match self.authorise(id, vserver, peer, kind, waiting.account, &view) {
             Ok(grant) => self.accept_bind(now, id, &view, grant),
             Err(status) => self.refuse_bind(now, id, status),
         }

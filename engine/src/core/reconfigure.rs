@@ -279,7 +279,7 @@ fn is_same_login(before: &ServerSettings, after: &ServerSettings) -> bool {
                 of.receiver_address.clone(),
             ),
             (
-                of.local_address,
+                (of.local_address, of.transport),
                 of.system_id.clone(),
                 of.password.clone(),
                 of.system_type.clone(),

@@ -116,9 +116,11 @@ impl PacketEngine {
             self.timers
                 .arm(&mut session.armed_at, now + timeout, TimerKey::Session(id));
         }
-        let local_address = configured.local_address;
+        let (local_address, transport) = (configured.local_address, configured.transport);
         self.outbox.actions.push_back(Action::Connect {
             connection: id,
+            server: index,
+            transport,
             address,
             local_address,
             timeout,

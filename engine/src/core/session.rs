@@ -145,6 +145,8 @@ pub(super) struct ClientSide {
     /// Its requests that wait for room in a server's window: each as arrival time and PDU.
     pub(super) held: BytesMut,
     pub(super) held_requests: u32,
+    /// The DNS names of its certificate, which was verified.
+    pub(super) certificate_names: Vec<String>,
     /// Its bind is accepted; bind_resp waits until every core knows its pools.
     pub(super) accepted: bool,
     /// Binds of this connection that were refused.

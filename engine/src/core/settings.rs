@@ -372,6 +372,9 @@ pub struct ServerSettings {
     pub receiver_address: Option<String>,
     /// Source address of our connections.
     pub local_address: Option<std::net::IpAddr>,
+    /// Stands for what secures our connections, 0 for nothing. With another number they have to be opened anew; what it stands
+    /// for is the shell's affair.
+    pub transport: u64,
     /// Our system_id there.
     pub system_id: String,
     /// Our password there.
@@ -449,6 +452,8 @@ pub struct ClientSettings {
     pub binds: BindKinds,
     /// What the account may claim by address_range; empty means no deliver_sm other than its receipts.
     pub address_ranges: Vec<AddressRange>,
+    /// DNS names, one of which its certificate must be for; empty means that none is needed.
+    pub certificate_names: Vec<String>,
     /// Networks it may come from (address, prefix length); empty means any.
     pub allow: Vec<(std::net::IpAddr, u8)>,
     /// Sessions at once on all cores together; `None` is no limit.
@@ -507,6 +512,7 @@ pub(crate) mod tests {
             transmitter_address: None,
             receiver_address: None,
             local_address: None,
+            transport: 0,
             system_id: "mux".into(),
             password: Secret::new("secret"),
             system_type: String::new(),
@@ -591,6 +597,7 @@ pub(crate) mod tests {
             binds: BindKinds::ALL,
             address_ranges: Vec::new(),
             allow: Vec::new(),
+            certificate_names: Vec::new(),
             max_binds: None,
             window: 100,
             servers: Vec::new(),

@@ -14,6 +14,7 @@ use super::settings::ShellSettings;
 use super::start_error::StartError;
 use super::station::{Station, StationParts};
 use super::steering::{Listener, Steering};
+use super::tls::Registry;
 use super::{epoll_driver, glommio_driver, ring_driver};
 use crate::core::contract::CoreIndex;
 use crate::core::settings::Settings;
@@ -34,6 +35,7 @@ pub(super) struct CoreStart {
     pub(super) endpoint: Endpoint<ShellMessage>,
     pub(super) steering: Steering,
     pub(super) admission: Option<Arc<Admission>>,
+    pub(super) tls: Option<Arc<Registry>>,
     pub(super) listeners: Vec<Listener>,
     pub(super) resolver: Resolver,
     pub(super) passwords: PasswordVerifier,
@@ -123,6 +125,7 @@ impl CoreStart {
             endpoint: self.endpoint,
             steering: self.steering,
             admission: self.admission,
+            tls: self.tls,
             resolver: self.resolver.client(waker.clone()),
             passwords: self.passwords.client(waker.clone()),
             store: self

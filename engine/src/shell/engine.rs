@@ -46,6 +46,8 @@ pub(crate) trait Engine: 'static {
     }
     /// A buffer of records has come back.
     fn handle_log_buffer(&mut self, _buffer: BytesMut) {}
+    /// A client has shown a certificate; engines of tests do not look.
+    fn handle_certificate(&mut self, _now: Moment, _connection: ConnectionId, _names: Vec<String>) {}
     /// The answer to a question about a password; engines of tests ask none.
     fn handle_password(&mut self, _now: Moment, _question: u32, _verdict: PasswordVerdict) {}
     fn next_timeout(&self) -> Moment;
@@ -136,6 +138,10 @@ impl Engine for PacketEngine {
 
     fn handle_log_buffer(&mut self, buffer: BytesMut) {
         self.handle_log_buffer(buffer);
+    }
+
+    fn handle_certificate(&mut self, now: Moment, connection: ConnectionId, names: Vec<String>) {
+        self.handle_certificate(now, connection, names);
     }
 
     fn handle_password(&mut self, now: Moment, question: u32, verdict: PasswordVerdict) {

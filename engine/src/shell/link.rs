@@ -8,6 +8,7 @@
 
 use super::admission::Ticket;
 use super::greeting::Greeting;
+use super::tls::Session;
 use crate::core::contract::ConnectionId;
 use crate::core::time::Moment;
 use bytes::BytesMut;
@@ -61,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) deadline: Moment,
     /// Its place among the connections that are counted, where some are.
     pub(crate) ticket: Option<Ticket>,
+    /// Its TLS, where it has some.
+    pub(crate) tls: Option<Box<Session>>,
 }
 
 /// Where a link is in its life.
@@ -85,6 +88,8 @@ pub(crate) struct Attempt {
     /// Addresses that were not tried yet, in order.
     pub(crate) addresses: VecDeque<SocketAddr>,
     pub(crate) local_address: Option<IpAddr>,
+    /// What was asked for: `host:port`.
+    pub(crate) asked: Box<str>,
     /// TCP_USER_TIMEOUT of the connection.
     pub(crate) user_timeout: Option<Duration>,
     /// Why the last address failed.
@@ -104,6 +109,7 @@ impl Link {
             counts_as_flow: false,
             deadline: Moment::NEVER,
             ticket: None,
+            tls: None,
         }
     }
 

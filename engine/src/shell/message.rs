@@ -39,6 +39,8 @@ pub(crate) struct HandOver {
     pub(crate) socket: OwnedFd,
     pub(crate) entrance: Entrance,
     pub(crate) peer: SocketAddr,
+    /// Its client speaks TLS.
+    pub(crate) is_tls: bool,
     /// Its place among the connections that are counted, where some are.
     pub(crate) ticket: Option<Ticket>,
 }

@@ -40,6 +40,7 @@ mod station;
 mod steering;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod turn_loop;
 
 pub use event::{Event, EventWaker};
@@ -51,3 +52,4 @@ pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
 pub use settings::ShellSettings;
 pub use start::run_engines;
 pub use start_error::{IoUringObstacle, StartError};
+pub use tls::{CertificateFiles, LoadedTls, ServerTls, TlsError, TlsSettings, VserverTls};

@@ -32,6 +32,10 @@ pub struct ShellReport {
     pub refused_by_ban: u64,
     /// Connections whose PROXY protocol header was missing, wrong or late.
     pub greetings_failed: u64,
+    /// TLS handshakes that came to their end, on both sides.
+    pub handshakes: u64,
+    /// TLS handshakes and connections that failed, or took too long.
+    pub handshakes_failed: u64,
     /// accept calls that failed for want of a resource of the host.
     pub accept_errors: u64,
     /// Turns of the loop.

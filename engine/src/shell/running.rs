@@ -5,6 +5,7 @@
 use super::event::{Event, EventReceiver, EventWaker};
 use super::message::ShellMessage;
 use super::report::CoreReport;
+use super::tls::{LoadedTls, Registry, TlsError, TlsSettings};
 use crate::core::contract::{Command, CoreIndex};
 use crate::core::report::Wanted;
 use crate::core::settings::VserverIndex;
@@ -13,7 +14,7 @@ use smppmux_c2c::{Endpoint, ThreadParker};
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ pub struct RunningEngines {
     listening: Vec<Listening>,
     /// Ends behind the engines, when everything that they ordered is safe.
     store: Option<StoreThread>,
+    tls: Option<Arc<Registry>>,
 }
 
 /// Where a vserver listens, on all cores.
@@ -35,6 +37,8 @@ pub struct Listening {
     pub vserver: VserverIndex,
     /// The address; a port that was configured as 0 is the one that was found.
     pub address: SocketAddr,
+    /// Whether clients speak TLS there.
+    pub is_tls: bool,
 }
 
 /// The engine cannot be reached: it has stopped, or it did not take the orders before this one.
@@ -63,6 +67,7 @@ impl RunningEngines {
         threads: Vec<JoinHandle<()>>,
         listening: Vec<Listening>,
         store: Option<StoreThread>,
+        tls: Option<Arc<Registry>>,
     ) -> Self {
         Self {
             control: Mutex::new(ControlPort {
@@ -73,6 +78,7 @@ impl RunningEngines {
             threads,
             listening,
             store,
+            tls,
         }
     }
 
@@ -153,6 +159,28 @@ impl RunningEngines {
     /// The next event, if one comes within `timeout`.
     pub fn next_event(&self, timeout: Duration) -> Option<Event> {
         lock(&self.events).next(timeout)
+    }
+
+    /// Reads all certificates and keys anew, for [`use_tls`](Self::use_tls); `None`: there is no TLS and was none.
+    ///
+    /// # Errors
+    /// When a file cannot be used, a certificate that is not in use yet has run out, or there was no TLS at the start.
+    pub fn read_tls(&self, settings: &TlsSettings) -> Result<Option<LoadedTls>, TlsError> {
+        match &self.tls {
+            Some(tls) => tls.read(settings).map(Some),
+            None if settings.is_used() => Err(TlsError {
+                file: None,
+                reason: "there was no TLS at the start, which needs a restart".to_owned(),
+            }),
+            None => Ok(None),
+        }
+    }
+
+    /// Connections that begin from now on get these certificates and keys.
+    pub fn use_tls(&self, loaded: LoadedTls) {
+        if let Some(tls) = &self.tls {
+            tls.use_loaded(loaded);
+        }
     }
 
     /// Ends a wait in [`next_event`](Self::next_event), from any thread.

@@ -2,6 +2,7 @@
 
 use super::io_driver::IoDriver;
 use super::receipt_log::ReceiptLog;
+use super::tls::TlsSettings;
 use crate::store::StoreSettings;
 use smppmux_flow_distributor as flow_distributor;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct ShellSettings {
     /// How new connections are spread over the engines (`--distribution`, `--rss-hash`, `--rss-key`, `--rss-bits`).
     /// Its `cores` must be the number of `cpus`.
     pub distribution: flow_distributor::Settings,
+    /// TLS on both sides.
+    pub tls: TlsSettings,
     /// Where receipts and mapped ids are kept over a restart, opened; `None`: nowhere.
     pub receipt_log: Option<ReceiptLog>,
     /// Where queued messages are kept; goes with `EngineSettings::has_queue`.
@@ -53,6 +56,7 @@ impl ShellSettings {
             turn_budget_octets: 256 * 1024,
             core_requests_max: 1024,
             distribution,
+            tls: TlsSettings::default(),
             receipt_log: None,
             store: None,
         }

@@ -15,6 +15,7 @@ use super::sockets;
 use super::start_error::StartError;
 use super::station::{caller_user_timeout, client_user_timeout};
 use super::steering::{Entrance, Listener, Steering};
+use super::tls::Registry;
 use crate::core::PacketEngine;
 use crate::core::contract::CoreIndex;
 use crate::core::settings::{ServerIndex, Settings, VserverIndex};
@@ -100,7 +101,8 @@ pub(super) fn start<E: Engine>(
     let cores = core_count(&shell_settings)?;
     check_cpus(&shell_settings.cpus)?;
     let driver = choose(&shell_settings)?;
-    let (listeners, listening) = bind_listeners(settings, usize::from(cores))?;
+    let tls = Registry::new(&shell_settings.tls).map_err(StartError::Tls)?;
+    let (listeners, listening) = bind_listeners(settings, tls.as_deref(), usize::from(cores))?;
     let distribution = Arc::new(shell_settings.distribution.clone());
     let shell_settings = Arc::new(shell_settings);
     let (events, event_receiver) = event_stream();
@@ -120,6 +122,7 @@ pub(super) fn start<E: Engine>(
             endpoint,
             steering: Steering::new(core, Arc::clone(&distribution)).map_err(StartError::Distribution)?,
             admission: admission.clone(),
+            tls: tls.clone(),
             listeners,
             resolver: resolver.clone(),
             passwords: passwords.clone(),
@@ -128,7 +131,7 @@ pub(super) fn start<E: Engine>(
         });
     }
     let (threads, started) = start_threads(driver, starts, &make_engine);
-    let running = RunningEngines::new(control, event_receiver, threads, listening, store);
+    let running = RunningEngines::new(control, event_receiver, threads, listening, store, tls);
     match started {
         Ok(()) => Ok(running),
         Err(error) => {
@@ -207,6 +210,7 @@ fn make_mesh(shell_settings: &ShellSettings) -> Vec<Endpoint<ShellMessage>> {
 /// Every listener for every core (one list for each core), and where they listen.
 fn bind_listeners(
     settings: &Settings,
+    tls: Option<&Registry>,
     cores: usize,
 ) -> Result<(Vec<Vec<Listener>>, Vec<Listening>), StartError> {
     let mut of_cores: Vec<Vec<Listener>> = (0..cores).map(|_| Vec::new()).collect();
@@ -214,49 +218,64 @@ fn bind_listeners(
     for (index, vserver) in (0..).map(VserverIndex).zip(&settings.vservers) {
         let entrance = Entrance::Clients(index);
         let user_timeout = client_user_timeout(settings, index);
-        for address in &vserver.listen {
-            let address = bind_entrance(&mut of_cores, entrance, &vserver.name, *address, user_timeout)
-                .map_err(|error| listen_error(format!("vserver {:?}", vserver.name), *address, error))?;
+        let plain = vserver.listen.iter().map(|address| (*address, false));
+        let secured = tls.map(|tls| tls.listen(index)).unwrap_or_default();
+        let secured = secured.into_iter().map(|address| (address, true));
+        for (address, is_tls) in plain.chain(secured) {
+            let way_in = WayIn {
+                entrance,
+                is_tls,
+                user_timeout,
+            };
+            let address = bind_entrance(&mut of_cores, way_in, &vserver.name, address)
+                .map_err(|error| listen_error(format!("vserver {:?}", vserver.name), address, error))?;
             listening.push(Listening {
                 vserver: index,
                 address,
+                is_tls,
             });
         }
     }
     for (index, server) in (0..).map(ServerIndex).zip(&settings.servers) {
         let Some(outbind) = &server.outbind else { continue };
         let user_timeout = caller_user_timeout(settings, index);
-        let entrance = Entrance::Server(index);
-        let address = bind_entrance(
-            &mut of_cores,
-            entrance,
-            &server.name,
-            outbind.listen,
+        let way_in = WayIn {
+            entrance: Entrance::Server(index),
+            is_tls: false,
             user_timeout,
-        )
-        .map_err(|error| listen_error(format!("server {:?}", server.name), outbind.listen, error))?;
+        };
+        let address = bind_entrance(&mut of_cores, way_in, &server.name, outbind.listen)
+            .map_err(|error| listen_error(format!("server {:?}", server.name), outbind.listen, error))?;
         info!(server = server.name, %address, "waits for outbinds");
     }
     Ok((of_cores, listening))
 }
 
+/// What the listeners of one address are for.
+#[derive(Clone, Copy)]
+struct WayIn {
+    entrance: Entrance,
+    is_tls: bool,
+    user_timeout: Option<Duration>,
+}
+
 /// Listens at an address on every core; gives the address with the port that was found.
 fn bind_entrance(
     of_cores: &mut [Vec<Listener>],
-    entrance: Entrance,
+    way_in: WayIn,
     name: &str,
     address: SocketAddr,
-    user_timeout: Option<Duration>,
 ) -> io::Result<SocketAddr> {
     let name: Arc<str> = name.into();
     let (address, sockets) = sockets::listen_on_every_core(address, of_cores.len())?;
     for (listeners, socket) in of_cores.iter_mut().zip(sockets) {
         listeners.push(Listener {
-            entrance,
+            entrance: way_in.entrance,
             name: Arc::clone(&name),
             address,
             socket,
-            user_timeout,
+            is_tls: way_in.is_tls,
+            user_timeout: way_in.user_timeout,
         });
     }
     Ok(address)

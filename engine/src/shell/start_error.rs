@@ -1,6 +1,7 @@
 //! Why the engines could not be started, in words for an operator.
 
 use super::receipt_log::ReceiptLogError;
+use super::tls::TlsError;
 use crate::store::StoreOpenError;
 use smppmux_flow_distributor as flow_distributor;
 use std::error::Error;
@@ -47,6 +48,8 @@ pub enum StartError {
     IoUringUnavailable(IoUringObstacle),
     /// The distribution's settings contradict themselves.
     Distribution(flow_distributor::SettingsError),
+    /// A certificate or key cannot be used.
+    Tls(TlsError),
     /// The queue's store cannot be opened.
     Store(StoreOpenError),
     /// The operating system refused something else that an engine needs.
@@ -137,6 +140,7 @@ impl fmt::Display for StartError {
             }
             Self::IoUringUnavailable(obstacle) => write!(formatter, "io_uring is not available: {obstacle}"),
             Self::Distribution(error) => write!(formatter, "distribution: {error}"),
+            Self::Tls(error) => write!(formatter, "TLS: {error}"),
             Self::Store(error) => error.fmt(formatter),
             Self::System(error) => write!(formatter, "cannot start the engines: {error}"),
             Self::ReceiptLog(error) => write!(formatter, "the log of receipts: {error}"),
@@ -181,6 +185,7 @@ impl Error for StartError {
             Self::CannotListen { error, .. } | Self::System(error) => Some(error),
             Self::ReceiptLog(error) => Some(error),
             Self::Distribution(error) => Some(error),
+            Self::Tls(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,
         }

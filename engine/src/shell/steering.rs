@@ -30,6 +30,8 @@ pub(crate) struct Listener {
     /// What it is bound to.
     pub(crate) address: SocketAddr,
     pub(crate) socket: OwnedFd,
+    /// Its clients speak TLS.
+    pub(crate) is_tls: bool,
     /// TCP_USER_TIMEOUT of the connections that it accepts.
     pub(crate) user_timeout: Option<Duration>,
 }

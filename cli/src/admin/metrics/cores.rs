@@ -32,7 +32,7 @@ const GAUGES: [(&str, &str, Figure); 6] = [
 ];
 
 /// What has happened since the start.
-const COUNTERS: [(&str, &str, Figure); 10] = [
+const COUNTERS: [(&str, &str, Figure); 12] = [
     ("core_turns", "Turns of the loop", |core| core.shell.turns),
     ("c2c_wakes", "Sleeping cores that were woken", |core| {
         core.shell.core_wakes
@@ -66,6 +66,16 @@ const COUNTERS: [(&str, &str, Figure); 10] = [
         "core_greetings_failed",
         "Connections whose PROXY protocol header was missing, wrong or late",
         |core| core.shell.greetings_failed,
+    ),
+    (
+        "core_tls_handshakes",
+        "TLS handshakes that came to their end, on both sides",
+        |core| core.shell.handshakes,
+    ),
+    (
+        "core_tls_failures",
+        "TLS handshakes and connections that failed or took too long",
+        |core| core.shell.handshakes_failed,
     ),
     (
         "core_accept_errors",

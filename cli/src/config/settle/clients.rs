@@ -56,6 +56,7 @@ impl<'c> Settling<'c> {
                 .map(|range| range.value.clone())
                 .collect(),
             allow: section.allow.value.iter().map(Network::parts).collect(),
+            certificate_names: section.certificate_names.value.clone(),
             max_binds: section.max_binds.value,
             window: section.window.value,
             rate: self.rate_limit(&section.rate, &section.burst),

@@ -70,6 +70,7 @@ impl Settling<'_> {
                 turn_budget_octets: size(engine.turn_budget.value),
                 core_requests_max: engine.c2c_capacity.value as usize,
                 distribution,
+                tls: self.tls_settings(),
                 receipt_log: None,
                 store,
             },

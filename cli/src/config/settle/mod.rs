@@ -16,6 +16,7 @@ mod receipts;
 mod relations;
 mod routes;
 mod servers;
+mod tls;
 mod vservers;
 
 pub use admin::AdminSettings;

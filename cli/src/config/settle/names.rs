@@ -42,11 +42,11 @@ impl<'c> Names<'c> {
             "uid",
             uids.filter_map(|key| key.value.map(|uid: Uid| (uid, key.origin()))),
         );
-        let listens = configuration
-            .vservers
-            .iter()
-            .filter_map(|item| item.section.listen.value.as_ref());
-        let listens = listens.flatten().filter(|key| key.value.port() != 0);
+        let listens = configuration.vservers.iter().flat_map(|item| {
+            let plain = item.section.listen.value.iter().flatten();
+            plain.chain(&item.section.tls_listen.value)
+        });
+        let listens = listens.filter(|key| key.value.port() != 0);
         let of_servers = configuration.servers.iter().filter(|item| !item.is_retired());
         let of_servers = of_servers.map(|item| &item.section.outbind_listen);
         let of_servers = of_servers.filter_map(|key| Some((key.value?, key.origin())));

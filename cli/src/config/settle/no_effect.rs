@@ -3,7 +3,6 @@
 
 use super::Settling;
 use crate::config::key::Key;
-use crate::config::server::ServerSection;
 use smppmux_flow_distributor::Scheme;
 
 impl Settling<'_> {
@@ -17,15 +16,6 @@ impl Settling<'_> {
                 "distribution = \"account\"",
                 "connections stay on the core that accepted them",
             );
-        }
-        for item in &configuration.servers {
-            self.warn_of_server_keys(&item.section);
-        }
-    }
-
-    fn warn_of_server_keys(&mut self, section: &ServerSection) {
-        if section.tls.value.0 {
-            self.no_effect(&section.tls, "tls", "this connection is NOT encrypted");
         }
     }
 

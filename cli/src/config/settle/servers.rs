@@ -4,6 +4,7 @@ use super::limits::{
     CONNECTIONS_MAX, CREDENTIAL_OCTETS_MAX, DAY, MILLISECOND, WEIGHT_MAX, WINDOW_MAX, shown,
 };
 use super::names::Names;
+use super::tls::transport;
 use super::{Settling, blame};
 use crate::config::key::{Key, Origin};
 use crate::config::section::Item;
@@ -53,6 +54,7 @@ impl<'c> Settling<'c> {
             transmitter_address: section.transmitter_address.value.clone().map(|address| address.0),
             receiver_address: section.receiver_address.value.clone().map(|address| address.0),
             local_address: section.local_address.value,
+            transport: transport(section),
             system_id: system_id.cloned().unwrap_or_default(),
             password: password.cloned().unwrap_or_else(|| Secret::new("")),
             system_type: section.system_type.value.clone(),

@@ -31,7 +31,7 @@ impl<'c> Settling<'c> {
         let section = &item.section;
         item.require("name", section.name.value.as_ref(), &mut self.problems);
         let listen = item.require("listen", section.listen.value.as_ref(), &mut self.problems);
-        if listen.is_some_and(Vec::is_empty) {
+        if listen.is_some_and(Vec::is_empty) && section.tls_listen.value.is_empty() {
             self.problem(section.listen.origin(), "`listen` is empty: nobody could connect");
         }
         let servers = match &section.servers.value {

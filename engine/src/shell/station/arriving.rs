@@ -34,6 +34,9 @@ impl<E: Engine> Station<E> {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        if link.tls.is_some() {
+            return self.secured(now, id, bytes);
+        }
         // Of a connection that the engine has closed we read only to hear the peer's FIN.
         let Phase::Open(connection) = link.phase else {
             return self.greeted(now, id, bytes);
@@ -53,6 +56,9 @@ impl<E: Engine> Station<E> {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        if link.tls.is_some() {
+            return self.secured(now, id, bytes);
+        }
         let Phase::Open(connection) = link.phase else {
             return self.greeted_apart(now, id, bytes);
         };
@@ -152,6 +158,11 @@ impl LeftoverPool {
         let end = leftover.len();
         leftover.copy_within(end - rest..end, 0);
         leftover.truncate(rest);
+    }
+
+    /// A buffer with nothing in it.
+    pub(super) fn take(&mut self) -> BytesMut {
+        self.spare.pop().unwrap_or_default()
     }
 
     pub(super) fn give_back(&mut self, mut buffer: BytesMut) {

@@ -48,6 +48,7 @@ impl<E: Engine> Station<E> {
         let transmitting = link.transmitting;
         self.leftovers.give_back(leftover);
         self.links.forget_connection(connection);
+        let transmitting = transmitting || !self.say_farewell(now, driver, id);
         if paused {
             // The peer's FIN stands behind bytes that nobody wants any more.
             driver.resume_reading(id);
@@ -101,9 +102,13 @@ impl<E: Engine> Station<E> {
         match link.phase {
             Phase::Connecting(..) => self.give_up_connecting(now, driver, id, io::ErrorKind::TimedOut),
             Phase::Flushing | Phase::Lingering => {
+                if link.tls.is_some() {
+                    // Why it ends: an alert may wait.
+                    self.flush_secured(now, driver, id);
+                }
                 self.release(driver, id);
             }
-            Phase::Greeting(_) => self.give_up_greeting(driver, id),
+            Phase::Greeting(_) => self.give_up_greeting(now, driver, id),
             Phase::Open(_) => {}
         }
     }

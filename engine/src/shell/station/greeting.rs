@@ -12,6 +12,7 @@ use super::super::engine::Engine;
 use super::super::event::Event;
 use super::super::greeting::{GREETINGS_MAX, Greeting};
 use super::super::link::{Link, LinkId, Phase};
+use super::super::message::HandOver;
 use super::super::proxy_header::{self, ProxyHeader};
 use super::Station;
 use crate::core::contract::{CloseReason, ConnectionId, Notice};
@@ -19,7 +20,6 @@ use crate::core::settings::VserverIndex;
 use crate::core::time::Moment;
 use crate::core::wire::Status;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 
 impl<E: Engine> Station<E> {
     /// Counts a new connection, where that is asked for. A balancer's clients are looked at when they are known.
@@ -53,22 +53,39 @@ impl<E: Engine> Station<E> {
             .is_some_and(|admission| admission.is_proxy(vserver, peer.ip()))
     }
 
-    /// Takes a connection in whose client is not known yet.
+    /// Takes a connection in whose client is not known yet, or which begins with TLS.
     pub(super) fn await_greeting(
         &mut self,
         now: Moment,
         driver: &mut impl Driver,
-        socket: OwnedFd,
         vserver: VserverIndex,
-        peer: SocketAddr,
-        ticket: Option<Ticket>,
+        hand_over: HandOver,
     ) {
+        let HandOver {
+            socket,
+            peer,
+            is_tls,
+            ticket,
+            ..
+        } = hand_over;
         if self.greetings >= GREETINGS_MAX {
             self.report.not_admitted += 1;
             return;
         }
         let patience = self.settings.vservers[usize::from(vserver.0)].bind_timeout;
-        let mut link = Link::new(Phase::Greeting(Box::new(Greeting { vserver, peer })));
+        let greeting = Greeting {
+            vserver,
+            peer,
+            is_tls,
+        };
+        let mut link = Link::new(Phase::Greeting(Box::new(greeting)));
+        if !self.has_greeting(vserver, peer) {
+            link.tls = self.secure_accepted(vserver);
+            if link.tls.is_none() {
+                self.report.not_admitted += 1;
+                return;
+            }
+        }
         link.in_driver = true;
         link.counts_as_flow = true;
         link.ticket = ticket;
@@ -87,23 +104,41 @@ impl<E: Engine> Station<E> {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        let Phase::Greeting(greeting) = &link.phase else {
+        let Phase::Greeting(greeting) = &mut link.phase else {
             return;
         };
-        let (vserver, peer) = (greeting.vserver, greeting.peer);
         match proxy_header::read(bytes) {
             ProxyHeader::Incomplete => self.leftovers.keep(&mut link.leftover, bytes),
             ProxyHeader::Wrong => self.refuse_greeting(now, id),
             ProxyHeader::Complete { octets, client } => {
+                greeting.peer = client.unwrap_or(greeting.peer);
+                let (vserver, peer, is_tls) = (greeting.vserver, greeting.peer, greeting.is_tls);
                 self.leftovers.keep(&mut link.leftover, &[]);
-                if self.open_greeted(now, id, vserver, client, peer).is_some() {
-                    let behind = bytes.get(octets..).unwrap_or_default();
-                    if !behind.is_empty() {
-                        self.received(now, id, behind);
-                    }
+                let goes_on = self.identify(now, id, client)
+                    && if is_tls {
+                        self.begin_tls(now, id, vserver)
+                    } else {
+                        self.open_greeted(now, id, vserver, peer).is_some()
+                    };
+                let behind = bytes.get(octets..).unwrap_or_default();
+                if goes_on && !behind.is_empty() {
+                    self.received(now, id, behind);
                 }
             }
         }
+    }
+
+    /// Behind a header comes TLS.
+    fn begin_tls(&mut self, now: Moment, id: LinkId, vserver: VserverIndex) -> bool {
+        let tls = self.secure_accepted(vserver);
+        let begins = tls.is_some();
+        if let Some(link) = self.links.get_mut(id) {
+            link.tls = tls;
+        }
+        if !begins {
+            self.cut_off(now, id);
+        }
+        begins
     }
 
     /// The same for octets that stand apart from the leftover.
@@ -121,38 +156,42 @@ impl<E: Engine> Station<E> {
         self.leftovers.give_back(all);
     }
 
-    /// The client is known: the engine takes the connection, if the client may connect. A balancer that speaks for itself
-    /// (`client` is `None`, `peer` its own address) is nobody to limit: that would end its health checks.
-    fn open_greeted(
-        &mut self,
-        now: Moment,
-        id: LinkId,
-        vserver: VserverIndex,
-        client: Option<SocketAddr>,
-        peer: SocketAddr,
-    ) -> Option<ConnectionId> {
+    /// The client is known; whether it may connect. A balancer that speaks for itself (`None`) is nobody to limit: that would
+    /// end its health checks.
+    fn identify(&mut self, now: Moment, id: LinkId, client: Option<SocketAddr>) -> bool {
         let ticket = self.links.get_mut(id).and_then(|link| link.ticket.as_mut());
         let allowed = match (ticket, client) {
             (Some(ticket), Some(client)) => ticket.identify(now, client.ip()),
             _ => Ok(()),
         };
-        let connection = match allowed {
-            Ok(()) => {
-                let connection = self.engine.handle_accepted(now, vserver, client.unwrap_or(peer));
-                self.report.not_admitted += u64::from(connection.is_none());
-                connection
-            }
+        match allowed {
+            Ok(()) => true,
             Err(refusal) => {
                 self.count_refusal(refusal);
-                None
+                self.cut_off(now, id);
+                false
             }
-        };
+        }
+    }
+
+    /// Everything before SMPP is done: the engine takes the connection.
+    pub(super) fn open_greeted(
+        &mut self,
+        now: Moment,
+        id: LinkId,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+    ) -> Option<ConnectionId> {
+        let connection = self.engine.handle_accepted(now, vserver, peer);
         match connection {
             Some(connection) => {
                 self.greetings -= 1;
                 self.links.open(id, connection);
             }
-            None => self.cut_off(now, id),
+            None => {
+                self.report.not_admitted += 1;
+                self.cut_off(now, id);
+            }
         }
         connection
     }
@@ -163,7 +202,7 @@ impl<E: Engine> Station<E> {
     }
 
     /// Ends a greeting before this turn ends; what its peer still sends is not looked at.
-    fn cut_off(&mut self, now: Moment, id: LinkId) {
+    pub(super) fn cut_off(&mut self, now: Moment, id: LinkId) {
         if let Some(link) = self.links.get_mut(id)
             && matches!(link.phase, Phase::Greeting(_))
         {
@@ -175,17 +214,31 @@ impl<E: Engine> Station<E> {
     }
 
     /// A greeting's time is up.
-    pub(super) fn give_up_greeting(&mut self, driver: &mut impl Driver, id: LinkId) {
-        self.report.greetings_failed += 1;
+    pub(super) fn give_up_greeting(&mut self, now: Moment, driver: &mut impl Driver, id: LinkId) {
+        let link = self.links.get_mut(id);
+        match link.map(|link| (link.tls.is_some(), &link.phase)) {
+            Some((true, Phase::Greeting(greeting))) => {
+                let (vserver, peer) = (greeting.vserver, greeting.peer.ip());
+                self.report.handshakes_failed += 1;
+                self.blame(now, vserver, peer);
+            }
+            _ => self.report.greetings_failed += 1,
+        }
         self.release(driver, id);
     }
 
     /// What the engine says of a client may count against its address.
     pub(super) fn note_conduct(&mut self, now: Moment, notice: &Notice) {
+        if self.admission.is_some()
+            && let Some((vserver, peer)) = blamed(notice)
+        {
+            self.blame(now, vserver, peer);
+        }
+    }
+
+    /// Something counts against an address.
+    pub(super) fn blame(&mut self, now: Moment, vserver: VserverIndex, peer: IpAddr) {
         let Some(admission) = &self.admission else {
-            return;
-        };
-        let Some((vserver, peer)) = blamed(notice) else {
             return;
         };
         // A balancer's own address stands for its health checks.

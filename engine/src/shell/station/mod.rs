@@ -1,7 +1,7 @@
 //! The part of the shell that every driver shares: one core's engine, its links, its mailbox, and the turn.
 //!
 //! [`turn`] polls the engine and carries out what it asks; [`arriving`] shows it what was read; [`opening`] makes connections (accepted, handed over,
-//! connected), [`greeting`] asks who they are and reads what comes before SMPP; [`closing`] ends them without losing the last answer; [`inbox`] takes what other threads sent.
+//! connected), [`greeting`] asks who they are and reads what comes before SMPP; [`closing`] ends them without losing the last answer; [`secured`] has TLS between driver and engine; [`inbox`] takes what other threads sent.
 //!
 //! Invariants:
 //! - Every connection that the engine knows has exactly one link; `handle_closed` is called exactly once for a
@@ -15,6 +15,7 @@ mod closing;
 mod greeting;
 mod inbox;
 mod opening;
+mod secured;
 mod turn;
 
 use super::admission::Admission;
@@ -28,6 +29,7 @@ use super::receipt_log::LogLane;
 use super::report::ShellReport;
 use super::resolve::ResolverClient;
 use super::steering::Steering;
+use super::tls::Registry;
 use crate::core::contract::{ClosedBy, ConnectionId, CoreIndex, Unsent};
 use crate::core::settings::Settings;
 use crate::core::time::Moment;
@@ -36,6 +38,7 @@ use arriving::LeftoverPool;
 use bytes::BytesMut;
 use closing::Deadlines;
 pub(crate) use opening::{caller_user_timeout, client_user_timeout};
+use secured::TlsDesk;
 
 use smppmux_c2c::{Endpoint, Park};
 use std::io;
@@ -58,6 +61,8 @@ pub(crate) struct Station<E> {
     steering: Steering,
     /// Limits of new connections, where there are any.
     admission: Option<Arc<Admission>>,
+    /// Where anybody has TLS.
+    tls: Option<TlsDesk>,
     /// Links that are in [`Phase::Greeting`].
     greetings: usize,
     resolver: ResolverClient,
@@ -78,6 +83,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) endpoint: Endpoint<ShellMessage>,
     pub(crate) steering: Steering,
     pub(crate) admission: Option<Arc<Admission>>,
+    pub(crate) tls: Option<Arc<Registry>>,
     pub(crate) resolver: ResolverClient,
     pub(crate) passwords: PasswordClient,
     pub(crate) store: Option<StoreClient>,
@@ -109,6 +115,7 @@ impl<E: Engine> Station<E> {
             leftovers: LeftoverPool::default(),
             steering: parts.steering,
             admission: parts.admission,
+            tls: parts.tls.map(TlsDesk::new),
             greetings: 0,
             resolver: parts.resolver,
             passwords: parts.passwords,
@@ -169,6 +176,9 @@ impl<E: Engine> Station<E> {
             return;
         };
         link.transmitting = false;
+        if link.tls.is_some() {
+            return self.secured_transmitted(now, driver, id, buffer);
+        }
         match link.phase {
             Phase::Open(connection) => self.engine.handle_transmitted(now, connection, buffer),
             Phase::Flushing => self.linger(now, driver, id),
@@ -185,9 +195,13 @@ impl<E: Engine> Station<E> {
         error: io::ErrorKind,
         unsent: Option<Unsent>,
     ) {
-        let Some(connection) = self.links.get_mut(id).map(|link| link.connection()) else {
+        let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        if link.tls.is_some() {
+            return self.secured_lost(now, driver, id, error, unsent.as_ref());
+        }
+        let connection = link.connection();
         let unsent = self.release(driver, id).or(unsent);
         if let Some(connection) = connection {
             self.engine

@@ -17,6 +17,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+/// A connection that the engine wants: [`Action::Connect`](crate::core::contract::Action::Connect).
+pub(super) struct Wanted {
+    pub(super) connection: ConnectionId,
+    pub(super) server: ServerIndex,
+    pub(super) transport: u64,
+    pub(super) address: String,
+    pub(super) local_address: Option<IpAddr>,
+    pub(super) timeout: Duration,
+}
+
 impl<E: Engine> Station<E> {
     /// A listener of this core accepted a connection. It stays, or goes to the core that it belongs to.
     pub(crate) fn accepted(
@@ -42,6 +52,7 @@ impl<E: Engine> Station<E> {
             socket,
             entrance: listener.entrance,
             peer,
+            is_tls: listener.is_tls,
             ticket,
         };
         if owner == self.core {
@@ -63,20 +74,23 @@ impl<E: Engine> Station<E> {
 
     /// Gives a connection to this core's engine; one that it does not want is closed.
     pub(super) fn admit(&mut self, now: Moment, driver: &mut impl Driver, hand_over: HandOver) {
+        if !self.wants_connections() {
+            self.report.not_admitted += 1;
+            return;
+        }
+        if let Entrance::Clients(vserver) = hand_over.entrance
+            && (hand_over.is_tls || self.has_greeting(vserver, hand_over.peer))
+        {
+            return self.await_greeting(now, driver, vserver, hand_over);
+        }
         let HandOver {
             socket,
             entrance,
             peer,
             ticket,
+            ..
         } = hand_over;
-        if !self.wants_connections() {
-            self.report.not_admitted += 1;
-            return;
-        }
         let taken = match entrance {
-            Entrance::Clients(vserver) if self.has_greeting(vserver, peer) => {
-                return self.await_greeting(now, driver, socket, vserver, peer, ticket);
-            }
             Entrance::Clients(vserver) => self.engine.handle_accepted(now, vserver, peer),
             Entrance::Server(server) => self.engine.handle_called(now, server, peer),
         };
@@ -101,22 +115,31 @@ impl<E: Engine> Station<E> {
     }
 
     /// Starts to open a connection for the engine.
-    pub(super) fn connect(
-        &mut self,
-        now: Moment,
-        driver: &mut impl Driver,
-        connection: ConnectionId,
-        address: &str,
-        local_address: Option<IpAddr>,
-        timeout: Duration,
-    ) {
+    pub(super) fn connect(&mut self, now: Moment, driver: &mut impl Driver, wanted: Wanted) {
+        let Wanted {
+            connection,
+            server,
+            transport,
+            address,
+            local_address,
+            timeout,
+        } = wanted;
         let attempt = Attempt {
             addresses: VecDeque::new(),
             local_address,
-            user_timeout: self.server_user_timeout(address),
+            user_timeout: self.server_user_timeout(&address),
+            asked: address.as_str().into(),
             last_error: io::ErrorKind::NotFound,
         };
+        let tls = match self.secure_connecting(server, transport, &address) {
+            Ok(tls) => tls,
+            Err(error) => {
+                let by = ClosedBy::ConnectFailed(error);
+                return self.engine.handle_closed(now, connection, by, None);
+            }
+        };
         let mut link = Link::new(Phase::Connecting(connection, Box::new(attempt)));
+        link.tls = tls;
         link.deadline = now + timeout;
         let Some(id) = self.links.insert(link) else {
             let by = ClosedBy::ConnectFailed(io::ErrorKind::OutOfMemory);
@@ -124,7 +147,7 @@ impl<E: Engine> Station<E> {
             return;
         };
         self.deadlines.add(now + timeout, id);
-        match self.resolver.resolve(id, address) {
+        match self.resolver.resolve(id, &address) {
             Ok(None) => {}
             Ok(Some(address)) => self.try_addresses(now, driver, id, [address]),
             Err(error) => self.give_up_connecting(now, driver, id, error.kind()),
@@ -147,6 +170,10 @@ impl<E: Engine> Station<E> {
         let Phase::Connecting(connection, _) = link.phase else {
             return;
         };
+        if link.tls.is_some() {
+            // It is open when the handshake is over; until then its deadline stays.
+            return self.mark_unflushed(id);
+        }
         link.phase = Phase::Open(connection);
         link.deadline = Moment::NEVER;
         let paused = link.paused;

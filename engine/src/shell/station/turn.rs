@@ -6,6 +6,7 @@ use super::super::event::Event;
 use super::super::link::Phase;
 use super::super::message::ShellMessage;
 use super::Station;
+use super::opening::Wanted;
 use crate::core::contract::{Action, ClosedBy, ConnectionId, CoreIndex, Transmit};
 use crate::core::core_message::CoreMessage;
 use crate::core::time::Moment;
@@ -20,6 +21,7 @@ impl<E: Engine> Station<E> {
     /// still has wishes, so another turn must follow at once.
     pub(crate) fn end_turn(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
         self.report.turns += 1;
+        let handshakes_wait = self.settle_secured(now, driver);
         let mut rounds = 0;
         while self.carry_out_wishes(now, driver) {
             rounds += 1;
@@ -32,7 +34,7 @@ impl<E: Engine> Station<E> {
             drop(self.endpoint.try_control(core, ShellMessage::Load(connections)));
         }
         self.endpoint.ring_bells();
-        rounds == ROUNDS_MAX
+        rounds == ROUNDS_MAX || handshakes_wait
     }
 
     /// One round in the engine's order of calls. False when it had no wish.
@@ -79,6 +81,14 @@ impl<E: Engine> Station<E> {
         let Some(id) = self.link_of(connection) else {
             return;
         };
+        let octets = if self.tls.is_some() {
+            match self.transmit_secured(now, driver, id, octets) {
+                Some(octets) => octets,
+                None => return,
+            }
+        } else {
+            octets
+        };
         match driver.transmit(id, octets) {
             Transmission::Complete(buffer) => self.engine.handle_transmitted(now, connection, buffer),
             Transmission::Pending => {
@@ -119,10 +129,22 @@ impl<E: Engine> Station<E> {
         match action {
             Action::Connect {
                 connection,
+                server,
+                transport,
                 address,
                 local_address,
                 timeout,
-            } => self.connect(now, driver, connection, &address, local_address, timeout),
+            } => {
+                let wanted = Wanted {
+                    connection,
+                    server,
+                    transport,
+                    address,
+                    local_address,
+                    timeout,
+                };
+                self.connect(now, driver, wanted);
+            }
             Action::Close {
                 connection,
                 after_writing,
@@ -174,7 +196,11 @@ impl<E: Engine> Station<E> {
             self.leftovers.keep(&mut link.leftover, rest);
             self.leftovers.give_back(kept);
         }
-        if !link.read_finished {
+        let (has_tls, read_finished) = (link.tls.is_some(), link.read_finished);
+        if has_tls {
+            self.show_received(now, id);
+        }
+        if !read_finished {
             driver.resume_reading(id);
         }
     }

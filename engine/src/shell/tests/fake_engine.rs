@@ -161,6 +161,8 @@ impl FakeEngine {
             order::CONNECT => {
                 let opened = self.open();
                 self.actions.push_back(Action::Connect {
+                    server: ServerIndex(0),
+                    transport: 0,
                     connection: opened,
                     address: String::from_utf8_lossy(payload).into_owned(),
                     local_address: None,
