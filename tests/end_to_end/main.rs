@@ -28,6 +28,7 @@ mod storm;
 mod timeouts;
 mod tls;
 mod versions;
+mod vservers;
 
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;

@@ -100,10 +100,7 @@ impl Smppmux {
             folder,
         };
         let listening = smppmux.wait_for_log("listening");
-        smppmux.address = listening["address"]
-            .as_str()
-            .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no address in {listening}"));
+        smppmux.address = address_in(&listening);
         smppmux
     }
 
@@ -121,6 +118,17 @@ impl Smppmux {
     /// Where clients connect.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients of the vserver connect whose address the log names next: those behind the first, in the order of the
+    /// file.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn next_address(&mut self) -> SocketAddr {
+        let listening = self.wait_for_log("listening");
+        address_in(&listening)
     }
 
     /// The folder of its configuration file.
@@ -218,6 +226,13 @@ impl Smppmux {
         }
         self.read_lines.push_back(line.to_string());
     }
+}
+
+fn address_in(listening: &Value) -> SocketAddr {
+    listening["address"]
+        .as_str()
+        .and_then(|address| address.parse().ok())
+        .unwrap_or_else(|| panic!("no address in {listening}"))
 }
 
 impl Drop for Smppmux {

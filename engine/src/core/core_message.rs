@@ -124,13 +124,22 @@ pub enum HomeQuestion {
     },
 }
 
+/// An account where it is bound: its receipts go to the vserver that it submitted at, whichever vserver has the server's MO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountAt {
+    /// Where.
+    pub vserver: VserverIndex,
+    /// Who.
+    pub account: ClientIndex,
+}
+
 /// A message that shall be delivered, or queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueWish {
     /// Whose clients it is for.
     pub vserver: VserverIndex,
     /// Only this account may get it: its receipt.
-    pub account: Option<ClientIndex>,
+    pub account: Option<AccountAt>,
     /// A client was found and then had no room, or nobody is to be looked for: it is queued now.
     pub is_tried: bool,
     /// Who sent it.

@@ -7,6 +7,7 @@
 
 use super::concatenation::NoteIndex;
 use super::contract::{ConnectionId, CoreIndex};
+use super::core_message::AccountAt;
 pub(super) use super::journey::{Journey, Mark};
 use super::queue::Bucket;
 use super::receipts::GatherId;
@@ -75,12 +76,12 @@ pub(super) enum Note {
     /// A submit that asked for a receipt.
     Submit(SubmitNote),
     /// A message that only this account may get.
-    Account(ClientIndex),
+    Account(AccountAt),
 }
 
 impl Note {
     /// The account that alone may get the message.
-    pub(super) const fn account(self) -> Option<ClientIndex> {
+    pub(super) const fn account(self) -> Option<AccountAt> {
         match self {
             Self::Account(account) => Some(account),
             Self::Submit(_) | Self::None => None,
@@ -533,7 +534,11 @@ mod tests {
         let mut window = Window::new(1_000, SEQUENCE_NUMBER_MAX - 50);
         let note = |tag: u32| {
             if tag.is_multiple_of(3) {
-                Note::Account(ClientIndex(tag))
+                let account = ClientIndex(tag);
+                Note::Account(AccountAt {
+                    vserver: VserverIndex(0),
+                    account,
+                })
             } else {
                 Note::None
             }

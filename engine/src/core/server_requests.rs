@@ -4,7 +4,7 @@
 //! that cannot receive, or to a pool that a more specific range covers.
 
 use super::contract::{ConnectionId, CoreIndex};
-use super::core_message::{CoreRequest, CoreTarget, MessageSender, PoolHandle};
+use super::core_message::{AccountAt, CoreRequest, CoreTarget, MessageSender, PoolHandle};
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
 use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
@@ -12,7 +12,7 @@ use super::range::Claim;
 use super::relay::Relay;
 use super::sequence::{Origin, Pending, Via};
 use super::session::{Session, SessionState, Side};
-use super::settings::{ClientIndex, PoolMethod, VserverIndex};
+use super::settings::{PoolMethod, VserverIndex};
 use super::time::Moment;
 use super::versions::{Readers, SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
 use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
@@ -31,7 +31,7 @@ pub(super) struct CheckedMessage<'a> {
     /// (PITFALLS 11: some servers do not mark them).
     pub(super) may_be_receipt: bool,
     /// Only this account may get it, whatever its destination.
-    pub(super) account: Option<ClientIndex>,
+    pub(super) account: Option<AccountAt>,
     /// It can be a segment of a concatenated message; a receipt is none.
     pub(super) may_be_segment: bool,
     /// Who sent it, where another core's session had it.
@@ -164,7 +164,7 @@ impl PacketEngine {
         rerouted: bool,
     ) -> Result<(), Status> {
         if let Some(account) = message.account {
-            let pool = self.pool_of_account(vserver, account)?;
+            let pool = self.pool_of_account(account)?;
             return self.deliver_to_pool(now, pool, message, origin, not_at, rerouted);
         }
         if message.may_be_segment

@@ -6,6 +6,7 @@
 
 mod admission;
 mod continuing;
+mod lookups;
 mod outbind;
 mod policies;
 
@@ -13,6 +14,7 @@ pub use admission::AdmissionSettings;
 pub use outbind::OutbindSettings;
 pub use policies::*;
 
+use self::lookups::{id_tags, receipts_need_owner};
 use super::range::{AddressRange, AllowedIndex};
 use super::rate::RateLimit;
 use super::route::{HopGuard, RouteGroups, RouteRule};
@@ -70,6 +72,8 @@ struct Lookups {
     receipt_hold_max: Duration,
     client_response_timeout_max: Duration,
     response_timeout_max: Duration,
+    /// For each server.
+    receipts_need_owner: Vec<bool>,
     /// The tag of each server's ids for each vserver, a vserver's in a row; `None` where ids take another form.
     id_tags: Vec<Option<IdTag>>,
     /// The same on all cores.
@@ -79,18 +83,6 @@ struct Lookups {
     retired_servers: Vec<ServerIndex>,
     retired_clients: Vec<ClientIndex>,
     route_groups: RouteGroups,
-}
-
-/// The tag of each server's ids for each vserver, a vserver's in a row.
-fn id_tags(vservers: &[VserverSettings], servers: &[ServerSettings]) -> Vec<Option<IdTag>> {
-    let tag = |vserver: &VserverSettings, server: &ServerSettings| {
-        let is_tagged = vserver.message_id.mode == MessageIdMode::Tagged;
-        IdTag::new(vserver.signature.as_bytes(), server.uid).filter(|_| is_tagged)
-    };
-    vservers
-        .iter()
-        .flat_map(|vserver| servers.iter().map(move |server| tag(vserver, server)))
-        .collect()
 }
 
 impl Settings {
@@ -146,6 +138,7 @@ impl Settings {
             .unwrap_or_default()
             .max(client_response_timeout_max);
         let id_tags = id_tags(&vservers, &servers);
+        let receipts_need_owner = receipts_need_owner(&vservers, servers.len());
         Self {
             engine,
             vservers,
@@ -160,6 +153,7 @@ impl Settings {
                 receipt_hold_max,
                 client_response_timeout_max,
                 response_timeout_max,
+                receipts_need_owner,
                 id_tags,
                 key_hasher: RandomState::with_seeds(seed, 0x6B65_7900, 0x6861_7368, 0x686F_6D65),
                 seed,
@@ -206,6 +200,11 @@ impl Settings {
     pub(super) fn id_tag(&self, vserver: VserverIndex, server: ServerIndex) -> Option<&IdTag> {
         let place = usize::from(vserver.0) * self.servers.len() + usize::from(server.0);
         self.lookups.id_tags.get(place)?.as_ref()
+    }
+
+    /// Whether it matters whose a receipt of this server is.
+    pub(super) fn receipts_need_owner(&self, server: ServerIndex) -> bool {
+        self.lookups.receipts_need_owner[usize::from(server.0)]
     }
 
     /// The account with this system_id.

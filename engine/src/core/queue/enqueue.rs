@@ -74,7 +74,7 @@ impl PacketEngine {
         let may_queue = self.queue.is_on
             && message
                 .account
-                .is_none_or(|account| self.settings.may_receive(account));
+                .is_none_or(|of| self.settings.may_receive(of.account));
         let key = QueueKey::of_message(vserver, message).filter(|_| may_queue);
         let key = key.ok_or(Status::ESME_RX_T_APPN)?;
         let key_hash = self.settings.key_hash(key);
@@ -375,12 +375,14 @@ impl PacketEngine {
         self.buffers.give(pdu);
     }
 
-    /// The vserver whose clients get what comes in on a server's session, unless the session is one identity's.
+    /// The vserver whose clients get what comes in on a server's session, unless the session is one identity's, or its messages
+    /// meet rules, which may name another vserver.
     pub(in crate::core) fn vserver_of_messages(&self, server_session: ConnectionId) -> Option<VserverIndex> {
-        let side = self.sessions.get(server_session)?.server()?;
+        let session = self.sessions.get(server_session)?;
+        let side = session.server()?;
         self.settings.servers[usize::from(side.server.0)]
             .mobile_originated_vserver
-            .filter(|_| side.identity.is_none())
+            .filter(|_| side.identity.is_none() && !session.is_curbed)
     }
 
     /// Answers what has waited too long for the store's word; what is stored after all is delivered all the same.

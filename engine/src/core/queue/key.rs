@@ -1,5 +1,6 @@
 //! Whose line a message stands in: a destination's at a vserver, or an account's (its receipts).
 
+use crate::core::core_message::AccountAt;
 use crate::core::server_requests::CheckedMessage;
 use crate::core::settings::{ClientIndex, VserverIndex};
 use crate::core::wire::Address;
@@ -75,7 +76,7 @@ impl QueueKey {
     #[inline]
     pub(in crate::core) fn of_message(vserver: VserverIndex, message: &CheckedMessage<'_>) -> Option<Self> {
         match message.account {
-            Some(account) => Some(Self {
+            Some(AccountAt { vserver, account }) => Some(Self {
                 vserver,
                 line: Line::Account(account),
             }),
@@ -84,9 +85,12 @@ impl QueueKey {
     }
 
     /// The account whose receipts stand in the line.
-    pub(in crate::core) const fn account(&self) -> Option<ClientIndex> {
+    pub(in crate::core) const fn account(&self) -> Option<AccountAt> {
         match self.line {
-            Line::Account(account) => Some(account),
+            Line::Account(account) => Some(AccountAt {
+                vserver: self.vserver,
+                account,
+            }),
             Line::Destination(_) => None,
         }
     }

@@ -29,7 +29,7 @@ pub(in crate::core) use message_id::ClientId;
 pub use message_id::{CHECK_CHARACTERS, CheckKey, IdForm};
 pub use operations::OwnerQuestion;
 pub(in crate::core) use operations::read_note;
-pub use record::{BadRecord, LoadedRecord, RecordCounts, RecordReader, write_account};
+pub use record::{BadRecord, LoadedRecord, RecordCounts, RecordReader, write_account, write_vserver};
 pub use route::ReceiptQuestion;
 pub use settings::{
     MessageIdFormat, MessageIdMode, MessageIdSettings, ReceiptRoute, ReceiptSettings, ReceiptStore,

@@ -1,31 +1,45 @@
 //! Entries as octets, for the log: written by the engines, read at the next start.
 //!
 //! A record is one octet of kind and a body of known length. An entry carries the name of its account and the uid of its
-//! server, for their numbers are those of one configuration: accounts by a number that an earlier record of the same batch
-//! or file gave a name to. Records of accounts and servers that are no more are skipped. Must never panic on octets that it
+//! server, for their numbers are those of one configuration: accounts and vservers by a number that an earlier record of the
+//! same batch or file gave a name to. Records of accounts and servers that are no more are skipped. Must never panic on octets that it
 //! did not write.
 
 use super::mapped::MappedEntry;
 use super::message_id::IdForm;
 use super::reading::Spelling;
 use super::table::ReceiptEntry;
-use crate::core::settings::{ClientIndex, ServerIndex, Settings};
+use crate::core::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use bytes::{Buf, BufMut, BytesMut};
 use std::collections::HashMap;
 
 const KIND_ACCOUNT: u8 = 1;
-const KIND_RECEIPT: u8 = 2;
+/// Of a version that did not keep the vserver; only read.
+const KIND_RECEIPT_ANYWHERE: u8 = 2;
 const KIND_MAPPED: u8 = 3;
+const KIND_VSERVER: u8 = 4;
+const KIND_RECEIPT: u8 = 5;
 
-const RECEIPT_OCTETS: usize = 8 + 8 + 4 + 4 + 2 + 8;
+const RECEIPT_ANYWHERE_OCTETS: usize = 8 + 8 + 4 + 4 + 2 + 8;
+const RECEIPT_OCTETS: usize = RECEIPT_ANYWHERE_OCTETS + 2;
 const MAPPED_HEAD_OCTETS: usize = 8 + 4 + 2 + 8 + 1;
 const NO_ACCOUNT: u32 = u32::MAX;
+const NO_VSERVER: u16 = u16::MAX;
 
 /// Gives an account's number a name, for all records behind.
 pub fn write_account(buffer: &mut BytesMut, account: ClientIndex, system_id: &str) {
     let name = &system_id.as_bytes()[..system_id.len().min(usize::from(u8::MAX))];
     buffer.put_u8(KIND_ACCOUNT);
     buffer.put_u32(account.0);
+    buffer.put_u8(name.len() as u8);
+    buffer.put_slice(name);
+}
+
+/// Gives a vserver's number a name, for all records behind.
+pub fn write_vserver(buffer: &mut BytesMut, vserver: VserverIndex, name: &str) {
+    let name = &name.as_bytes()[..name.len().min(usize::from(u8::MAX))];
+    buffer.put_u8(KIND_VSERVER);
+    buffer.put_u16(vserver.0);
     buffer.put_u8(name.len() as u8);
     buffer.put_slice(name);
 }
@@ -39,6 +53,7 @@ pub(super) fn write_receipt(buffer: &mut BytesMut, made_at_seconds: u64, home: u
     buffer.put_u32(entry.spelling.bits() | u32::from(entry.form.code()) << Spelling::BITS);
     buffer.put_u16(entry.destination);
     buffer.put_u64(home);
+    buffer.put_u16(entry.vserver.map_or(NO_VSERVER, |vserver| vserver.0));
 }
 
 pub(super) fn write_mapped(buffer: &mut BytesMut, made_at_seconds: u64, uid: [u8; 2], entry: &MappedEntry) {
@@ -76,6 +91,7 @@ pub enum LoadedRecord {
 #[derive(Debug, Default)]
 pub struct RecordReader {
     accounts: HashMap<u32, Option<ClientIndex>>,
+    vservers: HashMap<u16, Option<VserverIndex>>,
     servers: HashMap<[u8; 2], ServerIndex>,
     /// Records that this configuration has no use for.
     skipped: u64,
@@ -104,9 +120,13 @@ impl RecordCounts {
                     let name = octets.get(4).ok_or(BadRecord)?;
                     (5 + usize::from(*name), None)
                 }
-                KIND_RECEIPT => {
+                KIND_VSERVER => {
+                    let name = octets.get(2).ok_or(BadRecord)?;
+                    (3 + usize::from(*name), None)
+                }
+                kind @ (KIND_RECEIPT | KIND_RECEIPT_ANYWHERE) => {
                     self.receipts += 1;
-                    (RECEIPT_OCTETS, octets.first_chunk())
+                    (receipt_octets(kind), octets.first_chunk())
                 }
                 KIND_MAPPED => {
                     self.mapped += 1;
@@ -161,7 +181,11 @@ impl RecordReader {
                     self.read_account(settings, &mut octets)?;
                     continue;
                 }
-                KIND_RECEIPT => self.read_receipt(&mut octets)?,
+                KIND_VSERVER => {
+                    self.read_vserver(settings, &mut octets)?;
+                    continue;
+                }
+                kind @ (KIND_RECEIPT | KIND_RECEIPT_ANYWHERE) => self.read_receipt(kind, &mut octets)?,
                 KIND_MAPPED => self.read_mapped(&mut octets)?,
                 _ => return Err(BadRecord),
             };
@@ -175,19 +199,31 @@ impl RecordReader {
 
     fn read_account(&mut self, settings: &Settings, octets: &mut &[u8]) -> Result<(), BadRecord> {
         let number = octets.try_get_u32().map_err(|_| BadRecord)?;
-        let length = usize::from(octets.try_get_u8().map_err(|_| BadRecord)?);
-        let name = octets.get(..length).ok_or(BadRecord)?;
-        self.accounts.insert(number, settings.account(name));
-        octets.advance(length);
+        self.accounts.insert(number, settings.account(read_name(octets)?));
         Ok(())
     }
 
-    fn read_receipt(&self, octets: &mut &[u8]) -> Result<Option<LoadedRecord>, BadRecord> {
-        if octets.remaining() < RECEIPT_OCTETS {
+    fn read_vserver(&mut self, settings: &Settings, octets: &mut &[u8]) -> Result<(), BadRecord> {
+        let number = octets.try_get_u16().map_err(|_| BadRecord)?;
+        let name = read_name(octets)?;
+        let mut vservers = (0_u16..).zip(&settings.vservers);
+        let found = vservers.find(|(_, vserver)| vserver.name.as_bytes() == name);
+        self.vservers
+            .insert(number, found.map(|(index, _)| VserverIndex(index)));
+        Ok(())
+    }
+
+    /// A vserver that is gone leaves its receipts to the one that gets the server's other messages.
+    fn read_receipt(&self, kind: u8, octets: &mut &[u8]) -> Result<Option<LoadedRecord>, BadRecord> {
+        if octets.remaining() < receipt_octets(kind) {
             return Err(BadRecord);
         }
         let (made_at_seconds, key, account) = (octets.get_u64(), octets.get_u64(), octets.get_u32());
         let (spelling_and_form, destination, home) = (octets.get_u32(), octets.get_u16(), octets.get_u64());
+        let vserver = match kind {
+            KIND_RECEIPT => self.vservers.get(&octets.get_u16()).copied().flatten(),
+            _ => None,
+        };
         let account = self.accounts.get(&account).copied().flatten();
         Ok(account.map(|account| LoadedRecord::Receipt {
             made_at_seconds,
@@ -198,6 +234,7 @@ impl RecordReader {
                 account,
                 destination,
                 form: IdForm::from_code((spelling_and_form >> Spelling::BITS) as u8),
+                vserver,
             },
         }))
     }
@@ -227,6 +264,21 @@ impl RecordReader {
     }
 }
 
+const fn receipt_octets(kind: u8) -> usize {
+    if kind == KIND_RECEIPT_ANYWHERE {
+        RECEIPT_ANYWHERE_OCTETS
+    } else {
+        RECEIPT_OCTETS
+    }
+}
+
+fn read_name<'a>(octets: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
+    let length = usize::from(octets.try_get_u8().map_err(|_| BadRecord)?);
+    let (name, rest) = octets.split_at_checked(length).ok_or(BadRecord)?;
+    *octets = rest;
+    Ok(name)
+}
+
 impl std::fmt::Display for BadRecord {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("octets that are no record")
@@ -238,6 +290,7 @@ impl std::error::Error for BadRecord {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::settings::VserverSettings;
     use crate::core::settings::tests::{client_settings, engine_settings, server_settings, vserver_settings};
     use proptest::prelude::*;
 
@@ -259,6 +312,7 @@ mod tests {
             account: ClientIndex(account),
             destination: 77,
             form: IdForm::Mapped,
+            vserver: None,
         }
     }
 
@@ -304,10 +358,52 @@ mod tests {
         );
     }
 
+    /// Goal: an entry finds its vserver again by name, wherever it stands now; one without, of a vserver that is gone or of a
+    /// version that did not keep it, is kept without.
+    #[test]
+    fn a_receipt_keeps_its_vserver() {
+        let vserver = |name: &str| VserverSettings {
+            name: name.into(),
+            ..vserver_settings()
+        };
+        let settings = Settings::new(
+            engine_settings(),
+            vec![vserver("new"), vserver("two")],
+            vec![server_settings()],
+            vec![client_settings("alpha")],
+            1,
+        );
+        let mut buffer = BytesMut::new();
+        write_account(&mut buffer, ClientIndex(0), "alpha");
+        write_vserver(&mut buffer, VserverIndex(0), "one");
+        write_vserver(&mut buffer, VserverIndex(1), "two");
+        for vserver in [Some(1), Some(0), None] {
+            let entry = ReceiptEntry {
+                vserver: vserver.map(VserverIndex),
+                ..receipt(0)
+            };
+            write_receipt(&mut buffer, 5, 42, &entry);
+        }
+        let before = buffer.len();
+        write_receipt(&mut buffer, 5, 42, &receipt(0));
+        buffer.truncate(buffer.len() - 2);
+        buffer[before] = KIND_RECEIPT_ANYWHERE;
+        let mut counts = RecordCounts::default();
+        assert_eq!((counts.add(&buffer), counts.receipts), (Ok(()), 4));
+        let mut found = Vec::new();
+        let mut reader = RecordReader::new(&settings);
+        let outcome = reader.read(&settings, &buffer, |record| match record {
+            LoadedRecord::Receipt { entry, .. } => found.push(entry.vserver),
+            LoadedRecord::Mapped { .. } => panic!("{record:?}"),
+        });
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(found, [Some(VserverIndex(1)), None, None, None]);
+    }
+
     proptest! {
         /// Goal: no octets make the reader panic.
         #[test]
-        fn hostile_octets_are_refused(octets in proptest::collection::vec(prop_oneof![1_u8..5, any::<u8>()], 0..120)) {
+        fn hostile_octets_are_refused(octets in proptest::collection::vec(prop_oneof![1_u8..7, any::<u8>()], 0..120)) {
             let settings = settings(&["alpha"]);
             let mut reader = RecordReader::new(&settings);
             let read = reader.read(&settings, &octets, |_| {});

@@ -73,6 +73,7 @@ impl PacketEngine {
             account: note.account,
             destination: note.destination,
             form: IdForm::for_client(vserver, note.version, id.len()),
+            vserver: Some(note.vserver),
         };
         let made_at_seconds = self.seconds(now);
         self.put_entry(

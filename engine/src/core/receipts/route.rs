@@ -9,15 +9,13 @@ use super::message_id::{IdForm, write_id};
 use super::reading::{IdText, canonical, other_readings};
 use super::table::{FoundReceipt, ReceiptQuery};
 use crate::core::contract::ConnectionId;
-use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
+use crate::core::core_message::{AccountAt, CoreOutcome, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
 use crate::core::pool::PoolIndex;
 use crate::core::receipt_tag::{append_receipt_with_id, read_receipt};
 use crate::core::sequence::{Note, Origin, Pending};
 use crate::core::server_requests::CheckedMessage;
-use crate::core::settings::{
-    ClientIndex, MessageIdFormat, MessageIdMode, ReceiptRoute, ServerIndex, UnknownReceipt, VserverIndex,
-};
+use crate::core::settings::{MessageIdFormat, ReceiptRoute, ServerIndex, UnknownReceipt, VserverIndex};
 use crate::core::tag::MESSAGE_ID_OCTETS_MAX;
 use crate::core::time::Moment;
 use crate::core::wire::{CommandId, DataView, Header, MessageView, RewriteLimits, Status, Version};
@@ -50,10 +48,7 @@ impl PacketEngine {
             return message.is_marked_receipt
                 && self.deliver_receipt_to_identity(now, server, vserver, identity, message, origin);
         }
-        let settings = &self.settings.vservers[usize::from(vserver.0)];
-        let needs_owner = settings.receipts.route == ReceiptRoute::Submitter
-            || settings.message_id.mode == MessageIdMode::Signed;
-        if !self.settings.receipts.is_kept || !needs_owner {
+        if !self.settings.receipts.is_kept || !self.settings.receipts_need_owner(server) {
             return message.is_marked_receipt
                 && self.deliver_unknown_receipt(now, server, vserver, message, origin);
         }
@@ -136,8 +131,14 @@ impl PacketEngine {
         let outcome = match (CheckedMessage::check(header.command_id, &pdu), found) {
             (Err(_), _) => Err(Status::ESME_RX_T_APPN),
             (Ok(message), Some(found)) => {
-                let rewritten = self.rewritten_receipt(server, vserver, Some(found), None, &message);
-                let account = (policy.route == ReceiptRoute::Submitter).then_some(found.account);
+                // Where it was submitted, not where the server's other messages go.
+                let at = AccountAt {
+                    vserver: found.vserver.unwrap_or(vserver),
+                    account: found.account,
+                };
+                let rewritten = self.rewritten_receipt(server, at.vserver, Some(found), None, &message);
+                let policy = self.settings.vservers[usize::from(at.vserver.0)].receipts;
+                let account = (policy.route == ReceiptRoute::Submitter).then_some(at);
                 self.deliver_rewritten(now, vserver, &message, rewritten, account, origin)
             }
             (Ok(message), None) if question.query.needs_source => {
@@ -210,7 +211,7 @@ impl PacketEngine {
         vserver: VserverIndex,
         original: &CheckedMessage<'_>,
         rewritten: Option<BytesMut>,
-        account: Option<ClientIndex>,
+        account: Option<AccountAt>,
         origin: Origin,
     ) -> Result<(), Status> {
         let copy = rewritten
@@ -304,19 +305,15 @@ impl PacketEngine {
     }
 
     /// The receiving sessions of an account, wherever they are. `Err`: it has none.
-    pub(in crate::core) fn pool_of_account(
-        &self,
-        vserver: VserverIndex,
-        account: ClientIndex,
-    ) -> Result<PoolIndex, Status> {
+    pub(in crate::core) fn pool_of_account(&self, of: AccountAt) -> Result<PoolIndex, Status> {
         self.pools
-            .of_account(vserver, account)
+            .of_account(of.vserver, of.account)
             .ok_or(Status::ESME_RX_T_APPN)
     }
 
     /// Puts a note on the message that was just sent to a session: it is for this account alone.
     #[cold]
-    pub(in crate::core) fn note_account(&mut self, to: ConnectionId, account: ClientIndex) {
+    pub(in crate::core) fn note_account(&mut self, to: ConnectionId, account: AccountAt) {
         if let Some(session) = self.sessions.get_mut(to) {
             session.window.note_last(Note::Account(account));
         }

@@ -10,7 +10,7 @@ use super::index::Index;
 use super::message_id::IdForm;
 use super::reading::{READINGS_MAX, Spelling};
 use super::ring::Ring;
-use crate::core::settings::ClientIndex;
+use crate::core::settings::{ClientIndex, VserverIndex};
 use std::time::Duration;
 
 /// One entry, as it is made, sent to its home core, and kept in the log.
@@ -22,6 +22,8 @@ pub struct ReceiptEntry {
     pub(in crate::core) spelling: Spelling,
     /// Who submitted.
     pub(crate) account: ClientIndex,
+    /// Where; `None`: the log of an earlier version does not say.
+    pub(in crate::core) vserver: Option<VserverIndex>,
     /// Hash of the submit's destination; 0 where it had several.
     pub(in crate::core) destination: u16,
     /// How the client got the id.
@@ -43,27 +45,34 @@ pub(in crate::core) struct ReceiptQuery {
 /// The entry that a receipt belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoundReceipt {
-    /// Who submitted.
+    /// Who submitted, and where.
     pub(in crate::core) account: ClientIndex,
+    pub(in crate::core) vserver: Option<VserverIndex>,
     pub(in crate::core) form: IdForm,
     /// Which reading of the receipt's id it was found by, and how the id was spelled in the submit's answer.
     pub(in crate::core) reading: u8,
     pub(in crate::core) spelling: Spelling,
 }
 
-/// 20 octets: the key in halves, so that nothing is lost to alignment.
+/// 20 octets: what takes 64 bits is in halves, so that nothing is lost to alignment.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     key: [u32; 2],
-    account: u32,
-    /// Spelling in the lower 24 bits, form above.
-    spelling_and_form: u32,
+    /// From below: the spelling, the form, the vserver's number and one (0: unknown), the account.
+    details: [u32; 2],
     /// In units of the table, modulo 65536.
     made_at: u16,
     destination: u16,
 }
 
 const _: () = assert!(size_of::<Slot>() == 20);
+
+const FORM_BITS: u32 = 2;
+/// There are at most 1,000 vservers.
+const VSERVER_BITS: u32 = 10;
+const VSERVER_SHIFT: u32 = Spelling::BITS + FORM_BITS;
+/// 28 bits are left: more accounts than any memory holds.
+const ACCOUNT_SHIFT: u32 = VSERVER_SHIFT + VSERVER_BITS;
 
 /// The greatest age in units: a quarter of what a slot can tell apart.
 const AGE_UNITS_MAX: u64 = 1 << 14;
@@ -128,9 +137,8 @@ impl ReceiptTable {
             self.evicted += 1;
         }
         let slot = Slot {
-            key: [(entry.key >> 32) as u32, entry.key as u32],
-            account: entry.account.0,
-            spelling_and_form: entry.spelling.bits() | u32::from(entry.form.code()) << Spelling::BITS,
+            key: halves(entry.key),
+            details: halves(details_of(entry)),
             made_at: (made_at_seconds / self.unit_seconds) as u16,
             destination: entry.destination,
         };
@@ -227,22 +235,45 @@ impl ReceiptTable {
 }
 
 impl Slot {
-    fn key(&self) -> u64 {
-        u64::from(self.key[0]) << 32 | u64::from(self.key[1])
+    const fn key(&self) -> u64 {
+        whole(self.key)
     }
 
     const fn spelling(&self) -> Spelling {
-        Spelling::from_bits(self.spelling_and_form)
+        Spelling::from_bits(self.details[1])
     }
 
     fn found(&self, reading: u8) -> FoundReceipt {
+        let details = whole(self.details);
+        let vserver = (details >> VSERVER_SHIFT) as u16 & VSERVER_MASK;
         FoundReceipt {
-            account: ClientIndex(self.account),
-            form: IdForm::from_code((self.spelling_and_form >> Spelling::BITS) as u8),
+            account: ClientIndex((details >> ACCOUNT_SHIFT) as u32),
+            vserver: vserver.checked_sub(1).map(VserverIndex),
+            form: IdForm::from_code((details >> Spelling::BITS) as u8),
             reading,
             spelling: self.spelling(),
         }
     }
+}
+
+const VSERVER_MASK: u16 = (1 << VSERVER_BITS) - 1;
+
+/// What a slot says of an entry beside its key. A vserver whose number does not fit counts as unknown.
+fn details_of(entry: &ReceiptEntry) -> u64 {
+    let number = entry.vserver.map_or(0, |vserver| vserver.0.saturating_add(1));
+    let vserver = if number > VSERVER_MASK { 0 } else { number };
+    u64::from(entry.spelling.bits())
+        | u64::from(entry.form.code()) << Spelling::BITS
+        | u64::from(vserver) << VSERVER_SHIFT
+        | u64::from(entry.account.0) << ACCOUNT_SHIFT
+}
+
+const fn halves(value: u64) -> [u32; 2] {
+    [(value >> 32) as u32, value as u32]
+}
+
+const fn whole([upper, lower]: [u32; 2]) -> u64 {
+    (upper as u64) << 32 | lower as u64
 }
 
 #[cfg(test)]
@@ -258,6 +289,7 @@ mod tests {
             account: ClientIndex(account),
             destination,
             form: IdForm::Tagged,
+            vserver: None,
         }
     }
 
@@ -380,6 +412,27 @@ mod tests {
                 prop_assert_eq!(table.len(), model.entries.len());
                 table.check_invariants();
             }
+        }
+    }
+
+    proptest! {
+        /// Goal: a slot gives back all that an entry says of its submit, next to each other as it stands there.
+        #[test]
+        fn a_slot_forgets_nothing(
+            account in 0_u32..1 << 28, vserver in proptest::option::of(0_u16..1_000), form in 0_u8..4, spelling in 0_u32..1 << 24,
+        ) {
+            let entry = ReceiptEntry {
+                form: IdForm::from_code(form),
+                vserver: vserver.map(VserverIndex),
+                ..entry(7, account, 1, spelling)
+            };
+            let mut table = ReceiptTable::new(1, Duration::from_secs(60));
+            table.insert(1, &entry);
+            let found = table.find(1, &query(&[7], spelling, 1)).expect("it is there");
+            prop_assert_eq!(
+                (found.account, found.vserver, found.form, found.spelling),
+                (entry.account, entry.vserver, entry.form, entry.spelling)
+            );
         }
     }
 

@@ -7,8 +7,8 @@
 use super::file::{self, HEADER_OCTETS};
 use super::folder::Folder;
 use super::{Batch, Figures, now_seconds};
-use crate::core::receipts::{RecordCounts, write_account};
-use crate::core::settings::{ClientIndex, Settings};
+use crate::core::receipts::{RecordCounts, write_account, write_vserver};
+use crate::core::settings::{ClientIndex, Settings, VserverIndex};
 use bytes::BytesMut;
 use std::fs::File;
 use std::io;
@@ -74,6 +74,17 @@ struct Current {
 }
 
 impl Current {
+    /// Writes the names of the vservers; they are the same in all settings of a run.
+    fn name_vservers(&mut self, settings: &Settings) -> io::Result<()> {
+        let mut names = BytesMut::new();
+        for (index, vserver) in (0_u16..).zip(&settings.vservers) {
+            write_vserver(&mut names, VserverIndex(index), &vserver.name);
+        }
+        file::write_frame(&mut self.file, &names)?;
+        self.octets += file::frame_octets(names.len());
+        Ok(())
+    }
+
     /// Writes the names of the accounts that this file does not have yet. They keep their numbers over all reloads.
     fn name_accounts(&mut self, settings: &Settings) -> io::Result<()> {
         let new = (0_u32..).zip(&settings.clients).skip(self.accounts as usize);
@@ -218,6 +229,7 @@ impl LogWriter {
             accounts: 0,
             sync_at: None,
         };
+        current.name_vservers(&self.settings)?;
         current.name_accounts(&self.settings)?;
         self.current = Some(current);
         Ok(())

@@ -1,0 +1,31 @@
+//! What is worked out of the settings once, for all cores.
+
+use super::{MessageIdMode, ReceiptRoute, ServerIndex, ServerSettings, VserverSettings};
+use crate::core::tag::IdTag;
+
+/// The tag of each server's ids for each vserver, a vserver's in a row.
+pub(super) fn id_tags(vservers: &[VserverSettings], servers: &[ServerSettings]) -> Vec<Option<IdTag>> {
+    let tag = |vserver: &VserverSettings, server: &ServerSettings| {
+        let is_tagged = vserver.message_id.mode == MessageIdMode::Tagged;
+        IdTag::new(vserver.signature.as_bytes(), server.uid).filter(|_| is_tagged)
+    };
+    vservers
+        .iter()
+        .flat_map(|vserver| servers.iter().map(move |server| tag(vserver, server)))
+        .collect()
+}
+
+/// For each server, whether it matters whose its receipts are: some vserver in front of it gives them to the submitter, or
+/// writes ids that only their owner can have.
+pub(super) fn receipts_need_owner(vservers: &[VserverSettings], servers: usize) -> Vec<bool> {
+    let mut needed = vec![false; servers];
+    let asking = vservers.iter().filter(|vserver| {
+        vserver.receipts.route == ReceiptRoute::Submitter || vserver.message_id.mode == MessageIdMode::Signed
+    });
+    for ServerIndex(server) in asking.flat_map(|vserver| &vserver.servers) {
+        if let Some(needed) = needed.get_mut(usize::from(*server)) {
+            *needed = true;
+        }
+    }
+    needed
+}
