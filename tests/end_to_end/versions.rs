@@ -1,11 +1,13 @@
 //! Versions are per hop: nothing that a v3.3 peer cannot read is sent to it, no status that is newer than its receiver, and no
 //! text is ever cut.
 
-use smppmux_engine::core::wire::{CommandId, Status, Version};
+use smppmux_engine::core::wire::{CommandId, QueryView, ReplaceView, Status, Version};
 use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, response_with_id, submit_sm};
+use smppmux_tests::pdu::{
+    Pdu, deliver_sm, header_only, query_sm, replace_sm, response_with_id, submit_sm, with_tlvs,
+};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
@@ -43,18 +45,6 @@ fn bind(stand: &Stand, command: CommandId, version: Version, engine: usize) -> E
         ..BindRequest::of("esme").at_engine(engine)
     };
     Esme::bind_with(stand.smppmux.address(), request)
-}
-
-/// A PDU with these TLVs behind it.
-fn with_tlvs(mut pdu: Vec<u8>, tlvs: &[(u16, &[u8])]) -> Vec<u8> {
-    for (tag, value) in tlvs {
-        pdu.extend_from_slice(&tag.to_be_bytes());
-        pdu.extend_from_slice(&u16::try_from(value.len()).expect("short").to_be_bytes());
-        pdu.extend_from_slice(value);
-    }
-    let length = u32::try_from(pdu.len()).expect("short");
-    pdu[..4].copy_from_slice(&length.to_be_bytes());
-    pdu
 }
 
 const USER_MESSAGE_REFERENCE: (u16, &[u8]) = (0x0204, &[0, 9]);
@@ -127,6 +117,69 @@ fn a_v33_smsc_gets_what_it_can_read() {
             answer.status().is_ok() && answer.octets().ends_with(&[0, 0]),
             "{answer:?}"
         );
+    }
+}
+
+/// Goal: replace_sm knows message_payload only since v5.0: an older SMSC gets the text as short_message and no TLVs, or, where it
+/// is too long for that, nothing at all; no SMSC sees what smppmux notes behind operations. A v3.3 SMSC gets no TLV of any
+/// operation. Method: from the engine that has the session and from the other one.
+#[test]
+fn operations_are_told_in_the_servers_version() {
+    for version in ["3.3", "3.4", "5.0"] {
+        let mut stand = start(version);
+        for engine in 0..2 {
+            let mut client = bind(&stand, CommandId::BIND_TRANSMITTER, Version::V50, engine);
+            client.send(&submit_sm(1, "1000", "4477", "hi"));
+            let number = stand.server.expect(CommandId::SUBMIT_SM).sequence_number();
+            let response = response_with_id(CommandId::SUBMIT_SM_RESP, number, "77");
+            let id = answer(&mut stand, &mut client, 1, &response).message_id();
+            assert_eq!(id, "77#mx-0A");
+            let texts = ["short".to_owned(), "y".repeat(254), "z".repeat(255)];
+            for (number, text) in (2..).zip(&texts) {
+                let payload = (PAYLOAD, text.as_bytes());
+                let replace = with_tlvs(
+                    replace_sm(number, &id, "1000", ""),
+                    &[USER_MESSAGE_REFERENCE, payload],
+                );
+                client.send(&replace);
+                if version != "5.0" && text.len() > 254 {
+                    let refused = client.expect(CommandId::REPLACE_SM_RESP);
+                    assert_eq!(refused.status(), Status::ESME_RINVMSGLEN, "{version}");
+                    continue;
+                }
+                let got = stand.server.expect(CommandId::REPLACE_SM);
+                let expected = if version == "5.0" {
+                    let tlvs = [USER_MESSAGE_REFERENCE, payload];
+                    with_tlvs(replace_sm(got.sequence_number(), "77", "1000", ""), &tlvs)
+                } else {
+                    replace_sm(got.sequence_number(), "77", "1000", text)
+                };
+                assert_eq!(got, Pdu::new(expected), "{version}");
+                let response = header_only(
+                    CommandId::REPLACE_SM_RESP,
+                    Status::ESME_ROK,
+                    got.sequence_number(),
+                );
+                assert!(
+                    answer(&mut stand, &mut client, number, &response)
+                        .status()
+                        .is_ok()
+                );
+            }
+            client.send(&replace_sm(9, &id, "1000", "plain"));
+            let got = stand.server.expect(CommandId::REPLACE_SM);
+            let view = ReplaceView::parse(got.octets()).expect("replace_sm");
+            assert_eq!(
+                (view.short_message(), view.tlvs().count()),
+                (&b"plain"[..], 0),
+                "{version}"
+            );
+            client.send(&with_tlvs(query_sm(10, &id, "1000"), &[USER_MESSAGE_REFERENCE]));
+            let got = stand.server.expect(CommandId::QUERY_SM);
+            let view = QueryView::parse(got.octets()).expect("query_sm");
+            assert_eq!(view.message_id(), b"77");
+            assert_eq!(view.tlvs().count(), usize::from(version != "3.3"), "{version}");
+        }
     }
 }
 

@@ -237,6 +237,22 @@ pub fn replace_sm(sequence_number: u32, message_id: &str, source: &str, text: &s
     written(CommandId::REPLACE_SM, Status::ESME_ROK, sequence_number, &body)
 }
 
+/// A PDU with these TLVs behind it, or, without any, with its length made right.
+///
+/// # Panics
+///
+/// When a value is longer than a TLV may be.
+pub fn with_tlvs(mut pdu: Vec<u8>, tlvs: &[(u16, &[u8])]) -> Vec<u8> {
+    for (tag, value) in tlvs {
+        pdu.extend_from_slice(&tag.to_be_bytes());
+        pdu.extend_from_slice(&u16::try_from(value.len()).expect("short").to_be_bytes());
+        pdu.extend_from_slice(value);
+    }
+    let length = u32::try_from(pdu.len()).expect("short");
+    pdu[..4].copy_from_slice(&length.to_be_bytes());
+    pdu
+}
+
 /// An international number.
 pub fn address(digits: &str) -> Address<'_> {
     Address {

@@ -6,14 +6,14 @@ use super::choice::Way;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::figures::RequestKind;
-use super::receipts::read_note;
+use super::receipts::{noted_server, read_note};
 use super::relay::Relay;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
 use super::session::{AfterAnswer, Session, SessionState};
 use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex, VserverSettings};
 use super::time::Moment;
-use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs};
+use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs, operation_known_from};
 use super::wire::{
     Acceptance, CommandId, DataView, Fault, Header, MessageView, Span, Status, SubmitMultiView, Tlvs,
     Version, validate,
@@ -30,8 +30,8 @@ pub(super) struct CheckedRequest<'a> {
     destination: Span,
     /// Its message_id names this server.
     pub(super) server: Option<ServerIndex>,
-    /// Where its TLVs stand, for peers that know none.
-    tlvs: Span,
+    /// Older peers than this do not know its TLVs: they get it without.
+    tlvs_known_from: Version,
     /// It asks for a delivery receipt.
     pub(super) wants_receipt: bool,
     /// It can be a segment of a concatenated message.
@@ -53,7 +53,7 @@ impl<'a> CheckedRequest<'a> {
             source: Span::EMPTY,
             destination: Span::EMPTY,
             server,
-            tlvs: Span::EMPTY,
+            tlvs_known_from: Version::V33,
             wants_receipt: false,
             may_be_segment: false,
             version: Version::that_introduced(command),
@@ -291,7 +291,7 @@ impl PacketEngine {
         match self.choose_way(now, from, header.command_id, request, journey.route) {
             Way::Session(server, to) => {
                 let version = self.servers[usize::from(server.0)].version;
-                let sent = if version == Version::V33 && !request.tlvs.is_empty() {
+                let sent = if version < request.tlvs_known_from {
                     self.send_to_v33(now, to, request, origin, header.command_id, journey)
                 } else {
                     self.send_journey(now, to, request.relay(), origin, header.command_id, journey)
@@ -320,7 +320,7 @@ impl PacketEngine {
         }
     }
 
-    /// Sends a request with TLVs to a server that knows none.
+    /// Sends a request to a server that does not know its TLVs.
     #[cold]
     fn send_to_v33(
         &mut self,
@@ -375,6 +375,14 @@ impl PacketEngine {
 
     /// The servers that are up are of versions that take no such text, and never will; one that drains might have taken it.
     fn is_too_long_for_all(&self, vserver: &VserverSettings, header: &Header, pdu: &[u8]) -> bool {
+        if header.command_id == CommandId::REPLACE_SM {
+            // Its message has a server.
+            let server = noted_server(&self.settings, vserver, pdu);
+            return server.is_some_and(|server| {
+                let server = &self.servers[usize::from(server.0)];
+                server.is_bound_somewhere() && server.version < Version::V50
+            }) && is_too_long_for_v33(header.command_id, pdu);
+        }
         let mut bound = vserver
             .servers
             .iter()
@@ -455,13 +463,23 @@ pub(super) fn check<'a>(
             source,
             destination,
             server: None,
-            tlvs: Span::new(view.tlvs().range()),
+            tlvs_known_from: known_from(view.tlvs()),
             wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
             may_be_segment: view.may_be_segment(),
             version: version_for(view.tlvs()),
         });
     }
     check_rare(settings, vserver, version, command, pdu)
+}
+
+/// The first version that knows these TLVs.
+#[inline]
+fn known_from(tlvs: Tlvs<'_>) -> Version {
+    if tlvs.range().is_empty() {
+        Version::V33
+    } else {
+        Version::V34
+    }
 }
 
 /// The first version that can carry a text with these TLVs.
@@ -503,7 +521,7 @@ fn check_rare<'a>(
         CommandId::SUBMIT_MULTI => {
             let view = SubmitMultiView::parse(pdu)?;
             Ok(CheckedRequest {
-                tlvs: Span::new(view.tlvs().range()),
+                tlvs_known_from: known_from(view.tlvs()),
                 version: version_for(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 may_be_segment: view.may_be_segment(),
@@ -519,9 +537,17 @@ fn check_rare<'a>(
             let Some((note, server)) = read_note(settings, vserver, pdu) else {
                 return Err(Refusal::Status(Status::ESME_RINVMSGID));
             };
+            let version = if is_too_long_for_v33(command, pdu) {
+                // Of the operations, replace_sm alone has a text, and v5.0 alone knows its message_payload.
+                Version::V50
+            } else {
+                plain.version
+            };
             Ok(CheckedRequest {
                 tag: Span::new(note),
                 server: Some(server),
+                tlvs_known_from: operation_known_from(command, pdu),
+                version,
                 ..plain
             })
         }

@@ -119,14 +119,14 @@ impl PacketEngine {
             state.is_choked = true;
             return false;
         };
-        let sent = if version == Version::V33 && leave_out.is_empty() {
-            match self.submit_for_core_to_v33(now, to, header.command_id, pdu, origin) {
+        let sent = if version != Version::V33 && leave_out.is_empty() {
+            self.send_request(now, to, Relay::whole(pdu), origin, header.command_id, false)
+        } else {
+            let leave_out = leave_out.start as usize..leave_out.end as usize;
+            match self.send_request_translated(now, to, pdu, leave_out, origin) {
                 Some(sent) => sent,
                 None => return true,
             }
-        } else {
-            let relay = Relay::without(pdu, leave_out.start as usize..leave_out.end as usize);
-            self.send_request(now, to, relay, origin, header.command_id, false)
         };
         if sent && let Some(note) = receipt {
             self.note_submit(to, note);

@@ -9,13 +9,15 @@ use super::engine::PacketEngine;
 use super::output::Buffers;
 use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::queue::drain::refuse_later;
+use super::receipts::NOTE_OCTETS;
 use super::relay::Relay;
 use super::sequence::{Origin, Pending};
 use super::server_requests::CheckedMessage;
 use super::time::Moment;
 use super::wire::{
-    CommandId, HEADER_OCTETS, Header, MessageIdRespView, MessageView, Status, SubmitMultiRespView,
-    SubmitMultiView, Tag, Tlvs, Version, patch_command_length, patch_sequence_number,
+    CancelView, CommandId, HEADER_OCTETS, Header, MessageIdRespView, MessageView, QueryView, ReplaceView,
+    Status, SubmitMultiRespView, SubmitMultiView, Tag, Tlvs, Version, patch_command_length,
+    patch_sequence_number,
 };
 use bytes::BytesMut;
 use std::ops::Range;
@@ -90,14 +92,16 @@ impl ForV33<'_> {
     }
 }
 
-/// Translates a checked request with TLVs for a v3.3 peer. `None`: its text would not fit.
+/// Translates a checked request for a peer that does not know its TLVs: one of v3.3, for replace_sm with a message_payload
+/// one of v3.4 too. `None`: its text would not fit.
 #[cold]
 pub(super) fn for_v33<'a>(command: CommandId, pdu: &'a [u8], buffers: &mut Buffers) -> Option<ForV33<'a>> {
     let Some((short_message, tlvs)) = parts_of(command, pdu) else {
         return Some(ForV33::Shorter(Relay::whole(pdu)));
     };
     let payload = tlvs.clone().find(Tag::MESSAGE_PAYLOAD);
-    let Some(payload) = payload.filter(|payload| !payload.value.is_empty()) else {
+    let payload = payload.filter(|payload| !payload.value.is_empty());
+    let (Some(payload), Some(short_message)) = (payload, short_message) else {
         return Some(ForV33::Shorter(Relay::without(pdu, tlvs.range())));
     };
     let length = u8::try_from(payload.value.len())
@@ -111,24 +115,44 @@ pub(super) fn for_v33<'a>(command: CommandId, pdu: &'a [u8], buffers: &mut Buffe
     Some(ForV33::Copy(copy))
 }
 
-/// Where short_message and TLVs of a message stand.
-fn parts_of(command: CommandId, pdu: &[u8]) -> Option<(Range<usize>, Tlvs<'_>)> {
-    match command {
+/// Where short_message, if there is one, and TLVs of a request stand that v3.3 knows.
+fn parts_of(command: CommandId, pdu: &[u8]) -> Option<(Option<Range<usize>>, Tlvs<'_>)> {
+    Some(match command {
         CommandId::SUBMIT_SM | CommandId::DELIVER_SM => {
             let view = MessageView::parse(pdu).ok()?;
-            Some((view.short_message_range(), view.tlvs()))
+            (Some(view.short_message_range()), view.tlvs())
         }
         CommandId::SUBMIT_MULTI => {
             let view = SubmitMultiView::parse(pdu).ok()?;
-            Some((view.short_message_range(), view.tlvs()))
+            (Some(view.short_message_range()), view.tlvs())
         }
-        _ => None,
+        CommandId::REPLACE_SM => {
+            let view = ReplaceView::parse(pdu).ok()?;
+            (Some(view.short_message_range()), view.tlvs())
+        }
+        CommandId::QUERY_SM => (None, QueryView::parse(pdu).ok()?.tlvs()),
+        CommandId::CANCEL_SM => (None, CancelView::parse(pdu).ok()?.tlvs()),
+        _ => return None,
+    })
+}
+
+/// The first version that knows the TLVs of an operation on a message, our note behind them not counted.
+#[cold]
+pub(super) fn operation_known_from(command: CommandId, pdu: &[u8]) -> Version {
+    let Some((text, tlvs)) = parts_of(command, pdu).filter(|(_, tlvs)| tlvs.range().len() > NOTE_OCTETS)
+    else {
+        return Version::V33;
+    };
+    if text.is_some() && tlvs.find(Tag::MESSAGE_PAYLOAD).is_some() {
+        Version::V50
+    } else {
+        Version::V34
     }
 }
 
 /// Whether a request's text is too long for every v3.3 peer.
 pub(super) fn is_too_long_for_v33(command: CommandId, pdu: &[u8]) -> bool {
-    parts_of(command, pdu).is_some_and(|(_, tlvs)| needs_tlvs(tlvs))
+    parts_of(command, pdu).is_some_and(|(text, tlvs)| text.is_some() && needs_tlvs(tlvs))
 }
 
 /// Where a response ends for a peer that knows no TLVs.
@@ -204,17 +228,23 @@ impl PacketEngine {
         });
     }
 
-    /// Sends another core's request to a server of v3.3. `None`: its text does not fit, which that core could not know (this server
-    /// is older than its configuration says), and it was refused.
+    /// Sends a request to a server of v3.3, or an operation on a message to any, without its note (`leave_out`). `None`: its text does
+    /// not fit, which the core that chose the server could not know (it is older than its configuration says), and it was refused.
     #[cold]
-    pub(super) fn submit_for_core_to_v33(
+    pub(super) fn send_request_translated(
         &mut self,
         now: Moment,
         to: ConnectionId,
-        command: CommandId,
         pdu: &[u8],
+        leave_out: Range<usize>,
         origin: Origin,
     ) -> Option<bool> {
+        let command = Header::read(pdu)?.command_id;
+        let version = self.sessions.get(to)?.version;
+        if !leave_out.is_empty() && version >= operation_known_from(command, pdu) {
+            let relay = Relay::without(pdu, leave_out);
+            return Some(self.send_request(now, to, relay, origin, command, false));
+        }
         let Some(translated) = for_v33(command, pdu, &mut self.buffers) else {
             let pending = Pending::new(origin, command, now);
             self.fail_request(now, &pending, Status::ESME_RINVMSGLEN);

@@ -14,7 +14,7 @@ use crate::core::sequence::{Origin, Pending};
 use crate::core::session::Session;
 use crate::core::settings::ServerIndex;
 use crate::core::time::Moment;
-use crate::core::wire::{CommandId, Header, Status};
+use crate::core::wire::{CommandId, Header, Status, Version};
 
 /// Names a gather; a place that is used again has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +143,10 @@ impl PacketEngine {
     ) -> Result<(), Status> {
         let origin = Origin::Gathered(gather);
         let sent = match self.choose_way(now, from, header.command_id, request, RouteGroups::NOT_ROUTED) {
+            // v3.3 knows no TLVs.
+            Way::Session(server, to) if self.servers[usize::from(server.0)].version == Version::V33 => self
+                .send_request_translated(now, to, request.pdu, 0..0, origin)
+                .unwrap_or(true),
             Way::Session(_, to) => self.send_request(
                 now,
                 to,

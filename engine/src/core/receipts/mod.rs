@@ -28,7 +28,7 @@ pub use mapped::{MappedEntry, MappedIds};
 pub(in crate::core) use message_id::ClientId;
 pub use message_id::{CHECK_CHARACTERS, CheckKey, IdForm};
 pub use operations::OwnerQuestion;
-pub(in crate::core) use operations::read_note;
+pub(in crate::core) use operations::{NOTE_OCTETS, noted_server, read_note};
 pub use record::{BadRecord, LoadedRecord, RecordCounts, RecordReader, write_account, write_vserver};
 pub use route::ReceiptQuestion;
 pub use settings::{

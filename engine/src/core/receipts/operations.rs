@@ -13,7 +13,9 @@ use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
 use crate::core::sequence::{Origin, Pending};
 use crate::core::session::{Session, SessionState};
-use crate::core::settings::{ClientIndex, MessageIdMode, ServerIndex, Settings, VserverIndex};
+use crate::core::settings::{
+    ClientIndex, MessageIdMode, ServerIndex, Settings, VserverIndex, VserverSettings,
+};
 use crate::core::time::Moment;
 use crate::core::wire::{
     Acceptance, CancelBroadcastView, CancelView, CommandId, Fault, Header, QueryBroadcastView, QueryView,
@@ -25,7 +27,7 @@ use std::ops::Range;
 /// Our note behind a PDU whose id has been taken apart: a TLV of the vendors' range with the server's uid. A client that
 /// sends one like it gains nothing: only what stands last counts, and we append ours to every such PDU.
 const NOTE_TAG: u16 = 0x3FFF;
-const NOTE_OCTETS: usize = 6;
+pub(in crate::core) const NOTE_OCTETS: usize = 6;
 
 /// What the home of a message id is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +92,7 @@ impl PacketEngine {
         let settings = &self.settings.vservers[usize::from(vserver.0)];
         match read_id(settings, &client.system_id, &pdu[id.clone()]) {
             Some(ReadId::Named { id: own, uid }) => {
-                let Some(server) = server_with(&self.settings, vserver, uid) else {
+                let Some(server) = server_with(&self.settings, settings, uid) else {
                     return self.refuse(now, from, &header, Status::ESME_RINVMSGID);
                 };
                 let settings_of_ids = &settings.message_id;
@@ -344,8 +346,8 @@ fn id_range(command: CommandId, pdu: &[u8]) -> Result<Range<usize>, Fault> {
     })
 }
 
-fn server_with(settings: &Settings, vserver: VserverIndex, uid: [u8; 2]) -> Option<ServerIndex> {
-    let servers = &settings.vservers[usize::from(vserver.0)].servers;
+fn server_with(settings: &Settings, vserver: &VserverSettings, uid: [u8; 2]) -> Option<ServerIndex> {
+    let servers = &vserver.servers;
     servers
         .iter()
         .copied()
@@ -369,10 +371,19 @@ pub(in crate::core) fn read_note(
     vserver: VserverIndex,
     pdu: &[u8],
 ) -> Option<(Range<usize>, ServerIndex)> {
-    let (rest, note) = pdu.split_last_chunk::<NOTE_OCTETS>()?;
-    let [a, b, 0, 2, first, second] = *note else {
+    let server = noted_server(settings, &settings.vservers[usize::from(vserver.0)], pdu)?;
+    Some((pdu.len() - NOTE_OCTETS..pdu.len(), server))
+}
+
+/// The server of the vserver that our note names.
+pub(in crate::core) fn noted_server(
+    settings: &Settings,
+    vserver: &VserverSettings,
+    pdu: &[u8],
+) -> Option<ServerIndex> {
+    let [a, b, 0, 2, first, second] = *pdu.last_chunk::<NOTE_OCTETS>()? else {
         return None;
     };
-    let server = server_with(settings, vserver, [first, second])?;
-    (u16::from_be_bytes([a, b]) == NOTE_TAG).then_some((rest.len()..pdu.len(), server))
+    let is_note = u16::from_be_bytes([a, b]) == NOTE_TAG;
+    server_with(settings, vserver, [first, second]).filter(|_| is_note)
 }

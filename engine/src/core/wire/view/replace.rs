@@ -82,6 +82,11 @@ impl<'a> ReplaceView<'a> {
         octet(self.pdu, self.validity_period.range().end + 2)
     }
 
+    /// Where `short_message` stands in the PDU; the octet before it is `sm_length`.
+    pub const fn short_message_range(&self) -> Range<usize> {
+        self.short_message.range()
+    }
+
     /// `short_message`.
     pub fn short_message(&self) -> &'a [u8] {
         self.short_message.of(self.pdu)
