@@ -2,6 +2,7 @@
 
 mod admin;
 mod admission;
+mod broadcasts;
 mod byte_stream;
 mod concatenated;
 mod connections_total;

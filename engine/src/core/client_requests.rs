@@ -15,8 +15,8 @@ use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIn
 use super::time::Moment;
 use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs, operation_known_from};
 use super::wire::{
-    Acceptance, CommandId, DataView, Fault, Header, MessageView, Span, Status, SubmitMultiView, Tlvs,
-    Version, validate,
+    Acceptance, BroadcastView, CommandId, DataView, Fault, Header, MessageView, Span, Status,
+    SubmitMultiView, Tlvs, Version, validate,
 };
 use std::sync::Arc;
 
@@ -528,31 +528,55 @@ fn check_rare<'a>(
                 ..plain
             })
         }
+        CommandId::BROADCAST_SM => {
+            let view = BroadcastView::parse(pdu)?;
+            // Its receipts and its owner are always remembered: it has no registered_delivery.
+            let plain = CheckedRequest {
+                source: Span::new(view.source_addr_range()),
+                wants_receipt: true,
+                ..plain
+            };
+            if view.message_id().is_empty() {
+                return Ok(plain);
+            }
+            noted(settings, vserver, plain)
+        }
         CommandId::QUERY_SM
         | CommandId::CANCEL_SM
         | CommandId::REPLACE_SM
         | CommandId::QUERY_BROADCAST_SM
         | CommandId::CANCEL_BROADCAST_SM => {
-            // `operations` has taken its id apart.
-            let Some((note, server)) = read_note(settings, vserver, pdu) else {
-                return Err(Refusal::Status(Status::ESME_RINVMSGID));
-            };
             let version = if is_too_long_for_v33(command, pdu) {
                 // Of the operations, replace_sm alone has a text, and v5.0 alone knows its message_payload.
                 Version::V50
             } else {
                 plain.version
             };
-            Ok(CheckedRequest {
-                tag: Span::new(note),
-                server: Some(server),
+            let plain = CheckedRequest {
                 tlvs_known_from: operation_known_from(command, pdu),
                 version,
                 ..plain
-            })
+            };
+            noted(settings, vserver, plain)
         }
         _ => Ok(plain),
     }
+}
+
+/// A request that names a message: `operations` has taken its id apart.
+fn noted<'a>(
+    settings: &Settings,
+    vserver: VserverIndex,
+    request: CheckedRequest<'a>,
+) -> Result<CheckedRequest<'a>, Refusal> {
+    let Some((note, server)) = read_note(settings, vserver, request.pdu) else {
+        return Err(Refusal::Status(Status::ESME_RINVMSGID));
+    };
+    Ok(CheckedRequest {
+        tag: Span::new(note),
+        server: Some(server),
+        ..request
+    })
 }
 
 impl From<Fault> for Refusal {

@@ -113,13 +113,12 @@ impl PacketEngine {
     #[inline(never)]
     fn rare_client_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         match header.command_id {
-            CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM => {
-                self.client_request(now, from, header, pdu);
-            }
+            CommandId::DATA_SM | CommandId::SUBMIT_MULTI => self.client_request(now, from, header, pdu),
             CommandId::DATA_SM_RESP => self.answer_from_client(now, from, header, pdu),
             CommandId::QUERY_SM
             | CommandId::CANCEL_SM
             | CommandId::REPLACE_SM
+            | CommandId::BROADCAST_SM
             | CommandId::QUERY_BROADCAST_SM
             | CommandId::CANCEL_BROADCAST_SM => self.message_operation(now, from, header, pdu),
             CommandId::BIND_RECEIVER | CommandId::BIND_TRANSMITTER | CommandId::BIND_TRANSCEIVER => {

@@ -297,10 +297,14 @@ fn query_of<'a>(
             }
         }
         CommandId::BROADCAST_SM => {
-            let view = BroadcastView::parse(pdu).ok()?;
+            // One that takes another's place belongs to that one's server.
+            let view = BroadcastView::parse(pdu)
+                .ok()
+                .filter(|view| view.message_id().is_empty())?;
             RouteQuery {
                 source: view.source(),
                 service_type: view.service_type(),
+                data_coding: view.data_coding(),
                 ..plain
             }
         }

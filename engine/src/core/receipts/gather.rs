@@ -1,4 +1,4 @@
-//! One answer of many: a cancel_sm without an id goes to every server of its vserver.
+//! One answer of many: a cancel_sm or cancel_broadcast_sm without an id goes to every server of its vserver that knows it.
 //!
 //! Invariants: a gather ends when the last of its parts has, with one answer; a client's window bounds how many there are.
 //! ESME_ROK means that every server has taken it or had nothing to cancel; where one could not be asked, or failed, its
@@ -89,7 +89,18 @@ impl Gathers {
 
 /// There was nothing to cancel.
 const fn means_nothing_there(status: Status) -> bool {
-    matches!(status, Status::ESME_RCANCELFAIL | Status::ESME_RINVMSGID)
+    matches!(
+        status,
+        Status::ESME_RCANCELFAIL | Status::ESME_RBCASTCANCELFAIL | Status::ESME_RINVMSGID
+    )
+}
+
+/// What a request of this kind is answered when it cancels nothing.
+pub(super) const fn cancel_failed(command: CommandId) -> Status {
+    match command {
+        CommandId::CANCEL_BROADCAST_SM => Status::ESME_RBCASTCANCELFAIL,
+        _ => Status::ESME_RCANCELFAIL,
+    }
 }
 
 impl PacketEngine {
@@ -116,10 +127,13 @@ impl PacketEngine {
                 .servers
                 .iter()
                 .copied()
-                .filter(may_use)
+                .filter(|server| may_use(server) && self.may_know(*server, header.command_id))
                 .map(Some)
                 .collect(),
         };
+        if servers.is_empty() {
+            return self.answer_client(now, from, header, Status::ESME_RINVCMDID);
+        }
         let gather = self.receipts.gathers.begin(from, header);
         for server in servers {
             if let Some(gather) = self.receipts.gathers.get_mut(gather) {
@@ -131,6 +145,18 @@ impl PacketEngine {
             }
         }
         self.part_sent(now, gather);
+    }
+
+    /// Whether a server's version has this command, as far as is known: it has nothing to cancel otherwise.
+    fn may_know(&self, server: ServerIndex, command: CommandId) -> bool {
+        let state = &self.servers[usize::from(server.0)];
+        let version = if state.is_bound_somewhere() {
+            state.version
+        } else {
+            let configured = &self.settings.servers[usize::from(server.0)];
+            Version::from_interface_version(configured.interface_version)
+        };
+        version.knows(command)
     }
 
     fn send_part(
@@ -198,7 +224,7 @@ impl PacketEngine {
         let status = match gather.failure {
             Some(failure) => failure,
             None if gather.any_done => Status::ESME_ROK,
-            None => Status::ESME_RCANCELFAIL,
+            None => cancel_failed(gather.header.command_id),
         };
         self.fail_for_session(now, gather.connection, gather.header, status);
     }
@@ -215,8 +241,8 @@ impl PacketEngine {
 }
 
 impl CheckedRequest<'_> {
-    /// It is a cancel_sm that names no message.
+    /// It is to cancel, and names no message.
     pub(super) const fn is_cancel_all(command: CommandId, message_id: &[u8]) -> bool {
-        matches!(command, CommandId::CANCEL_SM) && message_id.is_empty()
+        matches!(command, CommandId::CANCEL_SM | CommandId::CANCEL_BROADCAST_SM) && message_id.is_empty()
     }
 }

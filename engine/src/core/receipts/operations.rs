@@ -1,10 +1,12 @@
-//! query_sm, cancel_sm, replace_sm and their kin: which server has the message, and may this account touch it?
+//! query_sm, cancel_sm, replace_sm and their kin: which server has the message, and may this account touch it? A broadcast_sm
+//! that names an earlier one takes its place, and is one of them.
 //!
 //! All clients may share one account at the SMSC, so smppmux guards them from each other. A client's id is taken apart at
 //! once; what goes on is the PDU with the server's own id and, behind it, a note of ours that names the server: a TLV that is cut off
 //! before anything is sent. Invariants: no PDU without that note reaches a server by an id; an id that is forged, unknown,
 //! or that a stored owner says is another account's is refused (ESME_RINVMSGID), whoever else may answer.
 
+use super::gather::cancel_failed;
 use super::message_id::{ReadId, read_id};
 use super::reading::Spelling;
 use crate::core::client_requests::CheckedRequest;
@@ -18,8 +20,8 @@ use crate::core::settings::{
 };
 use crate::core::time::Moment;
 use crate::core::wire::{
-    Acceptance, CancelBroadcastView, CancelView, CommandId, Fault, Header, QueryBroadcastView, QueryView,
-    ReplaceView, Status, patch_command_length, validate,
+    Acceptance, Address, BroadcastView, CancelBroadcastView, CancelView, CommandId, Fault, Header,
+    QueryBroadcastView, QueryView, ReplaceView, Status, patch_command_length, validate,
 };
 use bytes::{BufMut, BytesMut};
 use std::ops::Range;
@@ -86,6 +88,15 @@ impl PacketEngine {
             Ok(id) => id,
             Err(fault) => return self.refuse_fault(now, from, &header, &fault),
         };
+        if header.command_id == CommandId::BROADCAST_SM {
+            if id.is_empty() {
+                return self.client_request(now, from, header, pdu);
+            }
+            // On its way to another session it may have lost our note, and nothing that looks like one must take its place.
+            if ends_with_note(pdu) {
+                return self.refuse(now, from, &header, Status::ESME_RINVOPTPARSTREAM);
+            }
+        }
         if CheckedRequest::is_cancel_all(header.command_id, &pdu[id.clone()]) {
             return self.cancel_all(now, from, header, pdu);
         }
@@ -312,13 +323,19 @@ impl PacketEngine {
         self.buffers.give(pdu);
     }
 
-    /// A cancel_sm without an id: for every server, if the account may use the source address that it names.
+    /// A cancel_sm or cancel_broadcast_sm without an id: for every server, if the account may use the source address that it
+    /// names.
     fn cancel_all(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(client) = self.sessions.get(from).and_then(Session::client) else {
             return;
         };
-        let Ok(view) = CancelView::parse(pdu) else { return };
-        let source = view.source().addr;
+        let source = match header.command_id {
+            CommandId::CANCEL_SM => CancelView::parse(pdu).map(|view| view.source()),
+            _ => CancelBroadcastView::parse(pdu).map(|view| view.source()),
+        };
+        let Ok(Address { addr: source, .. }) = source else {
+            return;
+        };
         // An identity's own server judges for itself.
         let may_use = client.identity.is_some()
             || client.client.is_some_and(|index| {
@@ -326,7 +343,7 @@ impl PacketEngine {
                 !source.is_empty() && ranges.iter().any(|range| range.matches(source))
             });
         if !may_use {
-            return self.refuse(now, from, &header, Status::ESME_RCANCELFAIL);
+            return self.refuse(now, from, &header, cancel_failed(header.command_id));
         }
         if self.count_request(now, from, header) {
             self.send_to_all_servers(now, from, header, pdu);
@@ -340,6 +357,7 @@ fn id_range(command: CommandId, pdu: &[u8]) -> Result<Range<usize>, Fault> {
         CommandId::QUERY_SM => QueryView::parse(pdu)?.message_id_range(),
         CommandId::CANCEL_SM => CancelView::parse(pdu)?.message_id_range(),
         CommandId::REPLACE_SM => ReplaceView::parse(pdu)?.message_id_range(),
+        CommandId::BROADCAST_SM => BroadcastView::parse(pdu)?.message_id_range(),
         CommandId::QUERY_BROADCAST_SM => QueryBroadcastView::parse(pdu)?.message_id_range(),
         CommandId::CANCEL_BROADCAST_SM => CancelBroadcastView::parse(pdu)?.message_id_range(),
         _ => return Err(Fault::unknown_command()),
@@ -381,9 +399,14 @@ pub(in crate::core) fn noted_server(
     vserver: &VserverSettings,
     pdu: &[u8],
 ) -> Option<ServerIndex> {
-    let [a, b, 0, 2, first, second] = *pdu.last_chunk::<NOTE_OCTETS>()? else {
-        return None;
-    };
-    let is_note = u16::from_be_bytes([a, b]) == NOTE_TAG;
-    server_with(settings, vserver, [first, second]).filter(|_| is_note)
+    let note = pdu.last_chunk::<NOTE_OCTETS>()?;
+    let &[.., first, second] = note;
+    server_with(settings, vserver, [first, second]).filter(|_| ends_with_note(pdu))
+}
+
+/// The last octets look like our note.
+fn ends_with_note(pdu: &[u8]) -> bool {
+    let [first, second] = NOTE_TAG.to_be_bytes();
+    pdu.last_chunk::<NOTE_OCTETS>()
+        .is_some_and(|note| note.starts_with(&[first, second, 0, 2]))
 }

@@ -78,6 +78,11 @@ impl<'a> BroadcastView<'a> {
         Address::before(self.pdu, self.source_addr)
     }
 
+    /// Where `source_addr` stands in the PDU, without its NUL.
+    pub const fn source_addr_range(&self) -> Range<usize> {
+        self.source_addr.range()
+    }
+
     /// `message_id` of the broadcast to replace; usually empty.
     pub fn message_id(&self) -> &'a [u8] {
         self.message_id.of(self.pdu)
