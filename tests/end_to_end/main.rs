@@ -19,6 +19,7 @@ mod pacing;
 mod passwords;
 mod queue;
 mod ranges;
+mod receipt_kinds;
 mod receipts;
 mod receipts_queued;
 mod routes;

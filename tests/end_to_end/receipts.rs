@@ -14,15 +14,15 @@ use tempfile::TempDir;
 /// How long a receipt that must not come is waited for.
 const NOTHING_TIME: Duration = Duration::from_millis(200);
 
-struct Stand {
-    smppmux: Smppmux,
-    server: Peer,
+pub(super) struct Stand {
+    pub(super) smppmux: Smppmux,
+    pub(super) server: Peer,
     /// Accepts no more, but its port stays taken.
     _smsc: Smsc,
 }
 
 /// smppmux on two engines with one session at one SMSC that a test drives by hand.
-fn start(vserver: &str, server: &str, rest: impl FnOnce(Configuration) -> Configuration) -> Stand {
+pub(super) fn start(vserver: &str, server: &str, rest: impl FnOnce(Configuration) -> Configuration) -> Stand {
     let smsc = Smsc::start();
     let lines = format!("connections-total = 1\n{server}");
     let configuration = Configuration::with_engines(2)
@@ -42,7 +42,7 @@ fn start(vserver: &str, server: &str, rest: impl FnOnce(Configuration) -> Config
     }
 }
 
-fn bind(stand: &Stand, system_id: &str, engine: usize) -> Esme {
+pub(super) fn bind(stand: &Stand, system_id: &str, engine: usize) -> Esme {
     Esme::bind_with(
         stand.smppmux.address(),
         BindRequest::of(system_id).at_engine(engine),
@@ -50,7 +50,7 @@ fn bind(stand: &Stand, system_id: &str, engine: usize) -> Esme {
 }
 
 /// Submits for a receipt; the server answers with `id`. Gives the id that the client gets.
-fn submit(client: &mut Esme, server: &mut Peer, destination: &str, id: &str) -> String {
+pub(super) fn submit(client: &mut Esme, server: &mut Peer, destination: &str, id: &str) -> String {
     let number = client.submit_for_receipt(destination, "text");
     let submit = server.expect(CommandId::SUBMIT_SM);
     server.send(&response_with_id(
@@ -67,13 +67,13 @@ fn submit(client: &mut Esme, server: &mut Peer, destination: &str, id: &str) -> 
 }
 
 /// The server's answer to its receipt.
-fn status_of(server: &mut Peer, number: u32) -> Status {
+pub(super) fn status_of(server: &mut Peer, number: u32) -> Status {
     let answer = server.expect(CommandId::DELIVER_SM_RESP);
     assert_eq!(answer.sequence_number(), number);
     answer.status()
 }
 
-fn expect_nothing(client: &mut Esme) {
+pub(super) fn expect_nothing(client: &mut Esme) {
     let received = client.receive_within(NOTHING_TIME);
     assert!(matches!(received, Received::Nothing), "{received:?}");
 }

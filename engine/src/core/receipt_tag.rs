@@ -48,7 +48,10 @@ pub(super) fn read_receipt(pdu: &[u8]) -> Option<Receipt<'_>> {
             let message = MessageView::parse(pdu).ok()?;
             Receipt::of_message(&message).or_else(|| Receipt::of_unmarked_message(&message))
         }
-        CommandId::DATA_SM => Receipt::of_data(&DataView::parse(pdu).ok()?),
+        CommandId::DATA_SM => {
+            let data = DataView::parse(pdu).ok()?;
+            Receipt::of_data(&data).or_else(|| Receipt::of_unmarked_data(&data))
+        }
         _ => None,
     }
 }
@@ -198,9 +201,9 @@ mod tests {
         fn what_is_no_receipt_has_no_copy(parts in any_parts(), cut in 0_usize..400, flip in any::<(usize, u8)>()) {
             let mut parts = parts;
             parts.esm_class = EsmClass::DELIVERY_RECEIPT | 0x08;
-            let looks_like_one = !parts.is_data_sm
-                && (parts.tlv_id.is_some()
-                    || (parts.text_id.is_some() && parts.text_before_id.is_empty() && parts.text_behind_id.contains("stat:")));
+            let looks_like_one = parts.tlv_id.is_some()
+                || (!parts.is_data_sm
+                    && (parts.text_id.is_some() && parts.text_before_id.is_empty() && parts.text_behind_id.contains("stat:")));
             let mut out = BytesMut::new();
             prop_assert_eq!(append(&mut out, &parts.build(7), LIMITS), looks_like_one);
             prop_assert_eq!(out.is_empty(), !looks_like_one);

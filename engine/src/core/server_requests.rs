@@ -15,7 +15,9 @@ use super::session::{Session, SessionState, Side};
 use super::settings::{PoolMethod, VserverIndex};
 use super::time::Moment;
 use super::versions::{Readers, SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
-use super::wire::{Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Version};
+use super::wire::{
+    Address, AlertView, CommandId, DataView, Fault, Header, MessageView, Status, Tag, Version,
+};
 
 /// A message for a client, checked.
 #[derive(Clone)]
@@ -68,7 +70,8 @@ impl<'a> CheckedMessage<'a> {
                 destination: view.destination(),
                 needs_tlvs: false,
                 is_marked_receipt: is_receipt(view.esm_class()),
-                may_be_receipt: is_receipt(view.esm_class()),
+                may_be_receipt: is_receipt(view.esm_class())
+                    || view.tlvs().find(Tag::RECEIPTED_MESSAGE_ID).is_some(),
                 may_be_segment: view.may_be_segment() && !is_receipt(view.esm_class()),
                 account: None,
                 sender: None,

@@ -48,7 +48,9 @@ impl PacketEngine {
             return message.is_marked_receipt
                 && self.deliver_receipt_to_identity(now, server, vserver, identity, message, origin);
         }
-        if !self.settings.receipts.is_kept || !self.settings.receipts_need_owner(server) {
+        // What is not marked is a receipt only where the message that it names is known.
+        let needs_entry = !message.is_marked_receipt || self.settings.receipts_need_owner(server);
+        if !self.settings.receipts.is_kept || !needs_entry {
             return message.is_marked_receipt
                 && self.deliver_unknown_receipt(now, server, vserver, message, origin);
         }

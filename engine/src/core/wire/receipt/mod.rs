@@ -74,6 +74,18 @@ impl<'a> Receipt<'a> {
         Some(Self::read(data.pdu(), kind, data.esm_class(), 0..0, data.tlvs()))
     }
 
+    /// Reads a data_sm that its esm_class does not mark as a receipt: `None` where no receipted_message_id says that it is one.
+    pub fn of_unmarked_data(data: &DataView<'a>) -> Option<Self> {
+        let is_marked = receipt_kind(data.esm_class()).is_some();
+        let names_message = || data.tlvs().find(Tag::RECEIPTED_MESSAGE_ID).is_some();
+        if is_marked || !names_message() {
+            return None;
+        }
+        let kind = ReceiptKind::Delivery;
+        let receipt = Self::read(data.pdu(), kind, data.esm_class(), 0..0, data.tlvs());
+        receipt.tlv_id_range.is_some().then_some(receipt)
+    }
+
     /// Reads a deliver_sm that its esm_class does not mark as a receipt, as some message centres leave it: `None` where
     /// neither a receipted_message_id nor the layout of the text (an id first, and a state) says that it is one.
     pub fn of_unmarked_message(message: &MessageView<'a>) -> Option<Self> {
