@@ -1,5 +1,6 @@
 //! smppmux as a process, between ESMEs and SMSCs on loopback.
 
+mod address_claims;
 mod admin;
 mod admission;
 mod broadcasts;

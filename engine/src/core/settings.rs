@@ -14,7 +14,7 @@ pub use admission::AdmissionSettings;
 pub use outbind::OutbindSettings;
 pub use policies::*;
 
-use self::lookups::{id_tags, receipts_need_owner};
+use self::lookups::{id_tags, receipts_need_owner, takes_everything};
 use super::range::{AddressRange, AllowedIndex};
 use super::rate::RateLimit;
 use super::route::{HopGuard, RouteGroups, RouteRule};
@@ -68,6 +68,8 @@ struct Lookups {
     accounts: Vec<ClientIndex>,
     /// For each vserver, what some account may claim there.
     claimable: Vec<AllowedIndex>,
+    /// For each vserver, whether a bind there may get all there is.
+    takes_everything: Vec<bool>,
     late_answer_hold_max: Duration,
     receipt_hold_max: Duration,
     client_response_timeout_max: Duration,
@@ -116,6 +118,7 @@ impl Settings {
                 AllowedIndex::new(seed, grants)
             })
             .collect();
+        let takes_everything = takes_everything(&vservers, &clients);
         let receipt_hold_max = vservers
             .iter()
             .map(|vserver| vserver.receipts.hold)
@@ -149,6 +152,7 @@ impl Settings {
             lookups: Lookups {
                 accounts,
                 claimable,
+                takes_everything,
                 late_answer_hold_max,
                 receipt_hold_max,
                 client_response_timeout_max,
@@ -223,6 +227,7 @@ impl Settings {
             .get(place)
             .is_some_and(|vserver| vserver.auth == Auth::Forward);
         is_forwarded
+            || self.lookups.takes_everything.get(place) == Some(&true)
             || self
                 .lookups
                 .claimable

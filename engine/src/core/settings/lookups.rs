@@ -1,7 +1,22 @@
 //! What is worked out of the settings once, for all cores.
 
-use super::{MessageIdMode, ReceiptRoute, ServerIndex, ServerSettings, VserverSettings};
+use super::{
+    ClientSettings, EmptyRange, MessageIdMode, ReceiptRoute, ServerIndex, ServerSettings, VserverIndex,
+    VserverSettings,
+};
 use crate::core::tag::IdTag;
+
+/// For each vserver, whether a bind without a range gets all there is, and some account may bind so to receive.
+pub(super) fn takes_everything(vservers: &[VserverSettings], clients: &[ClientSettings]) -> Vec<bool> {
+    let of_vserver = |(index, vserver): (u16, &VserverSettings)| {
+        let may_receive = |client: &ClientSettings| {
+            let may_bind = client.vservers.is_empty() || client.vservers.contains(&VserverIndex(index));
+            may_bind && (client.binds.receiver || client.binds.transceiver)
+        };
+        vserver.empty_range == EmptyRange::All && clients.iter().any(may_receive)
+    };
+    (0_u16..).zip(vservers).map(of_vserver).collect()
+}
 
 /// The tag of each server's ids for each vserver, a vserver's in a row.
 pub(super) fn id_tags(vservers: &[VserverSettings], servers: &[ServerSettings]) -> Vec<Option<IdTag>> {
