@@ -11,6 +11,7 @@ mod deliveries;
 mod drivers;
 mod ending;
 mod forward;
+mod hashing;
 mod kill;
 mod message_ids;
 mod message_ownership;

@@ -136,6 +136,8 @@ impl Balancer {
     ) -> Option<ServerIndex> {
         let key = match self.hash_key {
             HashKey::Source => key.source,
+            // Several destinations, or none: the source keeps what belongs together.
+            HashKey::Destination if key.destination.is_empty() => key.source,
             HashKey::Destination => key.destination,
             HashKey::SystemId => key.system_id,
         };

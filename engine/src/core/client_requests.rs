@@ -521,6 +521,8 @@ fn check_rare<'a>(
         CommandId::SUBMIT_MULTI => {
             let view = SubmitMultiView::parse(pdu)?;
             Ok(CheckedRequest {
+                source: Span::new(view.source_addr_range()),
+                destination: view.only_destination_range().map_or(Span::EMPTY, Span::new),
                 tlvs_known_from: known_from(view.tlvs()),
                 version: version_for(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,

@@ -111,6 +111,15 @@ impl<'a> SubmitMultiView<'a> {
         self.esm_class
     }
 
+    /// Where the address stands, without its NUL, of one that has a single destination; `None` for several, or a list's name.
+    pub fn only_destination_range(&self) -> Option<Range<usize>> {
+        let mut walk = Walk::from(self.pdu, self.source_addr.range().end + 2);
+        if self.number_of_dests() != 1 || walk.integer("dest_flag").ok()? != DEST_FLAG_SME {
+            return None;
+        }
+        Some(walk.address(&DESTINATION_ADDR).ok()?.range())
+    }
+
     /// `esm_class`.
     pub fn esm_class(&self) -> u8 {
         octet(self.pdu, self.esm_class)
