@@ -15,6 +15,7 @@ mod hashing;
 mod kill;
 mod message_ids;
 mod message_ownership;
+mod operations_down;
 mod outbind;
 mod overload;
 mod pacing;
