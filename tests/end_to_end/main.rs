@@ -26,6 +26,7 @@ mod receipt_kinds;
 mod receipts;
 mod receipts_queued;
 mod routes;
+mod routes_of_several;
 mod sequence_numbers;
 mod server_loss;
 mod slow_readers;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use bytes::BytesMut;
 use smppmux_engine::core::wire::{
-    Address, Bind, Body, Cancel, CommandId, Header, Message, MessageIdRespView, MessageIdResponse,
-    MessageView, NoBody, Query, QueryResponse, Receipt, Replace, Status, Version, write_pdu,
+    Address, Bind, Body, Cancel, CommandId, DestAddress, Header, Message, MessageIdRespView,
+    MessageIdResponse, MessageView, NoBody, Query, QueryResponse, Receipt, Replace, Status, SubmitMulti, Tag,
+    Version, write_pdu,
 };
 
 /// One whole PDU. Printed as what it is and its octets, of which a failed test shows no more than fit a screen.
@@ -139,6 +140,36 @@ pub fn bind(
 /// submit_sm.
 pub fn submit_sm(sequence_number: u32, source: &str, destination: &str, text: &str) -> Vec<u8> {
     message(CommandId::SUBMIT_SM, sequence_number, source, destination, text)
+}
+
+/// submit_multi to these addresses.
+pub fn submit_multi(sequence_number: u32, source: &str, destinations: &[&str], text: &str) -> Vec<u8> {
+    let destinations: Vec<_> = destinations
+        .iter()
+        .map(|digits| DestAddress::Sme(address(digits)))
+        .collect();
+    let message = Message {
+        source: address(source),
+        short_message: text.as_bytes(),
+        ..Message::default()
+    };
+    let body = SubmitMulti {
+        message,
+        destinations: &destinations,
+    };
+    written(CommandId::SUBMIT_MULTI, Status::ESME_ROK, sequence_number, &body)
+}
+
+/// A PDU with these TLVs behind it.
+pub fn with_tlvs(mut pdu: Vec<u8>, tlvs: &[(Tag, &[u8])]) -> Vec<u8> {
+    for (tag, value) in tlvs {
+        pdu.extend_from_slice(&tag.0.to_be_bytes());
+        pdu.extend_from_slice(&u16::try_from(value.len()).expect("short").to_be_bytes());
+        pdu.extend_from_slice(value);
+    }
+    let length = u32::try_from(pdu.len()).expect("short");
+    pdu[..4].copy_from_slice(&length.to_be_bytes());
+    pdu
 }
 
 /// submit_sm that asks for a delivery receipt.

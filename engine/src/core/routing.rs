@@ -6,7 +6,11 @@
 use super::client_requests::{NoWay, Refusal, check};
 use super::contract::ConnectionId;
 use super::engine::{PacketEngine, Vserver};
-use super::route::{Direction, Hop, HopGuard, RouteAction, RouteGroups, RouteQuery, RouteTable};
+use super::output::Buffers;
+use super::route::{
+    CannotRewrite, Direction, Hop, HopGuard, RouteAction, RouteGroups, RouteQuery, RouteTable,
+    SeveralDestinations,
+};
 use super::sequence::{Journey, Mark, Origin};
 use super::server_requests::CheckedMessage;
 use super::session::{Session, Side};
@@ -48,6 +52,63 @@ struct Judged {
     route: u16,
     /// Whose clients get it (MO).
     vserver: Option<VserverIndex>,
+}
+
+impl Judged {
+    /// Does what the first rule that matches says of a message with one destination, or none.
+    fn meet_one(
+        &mut self,
+        groups: &RouteGroups,
+        buffers: &mut Buffers,
+        table: &RouteTable,
+        query: &RouteQuery<'_>,
+        pdu: &[u8],
+    ) -> Result<(), Status> {
+        let Some((number, rule)) = table.first_match(query) else {
+            return Ok(());
+        };
+        self.route = groups.mark_of(number);
+        match &rule.action {
+            RouteAction::Reject(status) => Err(*status),
+            RouteAction::Forward { vserver, rewrite, .. } => {
+                self.vserver = *vserver;
+                if rewrite.is_empty() || query.is_vendor_command {
+                    return Ok(());
+                }
+                self.change(buffers, |changed| rewrite.append(changed, pdu))
+            }
+        }
+    }
+
+    /// Does what the rules say of all destinations of a submit_multi.
+    fn meet_several(
+        &mut self,
+        groups: &RouteGroups,
+        buffers: &mut Buffers,
+        several: &SeveralDestinations<'_>,
+        pdu: &[u8],
+    ) -> Result<(), Status> {
+        let joined = several.join(groups)?;
+        self.route = joined.mark;
+        if !joined.is_changed {
+            return Ok(());
+        }
+        self.change(buffers, |changed| several.append(changed, pdu, &joined))
+    }
+
+    fn change(
+        &mut self,
+        buffers: &mut Buffers,
+        append: impl FnOnce(&mut BytesMut) -> Result<(), CannotRewrite>,
+    ) -> Result<(), Status> {
+        let mut changed = buffers.take();
+        if append(&mut changed).is_err() {
+            buffers.give(changed);
+            return Err(CANNOT_REWRITE);
+        }
+        self.changed = Some(changed);
+        Ok(())
+    }
 }
 
 impl Routing {
@@ -211,24 +272,17 @@ impl PacketEngine {
             Direction::MobileTerminated => &routing.to_servers,
             Direction::MobileOriginated => &routing.to_clients,
         };
-        if let Some((number, rule)) = table.as_ref().and_then(|table| table.first_match(&query)) {
-            judged.route = settings.route_groups().mark_of(number);
-            match &rule.action {
-                RouteAction::Reject(status) => return Err(*status),
-                RouteAction::Forward { vserver, rewrite, .. } => {
-                    judged.vserver = *vserver;
-                    if !rewrite.is_empty() && !query.is_vendor_command {
-                        let mut changed = buffers.take();
-                        if rewrite.append(&mut changed, pdu).is_err() {
-                            buffers.give(changed);
-                            return Err(CANNOT_REWRITE);
-                        }
-                        judged.changed = Some(changed);
-                    }
+        if let Some(table) = table {
+            let met = match submit_multi(pdu) {
+                Some(view) => {
+                    let several = SeveralDestinations { table, query, view };
+                    judged.meet_several(settings.route_groups(), buffers, &several, pdu)
                 }
-            }
+                None => judged.meet_one(settings.route_groups(), buffers, table, &query, pdu),
+            };
+            met?;
         }
-        if let Some(guard) = routing.hop_guard.filter(|_| query.destination.is_some()) {
+        if let Some(guard) = routing.hop_guard.filter(|_| !query.is_vendor_command) {
             let mut counted = buffers.take();
             let hop = guard.append(&mut counted, judged.changed.as_deref().unwrap_or(pdu));
             let uncounted = judged.changed.replace(counted);
@@ -244,6 +298,15 @@ impl PacketEngine {
         }
         Ok(judged)
     }
+}
+
+/// A checked message that has several destinations, or may have them.
+fn submit_multi(pdu: &[u8]) -> Option<SubmitMultiView<'_>> {
+    let command = Header::read(pdu)?.command_id;
+    let is_submit_multi = command == CommandId::SUBMIT_MULTI;
+    is_submit_multi
+        .then(|| SubmitMultiView::parse(pdu).ok())
+        .flatten()
 }
 
 /// What rules can know of a message; `None` for what no rule is about: operations on a message belong to its server.

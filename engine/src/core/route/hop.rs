@@ -1,7 +1,8 @@
 //! The hop guard: a TLV that counts how often a message has passed a gateway, so that none goes round for ever.
 
 use crate::core::wire::{
-    CommandId, DataView, Fault, Header, MessageView, SubmitMultiView, Tag, patch_command_length,
+    BroadcastView, CommandId, DataView, Fault, Header, MessageView, SubmitMultiView, Tag,
+    patch_command_length,
 };
 use bytes::{BufMut, BytesMut};
 
@@ -30,6 +31,7 @@ impl HopGuard {
         let mut tlvs = match command {
             CommandId::DATA_SM => DataView::parse(pdu)?.tlvs(),
             CommandId::SUBMIT_MULTI => SubmitMultiView::parse(pdu)?.tlvs(),
+            CommandId::BROADCAST_SM => BroadcastView::parse(pdu)?.tlvs(),
             _ => MessageView::parse(pdu)?.tlvs(),
         };
         let counter = tlvs

@@ -7,11 +7,14 @@
 mod groups;
 mod hop;
 mod rewrite;
+mod several;
 mod table;
 
 pub use groups::RouteGroups;
 pub use hop::{Hop, HopGuard};
+pub(in crate::core) use rewrite::CannotRewrite;
 pub use rewrite::{AddressChange, Rewrite};
+pub(in crate::core) use several::SeveralDestinations;
 pub use table::RouteTable;
 
 use super::range::AddressRange;
@@ -51,7 +54,7 @@ pub struct RouteMatch {
     pub from_servers: Vec<ServerIndex>,
     /// The source.
     pub source: AddressMatch,
-    /// The destination. A message without one, or with several, does not match a rule that names any.
+    /// The destination. A message without one does not match a rule that names any; of several, each meets the rules alone.
     pub destination: AddressMatch,
     /// service_type, without its NUL.
     pub service_type: Option<Box<[u8]>>,
@@ -106,7 +109,7 @@ pub struct RouteQuery<'a> {
     pub server: Option<ServerIndex>,
     /// The source.
     pub source: Address<'a>,
-    /// The destination, if it has exactly one.
+    /// The destination, if it has one; of several, the one that is looked at.
     pub destination: Option<Address<'a>>,
     /// service_type, without its NUL.
     pub service_type: &'a [u8],

@@ -2,12 +2,12 @@
 //!
 //! Writes a whole new PDU with all lengths right, into a buffer that is given. Never touches anything but the two addresses.
 
-use crate::core::wire::{CommandId, DataView, Header, MessageView, SubmitMultiView, patch_command_length};
+use crate::core::wire::{BroadcastView, CommandId, DataView, Header, MessageView, patch_command_length};
 use bytes::{BufMut, BytesMut};
 use std::ops::Range;
 
 /// Characters of an address, without its NUL (SMPP v5.0 sections 4.7.8 and 4.7.29; 64 in a data_sm).
-const ADDRESS_CHARACTERS_MAX: usize = 20;
+pub(super) const ADDRESS_CHARACTERS_MAX: usize = 20;
 const LONG_ADDRESS_CHARACTERS_MAX: usize = 64;
 
 /// What a rule changes in a message.
@@ -31,7 +31,7 @@ pub struct AddressChange {
 }
 
 impl AddressChange {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
@@ -66,31 +66,43 @@ impl Rewrite {
         let start = out.len();
         let mut at = 0;
         for (place, change) in [(Some(source), &self.source), (destination, &self.destination)] {
-            if change.is_empty() {
-                continue;
+            // What has no destination passes a rule that would change one.
+            if let Some(place) = place.filter(|_| !change.is_empty()) {
+                append_changed(out, pdu, &mut at, place, change, characters_max)?;
             }
-            let place = place.ok_or(CannotRewrite)?;
-            let numbering = place.start.checked_sub(2).ok_or(CannotRewrite)?;
-            out.extend_from_slice(pdu.get(at..numbering).ok_or(CannotRewrite)?);
-            out.put_u8(change.ton.unwrap_or(pdu[numbering]));
-            out.put_u8(change.npi.unwrap_or(pdu[numbering + 1]));
-            let addr = pdu.get(place.clone()).ok_or(CannotRewrite)?;
-            let (cut, with) = change
-                .prefix
-                .as_ref()
-                .map_or((0, &[][..]), |(cut, with)| (*cut, with));
-            let kept = addr.get(cut..).ok_or(CannotRewrite)?;
-            if with.len() + kept.len() > characters_max {
-                return Err(CannotRewrite);
-            }
-            out.extend_from_slice(with);
-            out.extend_from_slice(kept);
-            at = place.end;
         }
         out.extend_from_slice(&pdu[at..]);
         patch_command_length(&mut out[start..]);
         Ok(())
     }
+}
+
+/// Appends what stands between octet `at` and the end of the address at `place`, the address changed; `at` moves there.
+pub(super) fn append_changed(
+    out: &mut BytesMut,
+    pdu: &[u8],
+    at: &mut usize,
+    place: Range<usize>,
+    change: &AddressChange,
+    characters_max: usize,
+) -> Result<(), CannotRewrite> {
+    let numbering = place.start.checked_sub(2).ok_or(CannotRewrite)?;
+    out.extend_from_slice(pdu.get(*at..numbering).ok_or(CannotRewrite)?);
+    out.put_u8(change.ton.unwrap_or(pdu[numbering]));
+    out.put_u8(change.npi.unwrap_or(pdu[numbering + 1]));
+    let addr = pdu.get(place.clone()).ok_or(CannotRewrite)?;
+    let (cut, with) = change
+        .prefix
+        .as_ref()
+        .map_or((0, &[][..]), |(cut, with)| (*cut, with));
+    let kept = addr.get(cut..).ok_or(CannotRewrite)?;
+    if with.len() + kept.len() > characters_max {
+        return Err(CannotRewrite);
+    }
+    out.extend_from_slice(with);
+    out.extend_from_slice(kept);
+    *at = place.end;
+    Ok(())
 }
 
 /// Where the source and the only destination of a message stand, without their NULs; TON and NPI are before them.
@@ -104,7 +116,7 @@ fn places(command: CommandId, pdu: &[u8]) -> Option<(Range<usize>, Option<Range<
             let view = DataView::parse(pdu).ok()?;
             Some((view.source_addr_range(), Some(view.destination_addr_range())))
         }
-        CommandId::SUBMIT_MULTI => Some((SubmitMultiView::parse(pdu).ok()?.source_addr_range(), None)),
+        CommandId::BROADCAST_SM => Some((BroadcastView::parse(pdu).ok()?.source_addr_range(), None)),
         _ => None,
     }
 }
