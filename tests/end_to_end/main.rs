@@ -6,6 +6,7 @@ mod admission;
 mod broadcasts;
 mod byte_stream;
 mod concatenated;
+mod congestion;
 mod connections_total;
 mod deliveries;
 mod drivers;

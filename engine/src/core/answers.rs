@@ -2,6 +2,7 @@
 //!
 //! Invariant: an answer is passed on only for an entry that it matches, and the entry goes with it.
 
+use super::congestion::PLAIN_RESPONSE_OCTETS;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
@@ -73,7 +74,7 @@ impl PacketEngine {
     }
 
     /// A server's generic_nack: the answer to the request that it names (WIRE 9.5), as that request's own response.
-    pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header) {
+    pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let header = as_error(header, Status::ESME_RSYSERR);
         self.reject_own_bind(now, from, &header);
         let Some(taken) = self.take_from_server(now, from, &header) else {
@@ -81,7 +82,7 @@ impl PacketEngine {
         };
         let (server, pending) = (taken.server, *taken.pending);
         self.segment_settled(pending.note, false);
-        if self.watch_answer(now, from, server, &pending, header, &[]) {
+        if self.watch_answer(now, from, server, &pending, header, pdu) {
             // It goes to another server.
         } else if pending.expired {
             self.counters.late_answers += 1;
@@ -95,6 +96,18 @@ impl PacketEngine {
     /// A client's answer to a deliver_sm or data_sm that we sent it.
     #[inline(never)]
     pub(super) fn answer_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        if pdu.len() > PLAIN_RESPONSE_OCTETS
+            && let Some(copy) = self.without_congestion(from, &header, pdu)
+        {
+            self.pass_client_answer(now, from, header, &copy);
+            self.buffers.give(copy);
+        } else {
+            self.pass_client_answer(now, from, header, pdu);
+        }
+    }
+
+    #[inline(always)]
+    fn pass_client_answer(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(pending) = self.take_from_client(from, &header) else {
             return self.unmatched_answer(now, from);
         };

@@ -9,6 +9,7 @@
 
 use super::choice::Way;
 use super::client_bind::{Grant, GrantedClaims};
+use super::congestion::append_without_congestion;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::relay::Relay;
@@ -19,7 +20,7 @@ use super::session::{BindKind, SessionState};
 use super::settings::{ServerIndex, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
-use super::wire::{BindLimits, BindView, CommandId, Status};
+use super::wire::{BindLimits, BindView, CommandId, Status, response_tlvs};
 use ahash::RandomState;
 use bytes::BytesMut;
 use std::time::Duration;
@@ -266,11 +267,15 @@ impl PacketEngine {
         let Some(identity) = self.identities.get_mut(id) else {
             return;
         };
-        let vserver = identity.vserver;
+        let (vserver, bind) = (identity.vserver, identity.bind);
         if let Some(client) = asking.client {
             identity.accepted = Some((hash, now));
             let mut copy = self.buffers.take();
-            copy.extend_from_slice(answer);
+            append_without_congestion(
+                &mut copy,
+                answer,
+                response_tlvs(bind.command().response(), answer),
+            );
             self.join_identity(now, client, id, &view, Some(copy));
             self.bind_elsewhere(now, id, vserver, &asking.bind_pdu);
         }

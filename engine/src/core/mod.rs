@@ -7,6 +7,7 @@
 //! it goes, `relay` copies it there with a number from `sequence`, `answers` brings the answer back.
 #![forbid(unsafe_code)]
 
+mod congestion;
 pub mod contract;
 pub mod core_message;
 pub mod directory;

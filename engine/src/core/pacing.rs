@@ -6,7 +6,6 @@
 use super::engine::PacketEngine;
 use super::lease::RateKey;
 use super::pace::{Adaptive, Congestion};
-use super::sequence::Pending;
 use super::settings::ServerIndex;
 use super::time::Moment;
 use super::timer::TimerKey;
@@ -54,12 +53,12 @@ impl PacketEngine {
         self.update_pace(now, index);
     }
 
-    /// A server has said by an answer how busy it is.
+    /// A server has said by the answer to a request that left at `sent_at` how busy it is.
     pub(super) fn adapt_pace(
         &mut self,
         now: Moment,
         index: ServerIndex,
-        pending: &Pending,
+        sent_at: Moment,
         throttles: bool,
         congestion: Option<Congestion>,
     ) {
@@ -70,7 +69,7 @@ impl PacketEngine {
             let pacing = server.pacing.get_or_insert_with(|| Box::new(Pacing::new(false)));
             match &mut pacing.adaptive {
                 _ if !is_adaptive => pacing.paused_until = now + PAUSE,
-                Some(adaptive) => adaptive.throttled(now, pending.sent_at),
+                Some(adaptive) => adaptive.throttled(now, sent_at),
                 // What was under way, in the time that an answer takes (Little's law).
                 empty => {
                     let under_way = u128::from(server.outstanding) + 1;

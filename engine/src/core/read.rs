@@ -146,7 +146,7 @@ impl PacketEngine {
             | CommandId::BIND_TRANSCEIVER_RESP => {
                 self.bind_answer(now, from, header, pdu);
             }
-            CommandId::GENERIC_NACK => self.nack_from_server(now, from, header),
+            CommandId::GENERIC_NACK => self.nack_from_server(now, from, header, pdu),
             CommandId::UNBIND => self.server_unbind(now, from, header.sequence_number),
             CommandId::ALERT_NOTIFICATION => self.alert(now, from, pdu),
             CommandId::OUTBIND => self.outbind(now, from, header, pdu),
@@ -156,6 +156,9 @@ impl PacketEngine {
             | CommandId::CANCEL_SM
             | CommandId::REPLACE_SM => self.refuse(now, from, &header, Status::ESME_RINVBNDSTS),
             CommandId::ENQUIRE_LINK_RESP | CommandId::UNBIND_RESP | CommandId::ENQUIRE_LINK => {
+                if pdu.len() > HEADER_OCTETS && header.command_id == CommandId::ENQUIRE_LINK_RESP {
+                    self.hear_enquired_server(now, from, &header, pdu);
+                }
                 self.common_pdu(now, from, header);
             }
             command if command.is_response() => self.answer_from_server(now, from, header, pdu),

@@ -4,19 +4,18 @@
 //! only `on-server-loss = "retry"` sends it again (at least once). Invariants: a request is sent again only while its client
 //! waits for it, a throttled one within the hold time of its arrival, a lost one at most so many times.
 
+use super::congestion::{append_without_congestion, congestion_state};
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
 use super::output::Remains;
-use super::pace::{Congestion, is_throttling};
+use super::pace::is_throttling;
 use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::Session;
 use super::session_end::may_move;
 use super::settings::{OnServerLoss, OnThrottle, ServerIndex, Settings, VserverSettings};
 use super::time::Moment;
-use super::wire::{
-    Header, MessageIdRespView, Status, Tag, Version, patch_command_length, patch_sequence_number,
-};
+use super::wire::{CommandId, Header, Status, patch_sequence_number};
 use bytes::BytesMut;
 
 impl Settings {
@@ -42,15 +41,10 @@ impl PacketEngine {
         pdu: &[u8],
     ) -> bool {
         let status = header.command_status;
-        let congestion = self.congestion_state(server, pdu);
+        let version = self.servers[usize::from(server.0)].version;
+        let (congestion, tlvs) = congestion_state(version, header.command_id, pdu).unzip();
         let throttles = is_throttling(status);
-        self.adapt_pace(
-            now,
-            server,
-            pending,
-            throttles,
-            congestion.as_ref().map(|(state, _)| Congestion::of(*state)),
-        );
+        self.adapt_pace(now, server, pending.sent_at, throttles, congestion);
         if pending.expired {
             return false;
         }
@@ -67,12 +61,10 @@ impl PacketEngine {
             self.send_again(now, pending, request, status, pending.journey());
             return true;
         }
-        if let Some((_, tlv)) = congestion {
-            // It is about this connection only (SMPP v5.0 section 4.8.4.18).
+        // A generic_nack is not passed on as it is.
+        if let Some(tlvs) = tlvs.filter(|_| header.command_id != CommandId::GENERIC_NACK) {
             let mut copy = self.buffers.take();
-            copy.extend_from_slice(&pdu[..tlv.start]);
-            copy.extend_from_slice(&pdu[tlv.end..]);
-            patch_command_length(&mut copy);
+            append_without_congestion(&mut copy, pdu, tlvs);
             self.pass_to_requester(now, server, pending, header, &copy);
             self.buffers.give(copy);
             return true;
@@ -208,17 +200,5 @@ impl PacketEngine {
         let session = self.sessions.get(session)?;
         let pdu = session.output.retained(pending.stream_end, pending.octets)?;
         Some(self.buffers.copy_of(pdu))
-    }
-
-    /// The congestion_state of a v5.0 server's answer, and where its TLV stands.
-    fn congestion_state(&self, server: ServerIndex, pdu: &[u8]) -> Option<(u8, std::ops::Range<usize>)> {
-        if self.servers[usize::from(server.0)].version != Version::V50 {
-            return None;
-        }
-        let tlv = MessageIdRespView::parse(pdu)
-            .ok()?
-            .tlvs()
-            .find(Tag::CONGESTION_STATE)?;
-        Some((*tlv.value.first()?, tlv.range))
     }
 }

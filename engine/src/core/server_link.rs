@@ -188,13 +188,15 @@ impl PacketEngine {
         let Some(side) = session.server().copied() else {
             return;
         };
-        let is_answer = session.state == SessionState::Binding
-            && header.command_id == side.bind.command().response()
-            && session.window.take(header.sequence_number).is_some();
-        if !is_answer {
+        let is_answer =
+            session.state == SessionState::Binding && header.command_id == side.bind.command().response();
+        let request = is_answer
+            .then(|| session.window.take(header.sequence_number))
+            .flatten();
+        let Some(request) = request else {
             self.counters.unmatched_answers += 1;
             return self.count_fault(now, id, Rule::UnmatchedAnswer);
-        }
+        };
         if !header.command_status.is_ok() {
             return self.bind_refused(now, id, side, header.command_status);
         }
@@ -208,6 +210,7 @@ impl PacketEngine {
         session.state = SessionState::Bound(side.bind);
         session.state_deadline = Moment::NEVER;
         let (version, limit) = (session.version, session.window.limit());
+        self.hear_server(now, side.server, version, &header, pdu, request.sent_at);
         if let Some(identity) = side.identity {
             self.arm_enquire_link(now, id);
             return self.identity_bound(now, id, identity, pdu);

@@ -14,6 +14,7 @@ mod message;
 mod query;
 mod replace;
 mod response;
+mod response_tlvs;
 mod submit_multi;
 mod submit_multi_resp;
 
@@ -26,6 +27,7 @@ pub use message::MessageView;
 pub use query::{QueryRespView, QueryView};
 pub use replace::ReplaceView;
 pub use response::MessageIdRespView;
+pub use response_tlvs::response_tlvs;
 pub use submit_multi::{DestAddress, DestAddresses, SubmitMultiView};
 pub use submit_multi_resp::{SubmitMultiRespView, UnsuccessSme, UnsuccessSmes};
 
