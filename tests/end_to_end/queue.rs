@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use smppmux_engine::core::wire::{CommandId, Status};
+use smppmux_engine::core::wire::{CommandId, Data, DataView, Message, Status, Tag};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{Pdu, deliver_sm, header_only};
+use smppmux_tests::pdu::{Pdu, address, deliver_sm, header_only, response_with_id, with_tlvs, written};
 use smppmux_tests::peer::{Peer, Received};
 use smppmux_tests::process::{Smppmux, run_to_exit};
 use smppmux_tests::smsc::Smsc;
@@ -170,6 +170,7 @@ fn a_full_queue_says_so() {
         ("max-count = 5", 5),
         ("max-bytes = 1024", 23),
         ("account-max-count = 3", 3),
+        ("account-max-bytes = 1024", 23),
     ] {
         let (smppmux, mut server) = start_with(&format!("store = \"memory\"\n{limit}"));
         let mut fitted = 0;
@@ -205,7 +206,7 @@ fn a_full_queue_says_so() {
     }
 }
 
-/// Goal: a message is not delivered after its time: max-age, or its own validity_period.
+/// Goal: a message is not delivered after its time (max-age), and then its room is free.
 #[test]
 fn messages_expire() {
     let (smppmux, mut server) = start_with("store = \"memory\"\nmax-age = \"1s\"\nmax-count = 3");
@@ -216,6 +217,78 @@ fn messages_expire() {
     let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
     assert_eq!(take(&mut client, 1), texts(4..5));
     assert!(matches!(client.receive_within(NEVER), Received::Nothing));
+}
+
+/// A deliver_sm that says how long it is good for.
+fn valid_for(number: u32, destination: &str, validity_period: &str) -> Vec<u8> {
+    let body = Message {
+        destination: address(destination),
+        validity_period: validity_period.as_bytes(),
+        ..Message::default()
+    };
+    written(CommandId::DELIVER_SM, Status::ESME_ROK, number, &body)
+}
+
+/// A data_sm that says so.
+fn data_valid_for(number: u32, destination: &str, seconds: u32) -> Vec<u8> {
+    let body = Data {
+        destination: address(destination),
+        ..Data::default()
+    };
+    let data = written(CommandId::DATA_SM, Status::ESME_ROK, number, &body);
+    with_tlvs(data, &[(Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes())])
+}
+
+/// Goal: a message is not delivered after the time that its sender has set: validity_period, relative and absolute, or
+/// qos_time_to_live; until then it is. One whose time is over when it comes is refused.
+/// Method: each kind with a short time and a long one; a client that binds in time, and one that comes when the short ones are
+/// over.
+#[test]
+fn messages_expire_by_their_own_time() {
+    let messages = [
+        ("long", valid_for(1, "888001", "000001000000000R")),
+        ("long", valid_for(2, "888002", "400101000000000+")),
+        ("long", data_valid_for(3, "888003", 3_600)),
+        ("short", valid_for(4, "888004", "000000000002000R")),
+        ("short", data_valid_for(5, "888005", 2)),
+        ("over", valid_for(6, "888006", "250101000000048-")),
+        ("long", valid_for(7, "888007", "")),
+    ];
+    for (store, is_late) in [("memory", false), ("memory", true), ("durable", true)] {
+        let (smppmux, mut server) = start_with(&format!("store = \"{store}\""));
+        for (time, message) in &messages {
+            server.send(message);
+            let expected = if *time == "over" {
+                Status::ESME_RINVEXPIRY
+            } else {
+                Status::ESME_ROK
+            };
+            assert_eq!(server.receive().status(), expected);
+        }
+        if is_late {
+            std::thread::sleep(Duration::from_millis(2_600));
+        }
+        let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
+        let mut received = Vec::new();
+        while let Received::Pdu(delivery) = client.receive_within(NEVER) {
+            let destination = if delivery.command() == CommandId::DATA_SM {
+                let view = DataView::parse(delivery.octets()).expect("well-formed");
+                view.destination().addr.to_vec()
+            } else {
+                delivery.destination().into_bytes()
+            };
+            received.push(destination);
+            let (command, number) = (delivery.command().response(), delivery.sequence_number());
+            client.send(&response_with_id(command, number, ""));
+        }
+        received.sort();
+        let expected: Vec<_> = (1_u8..)
+            .zip(&messages)
+            .filter(|(_, (time, _))| *time == "long" || *time == "short" && !is_late)
+            .map(|(place, _)| format!("88800{place}").into_bytes())
+            .collect();
+        assert_eq!(received, expected, "{store}, late: {is_late}");
+    }
 }
 
 /// Goal: a temporary error is tried again after a pause, before what is behind it; a permanent one is not, and holds

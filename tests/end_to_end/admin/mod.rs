@@ -3,6 +3,7 @@
 mod access;
 mod changes;
 mod claims;
+mod dead_letters;
 mod figures;
 mod metrics;
 mod reload;
