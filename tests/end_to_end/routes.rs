@@ -2,8 +2,8 @@
 
 use smppmux_engine::core::wire::{CommandId, HEADER_OCTETS, Header, Status, Tag};
 use smppmux_tests::configuration::Configuration;
-use smppmux_tests::esme::Esme;
-use smppmux_tests::pdu::{Pdu, deliver_sm, response_with_id, submit_sm};
+use smppmux_tests::esme::{BindRequest, Esme};
+use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, response_with_id, submit_sm};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
@@ -202,7 +202,8 @@ fn vendor_command(number: u32, body: &[u8]) -> Vec<u8> {
     [&header.to_octets()[..], body].concat()
 }
 
-/// Goal: a vendor command passes untouched where a rule lets it, both ways, and is refused where none does.
+/// Goal: a client's vendor command passes untouched where a rule lets it, its answer comes back, and it is refused where none
+/// does.
 #[test]
 fn vendor_commands_pass_by_a_rule() {
     let rules = "[[route]]\nclients = [\"esme1\"]\nvendor-commands = true\nservers = [\"right\"]\n";
@@ -221,6 +222,67 @@ fn vendor_commands_pass_by_a_rule() {
         (refusal.sequence_number(), refusal.status()),
         (78, Status::ESME_RINVCMDID)
     );
+}
+
+/// Goal: a server's vendor command reaches the account that a rule names, on whatever engine, and its answer comes back, which
+/// may be a generic_nack; it does not wait for an account that is away, and is refused where no rule lets it through.
+#[test]
+fn vendor_commands_of_servers_reach_an_account() {
+    let rules = r#"
+        [[route]]
+        direction = "mo"
+        vendor-commands = true
+        from-servers = ["left"]
+        to-client = "esme2"
+    "#;
+    let smscs = [Smsc::start(), Smsc::start()];
+    let configuration = Configuration::with_engines(2)
+        .server("left", "0A", smscs[0].address(), "connections-total = 1")
+        .server("right", "0B", smscs[1].address(), "connections-total = 1")
+        .client("esme1", "address-ranges = [\".*\"]")
+        .client("esme2", "")
+        .section(rules);
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+    let [mut left, mut right] = smscs.map(|smsc| smsc.accept_bound().0);
+    smppmux.wait_for_log("smppmux ready");
+    let mut other = Esme::bind_with_range(smppmux.address(), "esme1", "");
+    left.send(&vendor_command(5, b"nobody is there"));
+    let answer = left.expect(CommandId(0x8001_0234));
+    assert_eq!(
+        (answer.sequence_number(), answer.status()),
+        (5, Status::ESME_RX_T_APPN)
+    );
+    for engine in [0, 1] {
+        let mut client = Esme::bind_with(smppmux.address(), BindRequest::of("esme2").at_engine(engine));
+        left.send(&vendor_command(77, b"\x01\x02vendor"));
+        let request = client.expect(CommandId(0x0001_0234));
+        assert_eq!(request.body(), b"\x01\x02vendor");
+        let mut answer = vendor_command(request.sequence_number(), b"\x03");
+        answer[4] |= 0x80;
+        client.send(&answer);
+        let answer = left.expect(CommandId(0x8001_0234));
+        assert_eq!((answer.sequence_number(), answer.body()), (77, &b"\x03"[..]));
+        left.send(&vendor_command(78, b""));
+        let number = client.expect(CommandId(0x0001_0234)).sequence_number();
+        client.send(&header_only(
+            CommandId::GENERIC_NACK,
+            Status::ESME_RINVCMDID,
+            number,
+        ));
+        let answer = left.expect(CommandId(0x8001_0234));
+        assert_eq!(
+            (answer.sequence_number(), answer.status()),
+            (78, Status::ESME_RINVCMDID)
+        );
+        right.send(&vendor_command(79, b""));
+        let refusal = right.expect(CommandId::GENERIC_NACK);
+        assert_eq!(
+            (refusal.sequence_number(), refusal.status()),
+            (79, Status::ESME_RINVCMDID)
+        );
+        client.unbind();
+    }
+    assert_eq!(other.enquire(99), []);
 }
 
 /// Goal: the hop guard counts in its TLV, and refuses what has passed too many gateways (PITFALLS 36).

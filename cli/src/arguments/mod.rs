@@ -8,7 +8,7 @@ mod serve;
 
 pub use ctl::{CtlArguments, CtlCommand, CtlSubject, CtlTarget, QueueCommand, TraceFormat};
 pub use passwd::PasswdArguments;
-pub use route::RouteArguments;
+pub use route::{MessageArguments, RouteArguments};
 pub use serve::{CheckArguments, LogFormat, LogLevel, ServeArguments};
 
 use crate::config::value::Text;

@@ -1,9 +1,11 @@
-//! The arguments of `smppmux route`.
+//! The arguments of `smppmux route` and `ctl route`; the latter travel as a query of the same names.
 
 use clap::Args;
+use serde::Deserialize;
 use std::path::PathBuf;
+use utoipa::IntoParams;
 
-/// A message as rules see it.
+/// A dry run of the rules of a file.
 #[derive(Debug, Args)]
 pub struct RouteArguments {
     /// Tell which rule matches and what it does, without sending anything.
@@ -12,6 +14,15 @@ pub struct RouteArguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// The message.
+    #[command(flatten)]
+    pub message: MessageArguments,
+}
+
+/// A message as rules see it.
+#[derive(Clone, Debug, Default, PartialEq, Args, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+pub struct MessageArguments {
     /// The account that sends the message.
     #[arg(long, value_name = "SYSTEM-ID", conflicts_with = "server")]
     pub client: Option<String>,
@@ -30,7 +41,7 @@ pub struct RouteArguments {
     /// NPI of the source.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub source_npi: u8,
-    /// destination_addr; none for a message with several destinations.
+    /// destination_addr; none for a broadcast_sm. Each destination of a submit_multi meets the rules alone.
     #[arg(long, value_name = "ADDRESS")]
     pub destination: Option<String>,
     /// TON of the destination.

@@ -41,7 +41,7 @@ pub struct RouteSection {
     pub esm_class: Key<Option<u8>>,
     /// The bits of esm_class that count. Default: 255.
     pub esm_class_mask: Key<u8>,
-    /// Matches vendor commands instead of messages (`mt`). Default: false.
+    /// Matches vendor commands instead of messages. Default: false.
     pub vendor_commands: Key<bool>,
     /// Answers with this status. Default: none.
     pub reject: Key<Option<Status>>,
@@ -49,6 +49,8 @@ pub struct RouteSection {
     pub servers: Key<Option<Vec<Key<String>>>>,
     /// Name of the vserver whose clients get the message (`mo`). Default: the server's own.
     pub to_vserver: Key<Option<String>>,
+    /// The account whose sessions get the vendor commands of servers (`mo`). Default: none.
+    pub to_client: Key<Option<String>>,
     /// New TON of the source. Default: as it is.
     pub set_source_ton: Key<Option<u8>>,
     /// New NPI of the source. Default: as it is.
@@ -89,6 +91,7 @@ impl Default for RouteSection {
             reject: Key::unset(),
             servers: Key::unset(),
             to_vserver: Key::unset(),
+            to_client: Key::unset(),
             set_source_ton: Key::unset(),
             set_source_npi: Key::unset(),
             set_source_prefix: Key::unset(),

@@ -129,6 +129,22 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "15:8: `path` is empty; it names the queue's file",
         ],
     ),
+    (
+        "[[route]]\ndirection = \"mo\"\nvendor-commands = true",
+        &["15:19: vendor commands of servers need `to-client`: nothing in them says whose they are"],
+    ),
+    (
+        "[[route]]\ndirection = \"mo\"\nto-client = \"esme1\"",
+        &["15:13: `to-client` is for `vendor-commands`: a message goes by its destination"],
+    ),
+    (
+        "[[route]]\nvendor-commands = true\nto-client = \"esme1\"",
+        &["15:13: `to-client` means nothing with direction = \"mt\""],
+    ),
+    (
+        "[[route]]\ndirection = \"mo\"\nvendor-commands = true\nto-client = \"nobody\"",
+        &["16:13: there is no client \"nobody\""],
+    ),
     ("[[engine]]", &["13:1: this must be a table, not array"]),
     ("[server.x]", &["13:9: unknown key `x` in [[server]]"]),
     ("[quue]", &["13:2: unknown section `quue`"]),

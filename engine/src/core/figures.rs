@@ -36,11 +36,13 @@ pub enum RequestKind {
     DeliverSm,
     /// data_sm of a server.
     DeliveredDataSm,
+    /// Anything else that a server sent: vendor commands.
+    OtherOfServer,
 }
 
 impl RequestKind {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// Every one.
     pub const ALL: [Self; Self::COUNT] = [
@@ -56,6 +58,7 @@ impl RequestKind {
         Self::Other,
         Self::DeliverSm,
         Self::DeliveredDataSm,
+        Self::OtherOfServer,
     ];
 
     /// The kind of a client's request, by its own command or that of its answer.
@@ -72,10 +75,10 @@ impl RequestKind {
     /// The kind of a server's request, by its own command or that of its answer.
     #[inline]
     pub const fn of_server(command: CommandId) -> Self {
-        if command.0 as usize & Self::WITHOUT_RESPONSE_BIT == CommandId::DATA_SM.0 as usize {
-            Self::DeliveredDataSm
-        } else {
-            Self::DeliverSm
+        match command.request() {
+            CommandId::DELIVER_SM => Self::DeliverSm,
+            CommandId::DATA_SM => Self::DeliveredDataSm,
+            _ => Self::OtherOfServer,
         }
     }
 
@@ -108,14 +111,17 @@ impl RequestKind {
             Self::BroadcastSm => "broadcast_sm",
             Self::QueryBroadcastSm => "query_broadcast_sm",
             Self::CancelBroadcastSm => "cancel_broadcast_sm",
-            Self::Other => "other",
+            Self::Other | Self::OtherOfServer => "other",
             Self::DeliverSm => "deliver_sm",
         }
     }
 
     /// It is a server's request (MO), not a client's (MT).
     pub const fn is_mobile_originated(self) -> bool {
-        matches!(self, Self::DeliverSm | Self::DeliveredDataSm)
+        matches!(
+            self,
+            Self::DeliverSm | Self::DeliveredDataSm | Self::OtherOfServer
+        )
     }
 
     const fn place(self) -> usize {

@@ -127,9 +127,10 @@ impl PacketEngine {
             CommandId::UNBIND => self.client_unbind(now, from, header.sequence_number),
             CommandId::GENERIC_NACK => self.nack_from_client(now, from, header),
             CommandId::DELIVER_SM => self.refuse(now, from, &header, Status::ESME_RINVBNDSTS),
-            command
-                if command.is_vendor() && !command.is_response() && self.vendor_command_may_pass(from) =>
-            {
+            command if command.is_vendor() && command.is_response() => {
+                self.answer_from_client(now, from, header, pdu);
+            }
+            command if command.is_vendor() && self.vendor_command_may_pass(from) => {
                 self.client_request(now, from, header, pdu);
             }
             _ => self.common_pdu(now, from, header),
@@ -162,6 +163,9 @@ impl PacketEngine {
                 self.common_pdu(now, from, header);
             }
             command if command.is_response() => self.answer_from_server(now, from, header, pdu),
+            command if command.is_vendor() && self.vendor_command_may_pass(from) => {
+                self.server_request(now, from, header, pdu);
+            }
             _ => self.common_pdu(now, from, header),
         }
     }

@@ -13,7 +13,7 @@ use super::route::{
 };
 use super::sequence::{Journey, Mark, Origin};
 use super::server_requests::CheckedMessage;
-use super::session::{Session, Side};
+use super::session::Side;
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::wire::{
@@ -52,6 +52,8 @@ struct Judged {
     route: u16,
     /// Whose clients get it (MO).
     vserver: Option<VserverIndex>,
+    /// The account that gets it (vendor commands, MO).
+    account: Option<ClientIndex>,
 }
 
 impl Judged {
@@ -70,8 +72,13 @@ impl Judged {
         self.route = groups.mark_of(number);
         match &rule.action {
             RouteAction::Reject(status) => Err(*status),
-            RouteAction::Forward { vserver, rewrite, .. } => {
-                self.vserver = *vserver;
+            RouteAction::Forward {
+                vserver,
+                client,
+                rewrite,
+                ..
+            } => {
+                (self.vserver, self.account) = (*vserver, *client);
                 if rewrite.is_empty() || query.is_vendor_command {
                     return Ok(());
                 }
@@ -122,6 +129,13 @@ impl Routing {
         let is_needed =
             routing.to_servers.is_some() || routing.to_clients.is_some() || routing.hop_guard.is_some();
         is_needed.then(|| Box::new(routing))
+    }
+
+    const fn table(&self, direction: Direction) -> Option<&RouteTable> {
+        match direction {
+            Direction::MobileTerminated => self.to_servers.as_ref(),
+            Direction::MobileOriginated => self.to_clients.as_ref(),
+        }
     }
 }
 
@@ -221,6 +235,8 @@ impl PacketEngine {
         let outcome = match CheckedMessage::check(header.command_id, octets) {
             Ok(message) => {
                 let vserver = judged.vserver.unwrap_or(vserver);
+                let account = judged.account;
+                let message = CheckedMessage { account, ..message };
                 self.deliver_or_queue(now, vserver, &message, origin)
             }
             Err(fault) => Err(fault.status),
@@ -233,16 +249,27 @@ impl PacketEngine {
         }
     }
 
-    /// A vendor command of a client: a rule may let it through, untouched, to one of the servers.
+    /// A vendor command: a rule may let it through, untouched, to one of the servers, or to an account.
     pub(super) fn vendor_command_may_pass(&self, from: ConnectionId) -> bool {
-        let Some(client) = self.sessions.get(from).and_then(Session::client) else {
+        let Some(session) = self.sessions.get(from) else {
             return false;
         };
-        let routing = self.vservers[usize::from(client.vserver.0)].routing.as_ref();
-        let Some(table) = routing.and_then(|routing| routing.to_servers.as_ref()) else {
-            return false;
+        let (vserver, direction, query) = match &session.side {
+            Side::Client(client) => (
+                Some(client.vserver),
+                Direction::MobileTerminated,
+                vendor_query(client.client, None),
+            ),
+            Side::Server(side) => (
+                self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver,
+                Direction::MobileOriginated,
+                vendor_query(None, Some(side.server)),
+            ),
+            Side::Gone => return false,
         };
-        let rule = table.first_match(&vendor_query(client.client));
+        let routing = vserver.and_then(|vserver| self.vservers[usize::from(vserver.0)].routing.as_ref());
+        let table = routing.and_then(|routing| routing.table(direction));
+        let rule = table.and_then(|table| table.first_match(&query));
         rule.is_some_and(|(_, rule)| matches!(rule.action, RouteAction::Forward { .. }))
     }
 
@@ -264,15 +291,12 @@ impl PacketEngine {
             changed: None,
             route: RouteGroups::NO_GROUP,
             vserver: None,
+            account: None,
         };
         let (Some(routing), Some(query)) = (&vservers[usize::from(vserver.0)].routing, query) else {
             return Ok(judged);
         };
-        let table = match direction {
-            Direction::MobileTerminated => &routing.to_servers,
-            Direction::MobileOriginated => &routing.to_clients,
-        };
-        if let Some(table) = table {
+        if let Some(table) = routing.table(direction) {
             let met = match submit_multi(pdu) {
                 Some(view) => {
                     let several = SeveralDestinations { table, query, view };
@@ -371,15 +395,15 @@ fn query_of<'a>(
                 ..plain
             }
         }
-        command if command.is_vendor() => vendor_query(client),
+        command if command.is_vendor() => vendor_query(client, server),
         _ => return None,
     })
 }
 
-const fn vendor_query<'a>(client: Option<ClientIndex>) -> RouteQuery<'a> {
+const fn vendor_query<'a>(client: Option<ClientIndex>, server: Option<ServerIndex>) -> RouteQuery<'a> {
     RouteQuery {
         client,
-        server: None,
+        server,
         source: Address {
             ton: 0,
             npi: 0,

@@ -41,7 +41,7 @@ pub(super) struct CheckedMessage<'a> {
 }
 
 impl<'a> CheckedMessage<'a> {
-    /// Checks a deliver_sm or data_sm: one bounded walk.
+    /// Checks a deliver_sm or data_sm by one bounded walk, or takes a vendor command as it is.
     #[inline]
     pub(super) fn check(command: CommandId, pdu: &'a [u8]) -> Result<Self, Fault> {
         if command == CommandId::DELIVER_SM {
@@ -61,6 +61,9 @@ impl<'a> CheckedMessage<'a> {
                 account: None,
                 sender: None,
             })
+        } else if command.is_vendor() {
+            // Nothing of it is known; the rule that lets it through says whose it is.
+            Ok(Self::checked_elsewhere(command, pdu))
         } else {
             let view = DataView::parse(pdu)?;
             view.check_destination()?;
@@ -79,7 +82,7 @@ impl<'a> CheckedMessage<'a> {
         }
     }
 
-    /// A message that another core has checked and found the pool for.
+    /// A message of which no more is read: another core has checked it and found the pool for it.
     #[inline]
     pub(super) fn checked_elsewhere(command: CommandId, pdu: &'a [u8]) -> Self {
         Self {
@@ -102,7 +105,7 @@ impl<'a> CheckedMessage<'a> {
 }
 
 impl PacketEngine {
-    /// A deliver_sm or data_sm of a server.
+    /// A deliver_sm or data_sm of a server, or a vendor command that a rule lets through.
     #[inline(never)]
     pub(super) fn server_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(session) = self.sessions.get_mut(from) else {

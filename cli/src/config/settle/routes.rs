@@ -9,7 +9,7 @@ use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::route::{
     AddressChange, AddressMatch, Direction, Rewrite, RouteAction, RouteGroups, RouteMatch, RouteRule,
 };
-use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex, VserverSettings};
+use smppmux_engine::core::settings::{ClientIndex, ServerIndex, Settings, VserverIndex, VserverSettings};
 
 /// Rules at most.
 const RULES_MAX: usize = 10_000;
@@ -138,10 +138,12 @@ impl<'c> Settling<'c> {
             },
         };
         let vserver = names.vserver(self, &section.to_vserver);
+        let client = self.vendor_client(names, section);
         let Some(status) = section.reject.value else {
             return RouteAction::Forward {
                 servers,
                 vserver,
+                client,
                 rewrite,
             };
         };
@@ -150,17 +152,36 @@ impl<'c> Settling<'c> {
                 "`reject` must be an error: ESME_ROK would tell the sender that its message was taken";
             self.problem(section.reject.origin(), message);
         }
-        if !servers.is_empty() || vserver.is_some() || !rewrite.is_empty() {
+        if !servers.is_empty() || vserver.is_some() || client.is_some() || !rewrite.is_empty() {
             let message = "`reject` ends a message's way, so the rule can do nothing else with it";
             self.problem(section.reject.origin(), message);
         }
         RouteAction::Reject(status)
     }
 
+    /// Who gets the vendor commands of servers: nothing in them says so.
+    fn vendor_client(&mut self, names: &Names<'c>, section: &'c RouteSection) -> Option<ClientIndex> {
+        let vendor = &section.vendor_commands;
+        let Some(name) = &section.to_client.value else {
+            let is_mo = section.direction.value == Direction::MobileOriginated;
+            if is_mo && vendor.value && section.reject.value.is_none() {
+                let message =
+                    "vendor commands of servers need `to-client`: nothing in them says whose they are";
+                self.problem(vendor.origin(), message);
+            }
+            return None;
+        };
+        if !vendor.value {
+            let message = "`to-client` is for `vendor-commands`: a message goes by its destination";
+            self.problem(section.to_client.origin(), message);
+        }
+        let list = [section.to_client.with_value(name.clone())];
+        names.clients(self, &list).first().copied()
+    }
+
     /// Keys that mean nothing in the rule's direction.
     fn check_direction(&mut self, section: &RouteSection) {
         let is_mo = section.direction.value == Direction::MobileOriginated;
-        let vendor = &section.vendor_commands;
         for (name, is_wrong, origin) in [
             (
                 "clients",
@@ -172,7 +193,6 @@ impl<'c> Settling<'c> {
                 is_mo && section.servers.is_set(),
                 section.servers.origin(),
             ),
-            ("vendor-commands", is_mo && vendor.value, vendor.origin()),
             (
                 "from-servers",
                 !is_mo && section.from_servers.is_set(),
@@ -182,6 +202,11 @@ impl<'c> Settling<'c> {
                 "to-vserver",
                 !is_mo && section.to_vserver.is_set(),
                 section.to_vserver.origin(),
+            ),
+            (
+                "to-client",
+                !is_mo && section.to_client.is_set(),
+                section.to_client.origin(),
             ),
         ] {
             if is_wrong {

@@ -72,10 +72,11 @@ impl fmt::Debug for Destination {
 
 impl QueueKey {
     /// The line of a message: its account's where only that may get it, so that nobody who claims the address gets it; else its
-    /// destination's. `None`: no address of SMPP.
+    /// destination's. `None`: no address of SMPP, or a vendor command, which is for now and not for later.
     #[inline]
     pub(in crate::core) fn of_message(vserver: VserverIndex, message: &CheckedMessage<'_>) -> Option<Self> {
         match message.account {
+            _ if message.command.is_vendor() => None,
             Some(AccountAt { vserver, account }) => Some(Self {
                 vserver,
                 line: Line::Account(account),

@@ -101,6 +101,7 @@ mod tests {
             action: RouteAction::Forward {
                 servers: servers.iter().copied().map(ServerIndex).collect(),
                 vserver: None,
+                client: None,
                 rewrite: Rewrite::default(),
             },
         }

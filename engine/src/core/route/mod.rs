@@ -62,7 +62,7 @@ pub struct RouteMatch {
     pub data_coding: Vec<u8>,
     /// esm_class under a mask.
     pub esm_class: Option<(u8, u8)>,
-    /// Vendor commands (0x00010200 to 0x000102FF) instead of messages.
+    /// Vendor commands (0x00010200 to 0x000102FF) of either side instead of messages.
     pub vendor_commands: bool,
 }
 
@@ -95,6 +95,8 @@ pub enum RouteAction {
         servers: Vec<ServerIndex>,
         /// The vserver whose clients get it (MO); `None`: the server's own.
         vserver: Option<VserverIndex>,
+        /// The account whose sessions get it: a vendor command of a server (MO) says nothing of where it goes.
+        client: Option<ClientIndex>,
         /// What is changed in it.
         rewrite: Rewrite,
     },

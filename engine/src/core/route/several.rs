@@ -172,6 +172,7 @@ mod tests {
         let forward = forward.prop_map(|(servers, source_ton, destination)| RouteAction::Forward {
             servers: servers.into_iter().map(ServerIndex).collect(),
             vserver: None,
+            client: None,
             rewrite: Rewrite {
                 source: AddressChange {
                     ton: source_ton,
