@@ -27,6 +27,7 @@ mod receipt_kinds;
 mod receipts;
 mod receipts_queued;
 mod routes;
+mod routes_matchers;
 mod routes_of_several;
 mod sequence_numbers;
 mod server_loss;

@@ -77,6 +77,43 @@ fn a_held_message_goes_when_there_is_room() {
     }
 }
 
+/// Goal: what comes free is given to the clients in turn: who has much that waits does not keep out who has little.
+/// Method: a window of one, a client with twenty messages, and then two with three each.
+#[test]
+fn clients_that_wait_take_turns() {
+    let (smppmux, mut server, mut greedy) = start("hold-time = \"8s\"", "window = 1", "");
+    let mut modest = [(); 2].map(|()| Esme::bind(smppmux.address(), "esme1"));
+    for _ in 0..20 {
+        greedy.submit("4477", "greedy");
+    }
+    // What came before an answered enquire_link has been dealt with.
+    assert_eq!(greedy.enquire(900), []);
+    for client in &mut modest {
+        for number in 0..3 {
+            client.submit("4477", &format!("modest {number}"));
+        }
+        assert_eq!(client.enquire(900), []);
+    }
+    let mut texts = Vec::new();
+    for _ in 0..26 {
+        let submit = server.expect(CommandId::SUBMIT_SM);
+        accept(&mut server, &submit);
+        texts.push(submit.text());
+    }
+    let last_modest = texts.iter().rposition(|text| text.starts_with("modest"));
+    // One that was on its way, and three turns of three, whoever begins.
+    assert!(last_modest.is_some_and(|place| place <= 10), "{texts:?}");
+    for number in 0..3 {
+        let text = format!("modest {number}");
+        assert_eq!(texts.iter().filter(|other| **other == text).count(), 2);
+    }
+    for client in modest.iter_mut() {
+        for _ in 0..3 {
+            assert!(client.expect(CommandId::SUBMIT_SM_RESP).status().is_ok());
+        }
+    }
+}
+
 /// Goal: a message that is held for too long gets ESME_RTHROTTLED; with `overload = "throttle"` it gets it at once.
 #[test]
 fn a_hold_ends_with_throttling() {

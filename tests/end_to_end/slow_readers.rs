@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use smppmux_engine::core::wire::{CommandId, Status};
+use smppmux_engine::core::wire::{CommandId, Status, Tag};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::Esme;
-use smppmux_tests::pdu::{header_only, submit_sm};
+use smppmux_tests::pdu::{deliver_sm, header_only, submit_sm, with_tlvs};
 use smppmux_tests::peer::Received;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::{AnsweringSmsc, Smsc};
@@ -79,6 +79,61 @@ fn messages_of_a_slow_reader_go_to_its_neighbour() {
     }
     assert_eq!(taken, MESSAGES - WINDOW);
     assert_eq!(quick.enquire(9), []);
+}
+
+/// Goal: what the only client of its addresses does not read goes to the queue: the server is answered at once, and the client
+/// gets all of it in order when it reads again.
+/// Method: a client whose window is full; and one with a window that never is, whose output buffer fills.
+#[test]
+fn messages_of_a_lone_slow_reader_are_queued() {
+    let payload = [b'x'; 4_000];
+    for (window, body) in [(10, &payload[..10]), (65_535, &payload)] {
+        let smsc = Smsc::start();
+        let configuration = Configuration::with_engines(1)
+            .engine("max-pdu = 8192\noutput-buffer = \"64KiB\"")
+            .vserver("response-timeout = \"20s\"")
+            .server("smsc", "0A", smsc.address(), "")
+            .client("esme1", &format!("address-ranges = [\".*\"]\nwindow = {window}"))
+            .queue("store = \"memory\"");
+        let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+        let (mut server, _) = smsc.accept_bound();
+        smppmux.wait_for_log("smppmux ready");
+        let mut slow = Esme::bind_with_range(smppmux.address(), "esme1", "888765");
+        let mut sent = 0;
+        let queued = loop {
+            sent += 1;
+            assert!(sent < 20_000, "none was queued");
+            let message = deliver_sm(sent, "1000", "88876501", &sent.to_string());
+            server.send(&with_tlvs(message, &[(Tag::MESSAGE_PAYLOAD, body)]));
+            let patience = Duration::from_millis(if window == 10 { 100 } else { 1 });
+            if let Received::Pdu(answer) = server.receive_within(patience) {
+                assert_eq!(answer.status(), Status::ESME_ROK);
+                break answer.sequence_number();
+            }
+        };
+        println!("window {window}: message {queued} of {sent} was the first to be queued");
+        if window == 10 {
+            assert_eq!(queued, 11);
+        }
+        let mut answered = 1;
+        for number in 1..=sent {
+            let delivery = slow.take_delivery();
+            assert_eq!(delivery.text(), number.to_string());
+            // The server's answers are read on the way, so that nobody waits for it.
+            while let Received::Pdu(answer) = server.receive_within(Duration::from_micros(1)) {
+                assert_eq!(answer.status(), Status::ESME_ROK);
+                answered += 1;
+            }
+        }
+        while answered < sent {
+            assert_eq!(
+                server.expect(CommandId::DELIVER_SM_RESP).status(),
+                Status::ESME_ROK
+            );
+            answered += 1;
+        }
+        assert_eq!(slow.enquire(99), []);
+    }
 }
 
 fn start_without_server(policy: &str) -> (Smppmux, Smsc, Esme) {
