@@ -1,6 +1,6 @@
 //! Arguments of `ctl`.
 
-use super::{help, text};
+use super::{MessageArguments, help, text};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,6 +70,15 @@ pub enum CtlCommand {
     },
     /// The address ranges that have receiving sessions.
     Pools,
+    /// Which routing rule a message would meet, and what it does with it.
+    Route {
+        /// Tell it, without sending anything.
+        #[arg(long, required = true)]
+        explain: bool,
+        /// The message.
+        #[command(flatten)]
+        message: Box<MessageArguments>,
+    },
     /// The packet engines and the traffic between them.
     Cores,
     /// The queue: what waits for clients, and what they refused for good.

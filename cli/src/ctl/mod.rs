@@ -8,6 +8,7 @@ mod clients;
 mod cores;
 mod pools;
 mod queue;
+mod route;
 mod servers;
 mod status;
 mod target;
@@ -17,6 +18,7 @@ mod view;
 use crate::admin::api;
 use crate::arguments::{CtlArguments, CtlCommand, CtlSubject};
 use crate::exit::Failure;
+use crate::route::Explanation;
 use client::Client;
 use view::show;
 
@@ -39,6 +41,9 @@ pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
             show::<api::clients::Clients>(&client, arguments, &path)
         }
         CtlCommand::Queue(command) => queue::queue(&client, arguments, command),
+        CtlCommand::Route { explain: _, message } => {
+            show::<Explanation>(&client, arguments, &route::path(message))
+        }
         CtlCommand::Pools => show::<api::pools::Pools>(&client, arguments, "/api/v1/pools"),
         CtlCommand::Drain(subject) => {
             let path = subject.path("drain").unwrap_or_else(|| "/api/v1/drain".into());

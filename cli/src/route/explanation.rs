@@ -82,12 +82,24 @@ impl fmt::Display for UnknownName {
     }
 }
 
+/// What an explanation is made of.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    settings: &'a Settings,
+    is_bound: &'a dyn Fn(ServerIndex) -> Option<bool>,
+}
+
 /// A vendor command that no rule lets through.
 const REFUSED_VENDOR_COMMAND: &str = "generic_nack ESME_RINVCMDID";
 
 impl Explanation {
-    /// Looks for the rule of a message.
-    pub(crate) fn of(settings: &Settings, message: &MessageArguments) -> Result<Self, UnknownName> {
+    /// Looks for the rule of a message, and for what is known of the servers that may take it.
+    pub(crate) fn of(
+        settings: &Settings,
+        message: &MessageArguments,
+        is_bound: &dyn Fn(ServerIndex) -> Option<bool>,
+    ) -> Result<Self, UnknownName> {
+        let known = Known { settings, is_bound };
         let client = message.client.as_deref();
         let client = client.map(|name| client_of(settings, name)).transpose()?;
         let server = message.server.as_deref();
@@ -128,19 +140,19 @@ impl Explanation {
                     number: number + 1,
                     name: rule.name.clone(),
                 });
-                explanation.apply(settings, vserver, direction, rule, &query);
+                explanation.apply(known, vserver, direction, rule, &query);
             }
             None if query.is_vendor_command => {
                 explanation.rejected_with = Some(REFUSED_VENDOR_COMMAND.into());
             }
-            None => explanation.go_on(settings, vserver, direction, client, &[]),
+            None => explanation.go_on(known, vserver, direction, client, &[]),
         }
         Ok(explanation)
     }
 
     fn apply(
         &mut self,
-        settings: &Settings,
+        known: Known<'_>,
         vserver: VserverIndex,
         direction: Direction,
         rule: &RouteRule,
@@ -154,7 +166,7 @@ impl Explanation {
             RouteAction::Forward {
                 client: Some(client), ..
             } => {
-                self.client = Some(settings.clients[client.0 as usize].system_id.clone());
+                self.client = Some(known.settings.clients[client.0 as usize].system_id.clone());
             }
             RouteAction::Forward {
                 servers,
@@ -168,7 +180,7 @@ impl Explanation {
                         .destination
                         .and_then(|address| changed(&rewrite.destination, address));
                 }
-                self.go_on(settings, to.unwrap_or(vserver), direction, query.client, servers);
+                self.go_on(known, to.unwrap_or(vserver), direction, query.client, servers);
             }
         }
     }
@@ -176,12 +188,13 @@ impl Explanation {
     /// Whoever a message goes to that is not rejected.
     fn go_on(
         &mut self,
-        settings: &Settings,
+        known: Known<'_>,
         vserver: VserverIndex,
         direction: Direction,
         client: Option<ClientIndex>,
         group: &[ServerIndex],
     ) {
+        let Known { settings, is_bound } = known;
         let vserver = &settings.vservers[usize::from(vserver.0)];
         if direction == Direction::MobileOriginated {
             self.clients_of = Some(vserver.name.clone());
@@ -196,7 +209,7 @@ impl Explanation {
         self.servers = may_take
             .map(|server| ServerOfMessage {
                 name: settings.servers[usize::from(server.0)].name.clone(),
-                is_bound: None,
+                is_bound: is_bound(*server),
             })
             .collect();
     }

@@ -19,7 +19,7 @@ pub(crate) fn explain(arguments: &RouteArguments) -> Result<String, Failure> {
     let source = config::read_source(&arguments.config)?;
     let (configuration, problems) = parsed_or_failure(&source)?;
     let (effective, _) = effective_or_failure(&source, &configuration, problems)?;
-    let explanation = Explanation::of(&effective.settings, &arguments.message);
+    let explanation = Explanation::of(&effective.settings, &arguments.message, &|_| None);
     let explanation =
         explanation.map_err(|unknown| Failure::new(exit::USAGE, format!("the file has no {unknown}")))?;
     Ok(explanation.lines())
@@ -83,7 +83,7 @@ mod tests {
         let effective = settled.effective.expect("it is right");
         let words = format!("route --explain --config f {arguments}");
         let line = Line::try_parse_from(words.split_whitespace()).expect("good arguments");
-        match Explanation::of(&effective.settings, &line.route.message) {
+        match Explanation::of(&effective.settings, &line.route.message, &|_| None) {
             Ok(explanation) => explanation.lines(),
             Err(unknown) => format!("no {unknown}"),
         }

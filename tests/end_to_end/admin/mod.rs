@@ -8,6 +8,7 @@ mod figures;
 mod metrics;
 mod reload;
 mod reload_others;
+mod routes;
 mod trace;
 mod under_load;
 

@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod pools;
 pub(crate) mod problem;
 pub(crate) mod queue;
+mod route;
 pub(crate) mod servers;
 pub(crate) mod status;
 pub(crate) mod trace;
@@ -44,6 +45,7 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(clients::clients))
         .routes(routes!(pools::pools))
         .routes(routes!(cores::cores))
+        .routes(routes!(route::route))
         .routes(routes!(queue::queue))
         .routes(routes!(queue::dead_letters))
         .routes(routes!(queue::redrive))
