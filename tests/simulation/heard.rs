@@ -69,8 +69,8 @@ impl World {
         }
     }
 
-    /// The requester of `number` has an answer.
-    pub(crate) fn check_heard(&self, requester: Peer, number: usize, status: u32) {
+    /// The requester of `number` has an answer, on the link `answered_on`.
+    pub(crate) fn check_heard(&self, requester: Peer, answered_on: LinkId, number: usize, status: u32) {
         let (heard, reached, sent_at, what) = match requester {
             Peer::Esme(_) => {
                 let request = &self.ledger.requests[number];
@@ -87,7 +87,7 @@ impl World {
         };
         let Some((_, link)) = reached else { return };
         let Some(heard) = heard else {
-            return self.check_drain_waited(requester, number, link, sent_at);
+            return self.check_drain_waited(requester, number, [link, answered_on], sent_at);
         };
         let may_go_elsewhere = matches!(requester, Peer::Esme(_))
             && self.ledger.resends_throttled
@@ -107,12 +107,22 @@ impl World {
         );
     }
 
-    /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may.
-    fn check_drain_waited(&self, requester: Peer, number: usize, reached: LinkId, sent_at: Moment) {
+    /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may, be it
+    /// that of the core where the answer is due or that of the requester's.
+    fn check_drain_waited(
+        &self,
+        requester: Peer,
+        number: usize,
+        [reached, answered_on]: [LinkId; 2],
+        sent_at: Moment,
+    ) {
         let link = &self.links[reached];
-        let Some(began) = self.hosts[link.engine].drain_began else {
-            return;
-        };
+        let drains = [link.engine, self.links[answered_on].engine];
+        let began = drains
+            .iter()
+            .filter_map(|core| self.hosts[*core].drain_began)
+            .min();
+        let Some(began) = began else { return };
         let patience =
             (began + DRAIN_TIMEOUT).min(sent_at + self.scenario.response_timeout.min(LEAVING_TIME));
         let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;

@@ -140,7 +140,7 @@ impl World {
                 let number = self.links[id].session.outstanding.remove(&pdu.sequence);
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
-                self.check_heard(Peer::Smsc(index), number, pdu.status);
+                self.check_heard(Peer::Smsc(index), id, number, pdu.status);
                 let segment = self.ledger.messages[number].segment;
                 self.segment_acknowledged(segment, pdu.status);
                 self.ledger.message_answered(number, pdu);
