@@ -97,8 +97,8 @@ impl World {
         }
     }
 
-    /// A session that every core had heard of before `moment`, and that nothing has happened to since. One that did not read may
-    /// have been unbound without knowing.
+    /// A session that every core had heard of before `moment`, and that nothing has happened to since. One that did not read, or has
+    /// octets on their way to it, may have been unbound without knowing.
     fn was_ready_since(&self, id: LinkId, moment: Moment) -> bool {
         let link = &self.links[id];
         let is_undisturbed = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
@@ -120,5 +120,7 @@ impl World {
             && !link.is_broken
             && !link.session.is_leaving
             && !link.session.was_deaf
+            && link.sending.is_none()
+            && link.to_peer.octets.is_empty()
     }
 }
