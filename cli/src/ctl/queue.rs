@@ -52,10 +52,11 @@ pub(super) fn queue(
 impl View for Queue {
     fn render(&self, style: Style, _before: Option<&Earlier<Self>>) -> String {
         let mut text = format!(
-            "{} messages ({} octets) wait for {} destinations; {} dead letters\n",
+            "{} messages ({} octets) wait for {} destinations, the oldest for {} s; {} dead letters\n",
             grouped(self.messages),
             grouped(self.octets),
             grouped(self.destinations),
+            grouped(self.oldest_age_seconds),
             grouped(self.dead_letters),
         );
         if self.is_broken {

@@ -242,7 +242,7 @@ impl Exchanges {
     }
 }
 
-/// Response times in buckets whose bounds double.
+/// Response times, or other ones, in buckets whose bounds double.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     buckets: [u64; Latency::BUCKETS + 1],
@@ -263,7 +263,7 @@ impl Latency {
 
     /// Counts one time.
     #[inline]
-    pub(super) const fn record(&mut self, nanoseconds: u64) {
+    pub(crate) const fn record(&mut self, nanoseconds: u64) {
         // The smallest power of two that is not less.
         let power = u64::BITS - nanoseconds.saturating_sub(1).leading_zeros();
         let bucket = power.saturating_sub(Self::FIRST_POWER) as usize;

@@ -1,5 +1,6 @@
 //! Figures of one core as the control core gets them: the engine's own and the shell's.
 
+use crate::core::figures::Latency;
 use crate::core::report::Report;
 
 /// One core's figures at one moment.
@@ -11,7 +12,7 @@ pub struct CoreReport {
     pub shell: ShellReport,
 }
 
-/// What the shell of one core counted since its start. `links_open` alone is a gauge.
+/// What the shell of one core counted since its start. `links_open` and `mailbox_messages` are gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShellReport {
     /// Sockets that are open on this core, those that are closing included.
@@ -40,6 +41,11 @@ pub struct ShellReport {
     pub accept_errors: u64,
     /// Turns of the loop.
     pub turns: u64,
+    /// How long the turns took that had something to do: from what the kernel brought to the next look for more. With the glommio
+    /// driver, which reads in tasks of their own, without that part.
+    pub turn_times: Latency,
+    /// Messages of other cores that wait in the mailbox.
+    pub mailbox_messages: u64,
     /// Messages that went to other cores.
     pub core_messages_sent: u64,
     /// Messages that came from other cores.

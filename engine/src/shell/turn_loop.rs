@@ -66,8 +66,13 @@ pub(super) fn run<E: Engine>(
     spin_before_park: Duration,
 ) -> io::Result<()> {
     let mut spin_until = Moment::START;
+    // The beginning of the last turn, if it had something to do and this one followed at once.
+    let mut busy_since = None;
     loop {
         let now = clock.now();
+        if let Some(since) = busy_since.take() {
+            station.count_turn_time(now.since(since));
+        }
         station.unpark();
         let news = driver.take_news(now, station);
         let inbox = station.take_inbox(now, driver);
@@ -80,6 +85,7 @@ pub(super) fn run<E: Engine>(
         if !station.wants_connections() {
             driver.close_listeners();
         }
+        let is_busy = news.any || inbox.any || more_wishes;
         if news.any || inbox.any {
             spin_until = now + spin_before_park;
         }
@@ -89,6 +95,12 @@ pub(super) fn run<E: Engine>(
         } else {
             wait_until(now, station.next_deadline().min(driver.next_deadline()))
         };
+        // Where the next turn follows at once its beginning is this one's end: the clock is read once more only before a sleep.
+        if is_busy && wait == Wait::Not {
+            busy_since = Some(now);
+        } else if is_busy {
+            station.count_turn_time(clock.now().since(now));
+        }
         driver.wait(wait)?;
     }
 }

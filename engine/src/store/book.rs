@@ -1,7 +1,7 @@
 //! How much each line has, and what the limits say. In memory; read from the backend when that is opened.
 
 use super::StoreSettings;
-use super::backend::LineKey;
+use super::backend::{LineKey, Times};
 use crate::core::queue::{Line, QueueKey};
 use crate::core::range::{AddressRange, RangeIndex, RangeKind};
 use crate::core::settings::{ClientIndex, Settings, VserverIndex};
@@ -20,6 +20,8 @@ pub(super) struct LineBook {
     pub(super) amount: Amount,
     /// No message of it expires before this, in milliseconds since 1970.
     due_ms: u64,
+    /// No message of it came before this.
+    oldest_ms: u64,
     account: Option<ClientIndex>,
 }
 
@@ -30,6 +32,7 @@ pub(super) struct Book {
     pub(super) total: Amount,
     accounts: HashMap<ClientIndex, Amount>,
     due: BTreeSet<(u64, LineKey)>,
+    arrived: BTreeSet<(u64, LineKey)>,
 }
 
 impl Amount {
@@ -66,7 +69,11 @@ impl Book {
             )
     }
 
-    pub(super) fn add(&mut self, key: &LineKey, account: Option<ClientIndex>, octets: u64, expires_ms: u64) {
+    pub(super) fn add(&mut self, key: &LineKey, account: Option<ClientIndex>, octets: u64, times: Times) {
+        let Times {
+            arrived_ms,
+            expires_ms,
+        } = times;
         self.total.add(octets);
         if let Some(account) = account {
             self.accounts.entry(account).or_default().add(octets);
@@ -85,10 +92,12 @@ impl Book {
         let line = LineBook {
             amount,
             due_ms: expires_ms,
+            oldest_ms: arrived_ms,
             account,
         };
         self.lines.insert(key.clone(), line);
         self.due.insert((expires_ms, key.clone()));
+        self.arrived.insert((arrived_ms, key.clone()));
     }
 
     pub(super) fn remove(&mut self, key: &LineKey, octets: u64) {
@@ -107,6 +116,7 @@ impl Book {
         }
         if line.amount.count == 0 {
             self.due.remove(&(line.due_ms, key.clone()));
+            self.arrived.remove(&(line.oldest_ms, key.clone()));
             self.lines.remove(key);
         }
     }
@@ -128,6 +138,20 @@ impl Book {
             let earlier = std::mem::replace(&mut line.due_ms, due_ms);
             self.due.remove(&(earlier, key.clone()));
             self.due.insert((due_ms, key.clone()));
+        }
+    }
+
+    /// The line that may have the oldest message, and when that came at the earliest: the line may have lost it since.
+    pub(super) fn oldest(&self) -> Option<(u64, LineKey)> {
+        self.arrived.first().cloned()
+    }
+
+    /// A line was looked at: its oldest message came then.
+    pub(super) fn set_oldest(&mut self, key: &LineKey, oldest_ms: u64) {
+        if let Some(line) = self.lines.get_mut(key) {
+            let earlier = std::mem::replace(&mut line.oldest_ms, oldest_ms);
+            self.arrived.remove(&(earlier, key.clone()));
+            self.arrived.insert((oldest_ms, key.clone()));
         }
     }
 

@@ -23,6 +23,8 @@ pub struct StoreReport {
     pub octets: u64,
     /// Destinations and accounts that have any.
     pub lines: u64,
+    /// How long the oldest message has waited.
+    pub oldest_age: Duration,
     /// Dead letters that are kept.
     pub dead_letters: u64,
     /// Messages taken in since the start.

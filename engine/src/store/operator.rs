@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Letters that one commit puts back, and messages that one commit forgets, at most.
 const STEP: usize = 4_096;
 
+/// Lines that are looked at for the oldest message at most.
+const LOOKS_MAX: usize = 256;
+
 impl Worker {
     pub(super) fn control(&mut self, request: ControlRequest) {
         match request {
@@ -44,8 +47,10 @@ impl Worker {
         }
     }
 
-    fn make_report(&self) -> StoreReport {
+    fn make_report(&mut self) -> StoreReport {
+        let oldest_ms = self.oldest_of_all_ms();
         StoreReport {
+            oldest_age: oldest_ms.map_or(Duration::ZERO, |oldest_ms| self.age_since(oldest_ms)),
             messages: self.book.total.count,
             octets: self.book.total.octets,
             lines: self.book.lines.len() as u64,
@@ -71,6 +76,19 @@ impl Worker {
             })
         });
         reports.collect()
+    }
+
+    /// When the oldest message came. The book says for each line when that was at the earliest, so the line that comes first is
+    /// looked at, until it is the one. After so many looks the book's word stands, and the age is told too high.
+    fn oldest_of_all_ms(&mut self) -> Option<u64> {
+        for _ in 0..LOOKS_MAX {
+            let (said_ms, key) = self.book.oldest()?;
+            match self.oldest_ms(&key) {
+                Some(found_ms) if found_ms > said_ms => self.book.set_oldest(&key, found_ms),
+                _ => return Some(said_ms),
+            }
+        }
+        self.book.oldest().map(|(said_ms, _)| said_ms)
     }
 
     fn oldest_ms(&self, key: &LineKey) -> Option<u64> {

@@ -205,6 +205,31 @@ fn dead_letters_are_kept_and_redriven() {
     assert_eq!(control.report().map(|report| report.messages), Ok(0));
 }
 
+/// Goal: the age of the oldest message is told right, also where the line that had it goes on with younger ones.
+#[test]
+fn the_oldest_message_is_known() {
+    const PAUSE: Duration = Duration::from_millis(30);
+    let mut seat = Seat::in_memory();
+    let control = seat.thread.control();
+    let age = || control.report().expect("an answer").oldest_age;
+    assert_eq!(age(), Duration::ZERO);
+    let mut came = vec![Instant::now()];
+    for digit in [1, 2, 1] {
+        seat.append(digit, "m").expect("room");
+        std::thread::sleep(PAUSE);
+        came.push(Instant::now());
+    }
+    // The message by whose turn it is came between these two moments; it counts in milliseconds.
+    for (first, digit, number) in [(0, 1, 1), (1, 2, 2), (2, 1, 3)] {
+        let least = came[first + 1].elapsed();
+        let told = age();
+        let most = came[first].elapsed() + Duration::from_millis(1);
+        assert!((least..=most).contains(&told), "{least:?} {told:?} {most:?}");
+        seat.remove(digit, number, Fate::Delivered);
+    }
+    assert_eq!(age(), Duration::ZERO);
+}
+
 /// A storage that can be told to fail.
 #[derive(Debug)]
 struct FailingStorage(Arc<InMemoryBackend>, Arc<AtomicBool>);

@@ -235,7 +235,7 @@ impl Worker {
     /// Puts a message into the batch and the books.
     pub(super) fn put(&mut self, line: LineKey, key: &QueueKey, times: Times, pdu: BytesMut) {
         let account = self.claimants.of(key);
-        self.book.add(&line, account, pdu.len() as u64, times.expires_ms);
+        self.book.add(&line, account, pdu.len() as u64, times);
         self.last_number += 1;
         self.batch.changes.puts.push(Put {
             key: line,
@@ -371,7 +371,7 @@ impl Worker {
             }
             if let Some((line, resolved)) = &line {
                 let account = resolved.as_ref().and_then(|key| self.claimants.of(key));
-                book.add(line, account, row.pdu.len() as u64, row.times.expires_ms);
+                book.add(line, account, row.pdu.len() as u64, row.times);
             }
             last_number = last_number.max(row.number);
         })?;

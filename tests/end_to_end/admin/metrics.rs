@@ -132,6 +132,20 @@ fn samples_are_the_messages() {
             .find(|line| line.contains("le=\"+Inf\""))
             .expect("the last bucket");
         assert!(last.ends_with(&format!(" {MESSAGES}")), "{last}");
+        for core in ["0", "1"] {
+            // Each core has heard of what the other one knows, so its turns had something to do.
+            let turns = sample(
+                text,
+                &format!("smppmux_core_turn_seconds_count{{core=\"{core}\"}}"),
+            );
+            let load = sample(text, &format!("smppmux_core_turn_seconds_sum{{core=\"{core}\"}}"));
+            let uptime = sample(text, "smppmux_uptime_seconds");
+            assert!(
+                turns > 0.0 && load > 0.0 && load < uptime,
+                "{turns} {load} {uptime}"
+            );
+            sample(text, &format!("smppmux_core_mailbox_messages{{core=\"{core}\"}}"));
+        }
         assert!(
             sample(text, "smppmux_core_received_bytes_total{core=\"0\"}")
                 + sample(text, "smppmux_core_received_bytes_total{core=\"1\"}")

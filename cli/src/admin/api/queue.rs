@@ -26,6 +26,8 @@ pub(crate) struct Queue {
     pub(crate) octets: u64,
     /// Destinations that have any.
     pub(crate) destinations: u64,
+    /// How long the oldest message has waited.
+    pub(crate) oldest_age_seconds: u64,
     /// Messages kept that a client refused for good.
     pub(crate) dead_letters: u64,
     /// Messages taken in.
@@ -214,6 +216,7 @@ impl Queue {
             messages: report.messages,
             octets: report.octets,
             destinations: report.lines,
+            oldest_age_seconds: report.oldest_age.as_secs(),
             dead_letters: report.dead_letters,
             stored: report.stored,
             delivered: report.delivered,

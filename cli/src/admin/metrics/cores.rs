@@ -8,7 +8,7 @@ use std::fmt;
 type Figure = fn(&CoreReport) -> u64;
 
 /// What there is now: name, meaning, figure.
-const GAUGES: [(&str, &str, Figure); 6] = [
+const GAUGES: [(&str, &str, Figure); 7] = [
     (
         "core_client_connections",
         "Connections from clients, bound or not",
@@ -28,6 +28,11 @@ const GAUGES: [(&str, &str, Figure); 6] = [
         "core_c2c_in_flight",
         "Requests to other cores and from them without an answer",
         |core| core.engine.core_requests_outstanding,
+    ),
+    (
+        "core_mailbox_messages",
+        "Messages of other cores that wait in the mailbox",
+        |core| core.shell.mailbox_messages,
     ),
 ];
 
@@ -113,6 +118,12 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
     for (name, help, figure) in COUNTERS {
         families.counter(name, help, each(figure))?;
     }
+    let turns = snapshot.reports.iter();
+    families.times(
+        "core_turn",
+        "Turns that had something to do, from what the kernel brought to the next look for more; the sum is the core's load",
+        turns.map(|report| (label("core", &report.engine.core), report.shell.turn_times)),
+    )?;
     families.octets(
         "core_received",
         "Octets read from connections",

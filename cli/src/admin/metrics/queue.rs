@@ -66,6 +66,8 @@ pub(super) fn write(
     for (name, help, figure) in GAUGES {
         families.gauge(name, help, one(figure(queue)))?;
     }
+    let age = queue.oldest_age.as_secs_f64();
+    families.seconds("queue_oldest_age", "How long the oldest message has waited", age)?;
     families.octets_now("queue", "Octets of the messages that wait", one(queue.octets))?;
     for (name, help, figure) in COUNTERS {
         families.counter(name, help, one(figure(queue)))?;

@@ -135,6 +135,7 @@ impl<E: Engine> Core<E> {
             self.close_listeners();
         }
         let more = more_messages || more_wishes || self.connections.has_deferred();
+        self.station.count_turn_time(self.clock.now().since(now));
         if more || self.station.prepare_to_park(self.doorbell.waker()) == Park::MessagesWaiting {
             self.timer.arm(context, &self.clock, now + YIELD);
         } else {

@@ -9,6 +9,7 @@ use crate::core::contract::{Command, CoreIndex};
 use crate::core::report::Wanted;
 use crate::core::time::Moment;
 use crate::store::StoreClient;
+use smppmux_c2c::Lane;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,6 +119,9 @@ impl<E: Engine> Station<E> {
     fn report(&self, wanted: Wanted) -> CoreReport {
         let mut shell = self.report;
         shell.links_open = self.links.len() as u64;
+        let lanes = [Lane::Request, Lane::Answer, Lane::Control];
+        let waiting: usize = lanes.map(|lane| self.endpoint.depth(lane)).iter().sum();
+        shell.mailbox_messages = waiting as u64;
         shell.core_wakes = self.endpoint.counters().wakes();
         CoreReport {
             engine: self.engine.report(wanted),

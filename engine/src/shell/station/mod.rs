@@ -44,6 +44,7 @@ use smppmux_c2c::{Endpoint, Park};
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 /// One core: its engine and all that the drivers share around it.
 pub(crate) struct Station<E> {
@@ -236,6 +237,12 @@ impl<E: Engine> Station<E> {
     /// The core is awake.
     pub(crate) fn unpark(&mut self) {
         self.endpoint.unpark();
+    }
+
+    /// Counts a turn that had something to do.
+    pub(crate) fn count_turn_time(&mut self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.report.turn_times.record(nanoseconds);
     }
 
     /// Counts an accept call that failed.
