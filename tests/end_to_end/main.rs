@@ -33,6 +33,7 @@ mod sequence_numbers;
 mod server_loss;
 mod slow_readers;
 mod storm;
+mod supervised;
 mod timeouts;
 mod tls;
 mod versions;

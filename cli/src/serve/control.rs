@@ -12,6 +12,7 @@ use super::answering::Answering;
 use super::notice_log::NoticeLog;
 use super::readiness::Readiness;
 use super::reload::Reloader;
+use super::supervisor::Supervisor;
 use super::traces::Traces;
 use crate::admin::Doors;
 use crate::exit::{self, Failure};
@@ -49,6 +50,7 @@ pub(super) struct ControlCore {
     pub(super) answering: Answering,
     pub(super) reloader: Reloader,
     pub(super) traces: Traces,
+    pub(super) supervisor: Supervisor,
     pub(super) drain: Option<Drain>,
     stopped: HashSet<CoreIndex>,
     failed: bool,
@@ -77,6 +79,7 @@ impl ControlCore {
             answering,
             reloader,
             traces: Traces::default(),
+            supervisor: Supervisor::new(now),
             settings: Arc::clone(&settings),
             readiness: Readiness::new(&settings, engines.cores(), now),
             drain_timeout: settings.engine.drain_timeout,
@@ -112,9 +115,13 @@ impl ControlCore {
                     warn!("an engine did not report the end of its drain");
                     return self.stop(Ok(()));
                 }
-            } else {
-                self.readiness.tell(now);
+            } else if self.readiness.tell(now) {
+                self.supervisor.tell_ready();
             }
+            let engines = &self.engines;
+            self.supervisor.give_sign_of_life(now, || {
+                engines.report(REPORT_LIMIT).len() == usize::from(engines.cores())
+            });
             self.log.turn_second(now);
             self.end_unread_traces(now);
         }
@@ -172,6 +179,7 @@ impl ControlCore {
 
     pub(super) fn start_drain(&mut self, now: Instant) {
         info!(drain_timeout = ?self.drain_timeout, "draining: no new requests, waiting for answers that are due");
+        self.supervisor.tell_stopping();
         self.engines.command_all(&Command::Drain);
         self.drain = Some(Drain {
             deadline: now + self.drain_timeout + DRAIN_GRACE,
@@ -195,6 +203,7 @@ impl ControlCore {
     }
 
     fn stop(mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        self.supervisor.tell_stopping();
         self.engines.command_all(&Command::Stop);
         let deadline = Instant::now() + STOP_LIMIT;
         let cores = usize::from(self.engines.cores());

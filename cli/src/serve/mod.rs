@@ -9,6 +9,7 @@ mod notice_log;
 mod readiness;
 mod receipts;
 mod reload;
+mod supervisor;
 mod traces;
 
 use crate::admin::open_doors;

@@ -46,15 +46,19 @@ impl Readiness {
         self.awaited.is_none()
     }
 
-    /// Says "smppmux ready", once.
-    pub(super) fn tell(&mut self, now: Instant) {
-        let Some(awaited) = &self.awaited else { return };
-        if awaited.is_empty() || now >= self.deadline {
+    /// Says "smppmux ready", once. True: now.
+    pub(super) fn tell(&mut self, now: Instant) -> bool {
+        let Some(awaited) = &self.awaited else {
+            return false;
+        };
+        let is_ready = awaited.is_empty() || now >= self.deadline;
+        if is_ready {
             let unbound: HashSet<u16> = awaited.iter().map(|(server, _)| *server).collect();
             let servers = format!("{}/{}", self.servers - unbound.len(), self.servers);
             info!(servers, "smppmux ready");
             self.awaited = None;
         }
+        is_ready
     }
 }
 
@@ -89,19 +93,17 @@ mod tests {
         let start = Instant::now();
         let mut readiness = Readiness::new(&effective.settings, 2, start);
         for (core, server) in [(0, 0), (1, 1), (1, 0)] {
-            readiness.tell(start);
             assert!(
-                readiness.awaited.is_some(),
+                !readiness.tell(start),
                 "not before core {core} has bound server {server}"
             );
             let server = ServerIndex(server);
             readiness.note(CoreIndex(core), &Notice::ServerBound { server });
         }
-        readiness.tell(start);
-        assert!(readiness.awaited.is_none());
+        assert!(readiness.tell(start) && readiness.is_told());
+        assert!(!readiness.tell(start), "once is enough");
 
         let mut alone = Readiness::new(&effective.settings, 2, start);
-        alone.tell(start + WAIT_FOR_SERVERS);
-        assert!(alone.awaited.is_none());
+        assert!(alone.tell(start + WAIT_FOR_SERVERS) && alone.is_told());
     }
 }

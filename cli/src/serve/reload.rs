@@ -72,7 +72,14 @@ fn needs_restart(source: &Source, obstacles: &[Problem]) -> Refusal {
 impl ControlCore {
     /// Reads the configuration again and has the engines go on with it.
     pub(super) fn reload(&mut self) -> Result<String, Refusal> {
+        let is_serving = self.readiness.is_told() && self.drain.is_none();
+        if is_serving {
+            self.supervisor.tell_reloading();
+        }
         let outcome = self.try_reload();
+        if is_serving {
+            self.supervisor.tell_ready();
+        }
         match &outcome {
             Ok(changes) => info!(%changes, "configuration read again"),
             Err(Refusal::NotNow(reason) | Refusal::NoSuchThing(reason) | Refusal::Wrong(reason)) => {
