@@ -36,6 +36,7 @@ mod storm;
 mod supervised;
 mod timeouts;
 mod tls;
+mod tutorial;
 mod versions;
 mod vservers;
 
