@@ -236,7 +236,7 @@ fn data_valid_for(number: u32, destination: &str, seconds: u32) -> Vec<u8> {
         ..Data::default()
     };
     let data = written(CommandId::DATA_SM, Status::ESME_ROK, number, &body);
-    with_tlvs(data, &[(Tag::QOS_TIME_TO_LIVE, &seconds.to_be_bytes())])
+    with_tlvs(data, &[(Tag::QOS_TIME_TO_LIVE.0, &seconds.to_be_bytes())])
 }
 
 /// Goal: a message is not delivered after the time that its sender has set: validity_period, relative and absolute, or

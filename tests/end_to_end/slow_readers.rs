@@ -104,7 +104,7 @@ fn messages_of_a_lone_slow_reader_are_queued() {
             sent += 1;
             assert!(sent < 20_000, "none was queued");
             let message = deliver_sm(sent, "1000", "88876501", &sent.to_string());
-            server.send(&with_tlvs(message, &[(Tag::MESSAGE_PAYLOAD, body)]));
+            server.send(&with_tlvs(message, &[(Tag::MESSAGE_PAYLOAD.0, body)]));
             let patience = Duration::from_millis(if window == 10 { 100 } else { 1 });
             if let Received::Pdu(answer) = server.receive_within(patience) {
                 assert_eq!(answer.status(), Status::ESME_ROK);

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::BytesMut;
 use smppmux_engine::core::wire::{
     Address, Bind, Body, Cancel, CommandId, DestAddress, Header, Message, MessageIdRespView,
-    MessageIdResponse, MessageView, NoBody, Query, QueryResponse, Receipt, Replace, Status, SubmitMulti, Tag,
+    MessageIdResponse, MessageView, NoBody, Query, QueryResponse, Receipt, Replace, Status, SubmitMulti,
     Version, write_pdu,
 };
 
@@ -158,18 +158,6 @@ pub fn submit_multi(sequence_number: u32, source: &str, destinations: &[&str], t
         destinations: &destinations,
     };
     written(CommandId::SUBMIT_MULTI, Status::ESME_ROK, sequence_number, &body)
-}
-
-/// A PDU with these TLVs behind it.
-pub fn with_tlvs(mut pdu: Vec<u8>, tlvs: &[(Tag, &[u8])]) -> Vec<u8> {
-    for (tag, value) in tlvs {
-        pdu.extend_from_slice(&tag.0.to_be_bytes());
-        pdu.extend_from_slice(&u16::try_from(value.len()).expect("short").to_be_bytes());
-        pdu.extend_from_slice(value);
-    }
-    let length = u32::try_from(pdu.len()).expect("short");
-    pdu[..4].copy_from_slice(&length.to_be_bytes());
-    pdu
 }
 
 /// submit_sm that asks for a delivery receipt.

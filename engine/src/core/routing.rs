@@ -5,6 +5,7 @@
 
 use super::client_requests::{NoWay, Refusal, check};
 use super::contract::ConnectionId;
+use super::core_message::AccountAt;
 use super::engine::{PacketEngine, Vserver};
 use super::output::Buffers;
 use super::route::{
@@ -235,7 +236,7 @@ impl PacketEngine {
         let outcome = match CheckedMessage::check(header.command_id, octets) {
             Ok(message) => {
                 let vserver = judged.vserver.unwrap_or(vserver);
-                let account = judged.account;
+                let account = judged.account.map(|account| AccountAt { vserver, account });
                 let message = CheckedMessage { account, ..message };
                 self.deliver_or_queue(now, vserver, &message, origin)
             }
