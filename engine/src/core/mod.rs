@@ -73,6 +73,7 @@ mod timeouts;
 mod timer;
 mod trace;
 mod versions;
+mod without_servers;
 
 pub use engine::PacketEngine;
 pub use entry_lanes::KeyedEntry;
