@@ -107,7 +107,7 @@ fn clients_that_wait_take_turns() {
         let text = format!("modest {number}");
         assert_eq!(texts.iter().filter(|other| **other == text).count(), 2);
     }
-    for client in modest.iter_mut() {
+    for client in &mut modest {
         for _ in 0..3 {
             assert!(client.expect(CommandId::SUBMIT_SM_RESP).status().is_ok());
         }

@@ -114,7 +114,9 @@ fn receipts_by_address_carry_the_clients_id() {
 /// Method: for each format ids that are found and ids that are not; those go by address.
 #[test]
 fn the_format_says_how_ids_are_read() {
-    let cases: [(&str, &[(&str, &str, bool)]); 3] = [
+    /// The id of the answer, the receipt's, and whether they are one.
+    type Pair = (&'static str, &'static str, bool);
+    let cases: [(&str, &[Pair]); 3] = [
         (
             "decimal",
             &[("22", "16", true), ("35", "53", false), ("0007", "7", true)],

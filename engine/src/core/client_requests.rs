@@ -463,7 +463,7 @@ pub(super) fn check<'a>(
             source,
             destination,
             server: None,
-            tlvs_known_from: known_from(view.tlvs()),
+            tlvs_known_from: known_from(&view.tlvs()),
             wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
             may_be_segment: view.may_be_segment(),
             version: version_for(view.tlvs()),
@@ -474,7 +474,7 @@ pub(super) fn check<'a>(
 
 /// The first version that knows these TLVs.
 #[inline]
-fn known_from(tlvs: Tlvs<'_>) -> Version {
+fn known_from(tlvs: &Tlvs<'_>) -> Version {
     if tlvs.range().is_empty() {
         Version::V33
     } else {
@@ -523,7 +523,7 @@ fn check_rare<'a>(
             Ok(CheckedRequest {
                 source: Span::new(view.source_addr_range()),
                 destination: view.only_destination_range().map_or(Span::EMPTY, Span::new),
-                tlvs_known_from: known_from(view.tlvs()),
+                tlvs_known_from: known_from(&view.tlvs()),
                 version: version_for(view.tlvs()),
                 wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
                 may_be_segment: view.may_be_segment(),
@@ -569,16 +569,13 @@ fn check_rare<'a>(
 fn noted<'a>(
     settings: &Settings,
     vserver: VserverIndex,
-    request: CheckedRequest<'a>,
+    mut request: CheckedRequest<'a>,
 ) -> Result<CheckedRequest<'a>, Refusal> {
     let Some((note, server)) = read_note(settings, vserver, request.pdu) else {
         return Err(Refusal::Status(Status::ESME_RINVMSGID));
     };
-    Ok(CheckedRequest {
-        tag: Span::new(note),
-        server: Some(server),
-        ..request
-    })
+    (request.tag, request.server) = (Span::new(note), Some(server));
+    Ok(request)
 }
 
 impl From<Fault> for Refusal {
