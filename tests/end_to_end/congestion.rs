@@ -78,14 +78,17 @@ impl Stand {
         let submits: Vec<u8> = submits.collect::<Vec<_>>().concat();
         self.client.send(&submits);
         let taken = [&mut self.first, &mut self.second].map(|server| {
-            let mut taken = 0;
+            // Answered late: a pace starts from the time that answers take, and has to be slow beside a burst.
+            let mut numbers = Vec::new();
             while let Received::Pdu(submit) = server.receive_within(PAUSE) {
                 assert_eq!(submit.command(), CommandId::SUBMIT_SM);
-                let answer = response_with_id(CommandId::SUBMIT_SM_RESP, submit.sequence_number(), "id");
-                server.send(&with_tlvs(answer, &[IDLE]));
-                taken += 1;
+                numbers.push(submit.sequence_number());
             }
-            taken
+            for number in &numbers {
+                let answer = response_with_id(CommandId::SUBMIT_SM_RESP, *number, "id");
+                server.send(&with_tlvs(answer, &[IDLE]));
+            }
+            numbers.len()
         });
         for _ in 0..SUBMITS {
             let answer = self.client.expect(CommandId::SUBMIT_SM_RESP);

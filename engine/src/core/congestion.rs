@@ -107,7 +107,11 @@ mod tests {
     #[test]
     fn only_congestion_is_taken_away() {
         let (state, other) = (&b"\x04\x28\0\x01\x5B"[..], &b"\x00\x1D\0\x02no"[..]);
-        for body in [&b""[..], b"12\0"] {
+        let responses = [
+            (CommandId::ENQUIRE_LINK_RESP, &b""[..]),
+            (CommandId::SUBMIT_SM_RESP, b"12\0"),
+        ];
+        for (command, body) in responses {
             for tlvs in [
                 vec![state],
                 vec![state, other],
@@ -120,7 +124,6 @@ mod tests {
                     pdu
                 };
                 let pdu = write(&tlvs);
-                let command = CommandId::SUBMIT_SM_RESP;
                 assert!(congestion_state(Version::V34, command, &pdu).is_none());
                 let found = congestion_state(Version::V50, command, &pdu);
                 assert_eq!(found.is_some(), tlvs.contains(&state));
