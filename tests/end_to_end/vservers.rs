@@ -1,6 +1,7 @@
 //! Several vservers in front of one server: whose clients get its messages and its receipts.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -76,6 +77,21 @@ fn submit(client: &mut Esme, server: &mut Peer, id: &str) -> String {
 fn expect_status(server: &mut Peer, number: u32, status: Status) {
     let answer = server.expect(CommandId::DELIVER_SM_RESP);
     assert_eq!((answer.sequence_number(), answer.status()), (number, status));
+}
+
+/// Sends a message until it is accepted. A core that has not heard of the unbind yet sends it to the one that has; what has met
+/// rules is not tried elsewhere then, but left to the server to send again.
+fn accept_behind_an_unbind(server: &mut Peer, message: &[u8]) {
+    for _ in 0..20 {
+        server.send(message);
+        let answer = server.expect(CommandId::DELIVER_SM_RESP);
+        if answer.status() == Status::ESME_ROK {
+            return;
+        }
+        assert_eq!(answer.status(), Status::ESME_RX_T_APPN);
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("still refused a second after the unbind");
 }
 
 fn expect_nothing(client: &mut Esme) {
@@ -187,8 +203,7 @@ fn messages_go_where_the_server_or_a_rule_says() {
     assert_eq!(carol.take_delivery().text(), "of bulk");
     expect_status(&mut stand.server, 2, Status::ESME_ROK);
     carol.unbind();
-    stand.server.send(&deliver_sm(3, "2000", "55778", "waits"));
-    expect_status(&mut stand.server, 3, Status::ESME_ROK);
+    accept_behind_an_unbind(&mut stand.server, &deliver_sm(3, "2000", "55778", "waits"));
     expect_nothing(&mut bob);
     let mut carol = Esme::bind_with(bulk, range("carol", "55").at_engine(0));
     assert_eq!(carol.take_delivery().text(), "waits");
