@@ -172,6 +172,7 @@ fn servers_follow_the_file() {
     ));
     let (mut new, bind) = changes.accept_bound();
     assert!(bind.octets().windows(3).any(|octets| octets == b"NEW"));
+    assert_eq!(new.enquire(10), [], "its bind_resp has been read");
     let after = esme.submit("4477", "after");
     let submit = new.expect(CommandId::SUBMIT_SM);
     new.send(&response_with_id(
