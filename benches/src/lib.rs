@@ -10,20 +10,16 @@ use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{Action, ConnectionId, CoreIndex, Transmit};
 use smppmux_engine::core::range::AddressRange;
-use smppmux_engine::core::secret::Secret;
-use smppmux_engine::core::settings::{
-    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, ConcatReference, Connections,
-    EmptyRange, EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss,
-    OnThrottle, Overload, PoolMethod, ReceiptSettings, ReceiptStore, ServerBind, ServerIndex, ServerSettings,
-    Settings, VserverIndex, VserverSettings,
+use smppmux_engine::core::settings::samples::{
+    client_settings, engine_settings, server_settings, vserver_settings,
 };
+use smppmux_engine::core::settings::{ClientSettings, EngineSettings, ReceiptStore, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
 use smppmux_engine::core::wire::{
     Address, Bind, BindResponse, CommandId, HEADER_OCTETS, Header, Message, MessageIdResponse, Status,
     Version, write_pdu, write_response,
 };
 use std::sync::Arc;
-use std::time::Duration;
 
 /// An engine with one server and one client, both bound, and the PDUs that go round.
 #[derive(Debug)]
@@ -329,98 +325,21 @@ pub fn settings() -> Settings {
 /// The same with a client that may claim all these ranges.
 pub fn settings_with_ranges(address_ranges: Vec<AddressRange>) -> Settings {
     let engine = EngineSettings {
-        max_pdu_octets: 81_920,
-        first_sequence_number: 1,
-        drain_timeout: Duration::from_secs(30),
         core_requests_max: 1_024,
-        sessions_max: 1_000,
-        output_octets_max: 1 << 20,
-        has_queue: false,
-        strict_lengths: false,
+        ..engine_settings()
     };
     let client = ClientSettings {
-        system_id: "esme1".into(),
-        password: Secret::new("secret"),
-        password_hash: None,
-        vservers: Vec::new(),
-        binds: BindKinds::ALL,
         address_ranges,
-        allow: Vec::new(),
-        certificate_names: Vec::new(),
-        max_binds: None,
         window: 1_000,
-        rate: None,
-        servers: Vec::new(),
+        ..client_settings("esme1")
     };
-    Settings::new(engine, vec![vserver()], vec![server()], vec![client], 1)
-}
-
-fn server() -> ServerSettings {
-    ServerSettings {
-        name: "smsc".into(),
-        uid: *b"0A",
-        addresses: vec!["127.0.0.1:2776".into()],
-        transmitter_address: None,
-        receiver_address: None,
-        local_address: None,
-        transport: 0,
-        system_id: "mux".into(),
-        password: Secret::new("secret"),
-        system_type: String::new(),
-        interface_version: 0x34,
-        bind: ServerBind::Transceiver,
-        address_range: String::new(),
-        addr_ton: 0,
-        addr_npi: 0,
-        connections: Connections::PerCore(1),
-        window: 1_000,
-        window_octets: 4 << 20,
-        rate: None,
-        adaptive_pace: true,
-        weight: 1,
-        priority: 0,
-        response_timeout: Duration::from_secs(10),
-        enquire_link_interval: Duration::from_secs(25),
-        enquire_link_misses: 2,
-        reconnect_min: Duration::from_millis(500),
-        reconnect_max: Duration::from_secs(30),
-        auth_retry: Duration::from_secs(300),
-        concat_reference: ConcatReference::Keep,
-        mobile_originated_vserver: Some(VserverIndex(0)),
-        message_id_format: MessageIdFormat::Auto,
-        outbind: None,
-    }
-}
-
-fn vserver() -> VserverSettings {
-    VserverSettings {
-        name: "sms".into(),
-        listen: Vec::new(),
-        method: Method::LeastOutstanding,
-        hash_key: HashKey::Source,
-        auth: Auth::Local,
-        servers: vec![ServerIndex(0)],
-        overload: Overload::Hold,
-        hold_time: Duration::from_secs(2),
-        all_servers_down: AllServersDown::Answer,
-        on_server_loss: OnServerLoss::Fail,
-        on_throttle: OnThrottle::Answer,
-        admission: AdmissionSettings::default(),
-        hop_guard: None,
-        pool_method: PoolMethod::RoundRobin,
-        empty_range: EmptyRange::Allowed,
-        signature: "mx".into(),
-        message_id: MessageIdSettings::default(),
-        receipts: ReceiptSettings::default(),
-        late_answer_hold: Duration::from_secs(60),
-        forward_cache: Duration::from_secs(60),
-        timeout_status: Status::ESME_RSYSERR,
-        bind_timeout: Duration::from_secs(5),
-        enquire_link_interval: Duration::from_secs(25),
-        enquire_link_misses: 2,
-        response_timeout: Duration::from_secs(10),
-        concat_timeout: Duration::from_secs(60),
-    }
+    Settings::new(
+        engine,
+        vec![vserver_settings()],
+        vec![server_settings()],
+        vec![client],
+        1,
+    )
 }
 
 #[cfg(test)]

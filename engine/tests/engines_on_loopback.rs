@@ -1,15 +1,12 @@
 //! The real packet engines in their real shell: clients on loopback, a small SMSC behind them.
 
 use smppmux_engine::core::contract::Command;
-use smppmux_engine::core::range::AddressRange;
-use smppmux_engine::core::secret::Secret;
-use smppmux_engine::core::settings::{
-    AdmissionSettings, AllServersDown, Auth, BindKinds, ClientSettings, ConcatReference, Connections,
-    EmptyRange, EngineSettings, HashKey, MessageIdFormat, MessageIdSettings, Method, OnServerLoss,
-    OnThrottle, Overload, PoolMethod, ReceiptSettings, ServerBind, ServerIndex, ServerSettings, Settings,
-    VserverIndex, VserverSettings,
+use smppmux_engine::core::settings::samples::{
+    client_settings, engine_settings, server_settings, vserver_settings,
 };
-use smppmux_engine::core::wire::Status;
+use smppmux_engine::core::settings::{
+    ClientSettings, EngineSettings, ServerSettings, Settings, VserverSettings,
+};
 use smppmux_engine::shell::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, run_engines};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -183,101 +180,26 @@ fn messages_go_through_on_epoll() {
 
 fn settings(smsc: SocketAddr) -> Settings {
     let engine = EngineSettings {
-        max_pdu_octets: 81_920,
-        first_sequence_number: 1,
         drain_timeout: Duration::from_secs(10),
         core_requests_max: 1024,
-        sessions_max: 1000,
-        output_octets_max: 1 << 20,
-        has_queue: false,
-        strict_lengths: false,
+        ..engine_settings()
     };
-    Settings::new(engine, vec![vserver()], vec![server(smsc)], vec![client()], 1)
-}
-
-fn vserver() -> VserverSettings {
-    VserverSettings {
-        name: "sms".to_owned(),
+    let vserver = VserverSettings {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-        method: Method::LeastOutstanding,
-        hash_key: HashKey::Source,
-        auth: Auth::Local,
-        servers: vec![ServerIndex(0)],
-        overload: Overload::Hold,
         hold_time: Duration::from_secs(10),
-        all_servers_down: AllServersDown::Answer,
-        on_server_loss: OnServerLoss::Fail,
-        on_throttle: OnThrottle::Answer,
-        admission: AdmissionSettings::default(),
-        hop_guard: None,
-        pool_method: PoolMethod::RoundRobin,
-        empty_range: EmptyRange::Allowed,
-        signature: "mx".to_owned(),
-        message_id: MessageIdSettings::default(),
-        receipts: ReceiptSettings::default(),
-        late_answer_hold: Duration::from_secs(60),
-        forward_cache: Duration::from_secs(60),
-        timeout_status: Status::ESME_RSYSERR,
-        bind_timeout: Duration::from_secs(5),
-        enquire_link_interval: Duration::from_secs(25),
-        enquire_link_misses: 2,
-        response_timeout: Duration::from_secs(10),
-        concat_timeout: Duration::from_secs(60),
-    }
-}
-
-fn server(address: SocketAddr) -> ServerSettings {
-    ServerSettings {
-        name: "smsc-a".to_owned(),
-        uid: *b"0A",
-        addresses: vec![address.to_string()],
-        transmitter_address: None,
-        receiver_address: None,
-        local_address: None,
-        transport: 0,
-        system_id: "mux".to_owned(),
-        password: Secret::new("secret"),
-        system_type: String::new(),
-        interface_version: 0x34,
-        bind: ServerBind::Transceiver,
-        address_range: String::new(),
-        addr_ton: 0,
-        addr_npi: 0,
-        connections: Connections::PerCore(1),
-        window: 1000,
-        window_octets: 4 << 20,
-        rate: None,
-        adaptive_pace: true,
-        weight: 1,
-        priority: 0,
-        response_timeout: Duration::from_secs(10),
-        enquire_link_interval: Duration::from_secs(25),
-        enquire_link_misses: 2,
+        ..vserver_settings()
+    };
+    let server = ServerSettings {
+        addresses: vec![smsc.to_string()],
         reconnect_min: Duration::from_millis(50),
         reconnect_max: Duration::from_secs(1),
-        auth_retry: Duration::from_secs(300),
-        concat_reference: ConcatReference::Keep,
-        mobile_originated_vserver: Some(VserverIndex(0)),
-        message_id_format: MessageIdFormat::Auto,
-        outbind: None,
-    }
-}
-
-fn client() -> ClientSettings {
-    ClientSettings {
-        system_id: "esme1".to_owned(),
-        password: Secret::new("secret"),
-        password_hash: None,
-        vservers: Vec::new(),
-        binds: BindKinds::ALL,
-        address_ranges: Vec::<AddressRange>::new(),
-        allow: Vec::new(),
-        certificate_names: Vec::new(),
-        max_binds: None,
+        ..server_settings()
+    };
+    let client = ClientSettings {
         window: 1000,
-        rate: None,
-        servers: Vec::new(),
-    }
+        ..client_settings("esme1")
+    };
+    Settings::new(engine, vec![vserver], vec![server], vec![client], 1)
 }
 
 #[test]

@@ -194,7 +194,7 @@ const SCALE: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::{server_settings, vserver_settings};
+    use super::super::settings::samples::{server_settings, vserver_settings};
     use super::super::wire::Version;
     use super::*;
     use std::time::Duration;

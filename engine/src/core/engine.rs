@@ -403,7 +403,7 @@ impl PacketEngine {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::core::settings::tests::{client_settings, server_settings, vserver_settings};
+    use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
     use crate::core::settings::{EngineSettings, VserverSettings};
     use std::time::Duration;
 

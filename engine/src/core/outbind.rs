@@ -205,7 +205,7 @@ mod tests {
     use crate::core::engine;
     use crate::core::secret::Secret;
     use crate::core::settings::Settings;
-    use crate::core::settings::tests::{client_settings, server_settings, vserver_settings};
+    use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
     use crate::core::wire::{CommandId, Outbind, Status, write_header_only, write_pdu};
     use bytes::BytesMut;
 

@@ -9,8 +9,7 @@ mod continuing;
 mod lookups;
 mod outbind;
 mod policies;
-#[cfg(test)]
-pub(crate) mod tests;
+pub mod samples;
 
 pub use admission::AdmissionSettings;
 pub use outbind::OutbindSettings;

@@ -72,7 +72,7 @@ mod tests {
     use crate::core::directory::DirectoryEntry;
     use crate::core::engine;
     use crate::core::settings::Settings;
-    use crate::core::settings::tests::vserver_settings;
+    use crate::core::settings::samples::vserver_settings;
     use crate::core::wire::CommandId;
     use crate::core::wire::{Bind, Header, Status, Version, write_pdu};
     use bytes::BytesMut;

@@ -37,7 +37,7 @@ fn engine_settings() -> Arc<Settings> {
         has_queue: true,
         strict_lengths: false,
     };
-    let vserver = crate::core::settings::tests::vserver_settings();
+    let vserver = crate::core::settings::samples::vserver_settings();
     Arc::new(Settings::new(engine, vec![vserver], Vec::new(), Vec::new(), 1))
 }
 

@@ -291,7 +291,9 @@ impl std::error::Error for BadRecord {}
 mod tests {
     use super::*;
     use crate::core::settings::VserverSettings;
-    use crate::core::settings::tests::{client_settings, engine_settings, server_settings, vserver_settings};
+    use crate::core::settings::samples::{
+        client_settings, engine_settings, server_settings, vserver_settings,
+    };
     use proptest::prelude::*;
 
     fn settings(accounts: &[&str]) -> Settings {

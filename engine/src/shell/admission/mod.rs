@@ -191,7 +191,7 @@ fn key(vserver: VserverIndex, peer: IpAddr) -> (VserverIndex, IpAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::settings::tests::{engine_settings, server_settings, vserver_settings};
+    use crate::core::settings::samples::{engine_settings, server_settings, vserver_settings};
 
     const VSERVER: VserverIndex = VserverIndex(0);
 

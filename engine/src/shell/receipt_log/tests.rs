@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::core::receipts::write_account;
-use crate::core::settings::tests::{client_settings, engine_settings, server_settings, vserver_settings};
+use crate::core::settings::samples::{client_settings, engine_settings, server_settings, vserver_settings};
 use crate::core::settings::{ClientIndex, ServerIndex};
 use bytes::{BufMut, BytesMut};
 use std::fs;

@@ -7,11 +7,8 @@ use super::super::start::start;
 use super::super::{CoreReport, Event, IoDriver, RunningEngines, ShellSettings, StartError};
 use super::fake_engine::{FakeEngine, HEADER_OCTETS, SharedObserved, frame};
 use crate::core::contract::{Command, CoreIndex};
-use crate::core::settings::{
-    AdmissionSettings, AllServersDown, Auth, EmptyRange, EngineSettings, HashKey, MessageIdSettings, Method,
-    OnServerLoss, OnThrottle, Overload, PoolMethod, ReceiptSettings, Settings, VserverSettings,
-};
-use crate::core::wire::Status;
+use crate::core::settings::samples::{engine_settings, vserver_settings};
+use crate::core::settings::{EmptyRange, EngineSettings, Method, Overload, Settings, VserverSettings};
 use smppmux_flow_distributor::Scheme;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -222,45 +219,18 @@ pub(super) fn cpus(cores: usize) -> Vec<usize> {
 
 pub(super) fn settings(address: SocketAddr) -> Settings {
     let engine = EngineSettings {
-        max_pdu_octets: 80 * 1024,
-        first_sequence_number: 1,
-        drain_timeout: Duration::from_secs(30),
         core_requests_max: 1024,
         sessions_max: 100_000,
-        output_octets_max: 1 << 20,
-        has_queue: false,
-        strict_lengths: false,
+        ..engine_settings()
     };
-    Settings::new(engine, vec![vserver(address)], Vec::new(), Vec::new(), 0)
-}
-
-fn vserver(address: SocketAddr) -> VserverSettings {
-    VserverSettings {
+    let vserver = VserverSettings {
         name: "test".to_owned(),
         listen: vec![address],
         method: Method::RoundRobin,
-        hash_key: HashKey::Source,
-        auth: Auth::Local,
         servers: Vec::new(),
         overload: Overload::Throttle,
-        hold_time: Duration::from_secs(2),
-        all_servers_down: AllServersDown::Answer,
-        on_server_loss: OnServerLoss::Fail,
-        on_throttle: OnThrottle::Answer,
-        admission: AdmissionSettings::default(),
-        hop_guard: None,
-        pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::None,
-        signature: "mx".to_owned(),
-        message_id: MessageIdSettings::default(),
-        receipts: ReceiptSettings::default(),
-        late_answer_hold: Duration::from_secs(60),
-        forward_cache: Duration::from_secs(60),
-        timeout_status: Status::ESME_RSYSERR,
-        bind_timeout: Duration::from_secs(5),
-        enquire_link_interval: Duration::from_secs(25),
-        enquire_link_misses: 2,
-        response_timeout: Duration::from_secs(10),
-        concat_timeout: Duration::from_secs(60),
-    }
+        ..vserver_settings()
+    };
+    Settings::new(engine, vec![vserver], Vec::new(), Vec::new(), 0)
 }

@@ -1,9 +1,9 @@
-//! Settings with sensible values, for the tests of the engine to vary.
+//! Settings with the documented defaults, for tests and benches to vary: what is new in the settings stands once here.
 
 use super::*;
 
-/// A server with sensible values, for tests to vary.
-pub(crate) fn server_settings() -> ServerSettings {
+/// A server at a port that nobody listens on.
+pub fn server_settings() -> ServerSettings {
     ServerSettings {
         name: "smsc".into(),
         uid: *b"0A",
@@ -41,7 +41,7 @@ pub(crate) fn server_settings() -> ServerSettings {
 }
 
 /// A vserver with the documented defaults and server 0.
-pub(crate) fn vserver_settings() -> VserverSettings {
+pub fn vserver_settings() -> VserverSettings {
     VserverSettings {
         name: "sms".into(),
         listen: Vec::new(),
@@ -73,7 +73,7 @@ pub(crate) fn vserver_settings() -> VserverSettings {
 }
 
 /// Limits that no test runs into.
-pub(crate) fn engine_settings() -> EngineSettings {
+pub fn engine_settings() -> EngineSettings {
     EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: 1,
@@ -87,7 +87,7 @@ pub(crate) fn engine_settings() -> EngineSettings {
 }
 
 /// An account that may do everything but receive MO.
-pub(crate) fn client_settings(system_id: &str) -> ClientSettings {
+pub fn client_settings(system_id: &str) -> ClientSettings {
     ClientSettings {
         system_id: system_id.into(),
         password: Secret::new("secret"),
