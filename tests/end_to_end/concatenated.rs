@@ -316,14 +316,7 @@ fn deliveries_stay_together_and_apart() {
         .server("b", "0B", smscs[1].address(), "")
         .client("esme1", "address-ranges = [\"888\"]");
     let smppmux = crate::start_ready(&configuration);
-    let mut clients: Vec<Esme> = (0..ENGINES * 2)
-        .map(|client| {
-            let request = BindRequest::of("esme1")
-                .with_range("888")
-                .at_engine(client % ENGINES);
-            Esme::bind_with(smppmux.address(), request)
-        })
-        .collect();
+    let mut clients = two_sessions_at_each_engine(&smppmux);
     for sequence in 1..=TOTAL {
         for (index, smsc) in smscs.iter().enumerate() {
             let number = smsc.next_sequence_number();
@@ -376,16 +369,19 @@ fn queued_segments_stay_together_and_apart() {
             assert_eq!(smsc.response_to(number).status(), Status::ESME_ROK);
         }
     }
-    let mut clients: Vec<Esme> = (0..ENGINES * 2)
-        .map(|client| {
-            let request = BindRequest::of("esme1")
-                .with_range("888")
-                .at_engine(client % ENGINES);
-            Esme::bind_with(smppmux.address(), request)
-        })
-        .collect();
+    let mut clients = two_sessions_at_each_engine(&smppmux);
     let got = receive_all(&mut clients, usize::from(TOTAL) * smscs.len());
     assert_together_and_apart(&got);
+}
+
+fn two_sessions_at_each_engine(smppmux: &Smppmux) -> Vec<Esme> {
+    let bind = |session| {
+        let request = BindRequest::of("esme1")
+            .with_range("888")
+            .at_engine(session % ENGINES);
+        Esme::bind_with(smppmux.address(), request)
+    };
+    (0..ENGINES * 2).map(bind).collect()
 }
 
 /// Accepts so many segments: by their text the sessions and references that they came with.

@@ -41,23 +41,10 @@ impl Authority {
         let authority = Self {
             folder: TempDir::new().expect("a temporary folder"),
         };
-        authority.openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-keyout",
-            "ca.key",
-            "-out",
-            "ca.pem",
-            "-subj",
-            "/CN=test authority",
-            "-days",
-            "30",
-        ]);
+        authority.make_key(
+            ("ca.key", "ca.pem"),
+            &["-x509", "-subj", "/CN=test authority", "-days", "30"],
+        );
         authority
     }
 
@@ -128,20 +115,20 @@ impl Authority {
     fn request(&self, file: &str, name: &str) {
         let path = |ending: &str| format!("{file}.{ending}");
         fs::write(self.path(&path("ext")), format!("subjectAltName=DNS:{name}\n")).expect("a file");
-        self.openssl(&[
+        self.make_key((&path("key"), &path("csr")), &["-subj", "/CN=somebody"]);
+    }
+
+    /// A new key, and what `openssl req` makes of it.
+    fn make_key(&self, (key, made): (&str, &str), rest: &[&str]) {
+        const NEW_KEY: [&str; 6] = [
             "req",
             "-newkey",
             "ec",
             "-pkeyopt",
             "ec_paramgen_curve:prime256v1",
             "-nodes",
-            "-keyout",
-            &path("key"),
-            "-out",
-            &path("csr"),
-            "-subj",
-            "/CN=somebody",
-        ]);
+        ];
+        self.openssl(&[&NEW_KEY[..], &["-keyout", key, "-out", made], rest].concat());
     }
 
     /// One of its files.

@@ -405,12 +405,32 @@ pub(super) mod tests {
     use super::*;
     use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
     use crate::core::settings::{EngineSettings, VserverSettings};
+    use crate::core::wire::{Bind, CommandId, Status, Version, write_pdu};
     use std::time::Duration;
 
     /// One of `cores` engines, with a server, the account `esme`, and nobody connected.
     pub(crate) fn engine(cores: u16) -> PacketEngine {
         let settings = Arc::new(settings(vserver_settings()));
         PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+    }
+
+    /// A client that has sent the bind of `esme`, for no range.
+    pub(crate) fn binding_client(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
+        let peer = "192.0.2.1:40000".parse().unwrap();
+        let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
+        let bind = Bind {
+            system_id: b"esme",
+            password: b"secret",
+            system_type: b"",
+            version: Version::V34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, CommandId::BIND_TRANSCEIVER, Status::ESME_ROK, 1, &bind).expect("it fits");
+        engine.handle_bytes(now, client, &pdu);
+        client
     }
 
     /// The settings of [`engine`] with another vserver.

@@ -8,6 +8,7 @@
 
 use super::client_requests::NoWay;
 use super::concatenation::Owner;
+use super::concatenation::Submitted;
 use super::contract::CoreIndex;
 use super::core_message::{
     CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict, MapEntries,
@@ -178,12 +179,17 @@ impl PacketEngine {
                 receipt,
                 route,
             } => {
-                let owner = Owner::Account(vserver, client);
-                let journey = Journey {
-                    route,
-                    ..Journey::starting(now)
+                let submitted = Submitted {
+                    owner: Owner::Account(vserver, client),
+                    sender,
+                    origin,
+                    journey: Journey {
+                        route,
+                        ..Journey::starting(now)
+                    },
+                    receipt,
                 };
-                self.segment_to_submit(now, owner, sender, origin, journey, receipt, pdu);
+                self.segment_to_submit(now, &submitted, pdu);
             }
         }
     }

@@ -193,26 +193,60 @@ impl PacketEngine {
         rerouted: bool,
     ) -> Result<(), Status> {
         // Nearly always the first place has room: only behind it there is something to remember.
-        if !message.is_plain() {
-            return self.deliver_to_readers(now, pool, message, origin, not_at, rerouted);
-        }
-        let mut place = self.next_place(now, pool, true, |core, _| Some(core) == not_at);
-        let mut tried = None;
-        while let Some(next) = place {
-            let sent = match next {
-                PoolTurn::Here => self.deliver_here(now, pool, message, origin, rerouted),
-                PoolTurn::Core(core, handle) => {
-                    self.send_core_request_to_pool(now, core, handle, message, origin, rerouted)
-                }
+        let mut first = None;
+        if message.is_plain() {
+            first = self.next_place(now, pool, true, |core, _| Some(core) == not_at);
+            let Some(place) = first else {
+                return Err(Status::ESME_RX_T_APPN);
             };
-            if sent {
+            if self.deliver_at(now, place, pool, message, origin, rerouted) {
                 return Ok(());
             }
-            let tried = tried.get_or_insert_with(|| TriedPlaces::none_but(not_at));
+        }
+        self.deliver_to_others(now, pool, first, message, (origin, not_at, rerouted))
+    }
+
+    /// Tries the places of a pool that can read a message, but for the one that was tried first.
+    #[cold]
+    #[inline(never)]
+    fn deliver_to_others(
+        &mut self,
+        now: Moment,
+        pool: PoolIndex,
+        first: Option<PoolTurn>,
+        message: &CheckedMessage<'_>,
+        (origin, not_at, rerouted): (Origin, Option<CoreIndex>, bool),
+    ) -> Result<(), Status> {
+        let mut tried = TriedPlaces::none_but(not_at);
+        if let Some(first) = first {
+            tried.add(first);
+        }
+        let readers = self.readers_of(pool, message);
+        while let Some(next) = self.next_untried_place(now, pool, &tried, readers) {
+            if self.deliver_at(now, next, pool, message, origin, rerouted) {
+                return Ok(());
+            }
             tried.add(next);
-            place = self.next_untried_place(now, pool, tried, Readers::Anywhere);
         }
         Err(Status::ESME_RX_T_APPN)
+    }
+
+    #[inline]
+    fn deliver_at(
+        &mut self,
+        now: Moment,
+        place: PoolTurn,
+        pool: PoolIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        rerouted: bool,
+    ) -> bool {
+        match place {
+            PoolTurn::Here => self.deliver_here(now, pool, message, origin, rerouted),
+            PoolTurn::Core(core, handle) => {
+                self.send_core_request_to_pool(now, core, handle, message, origin, rerouted)
+            }
+        }
     }
 
     /// The most specific pool for a message; else the status that says why there is none.

@@ -4,10 +4,10 @@
 //! user's text is never cut: a `message_payload` moves into `short_message` where it fits, and else the message is refused;
 //! what both sides can read passes untouched. It must cost nothing where there is nothing to translate.
 
-use super::contract::{ConnectionId, CoreIndex};
+use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::output::Buffers;
-use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
+use super::pool::PoolIndex;
 use super::queue::drain::refuse_later;
 use super::receipts::NOTE_OCTETS;
 use super::relay::Relay;
@@ -296,36 +296,6 @@ impl PacketEngine {
             false if !self.pools.has_newer_elsewhere(pool) => Readers::Anywhere,
             here => Readers::Newer { here },
         }
-    }
-
-    /// Sends a message that not everybody can read to a member of a pool that can, here or on another core. Where none can, it is
-    /// refused for good.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn deliver_to_readers(
-        &mut self,
-        now: Moment,
-        pool: PoolIndex,
-        message: &CheckedMessage<'_>,
-        origin: Origin,
-        not_at: Option<CoreIndex>,
-        rerouted: bool,
-    ) -> Result<(), Status> {
-        let readers = self.readers_of(pool, message);
-        let mut tried = TriedPlaces::none_but(not_at);
-        while let Some(next) = self.next_untried_place(now, pool, &tried, readers) {
-            let sent = match next {
-                PoolTurn::Here => self.deliver_here(now, pool, message, origin, rerouted),
-                PoolTurn::Core(core, handle) => {
-                    self.send_core_request_to_pool(now, core, handle, message, origin, rerouted)
-                }
-            };
-            if sent {
-                return Ok(());
-            }
-            tried.add(next);
-        }
-        Err(Status::ESME_RX_T_APPN)
     }
 
     /// Refuses a message for good that its receiver's version cannot read: this one alone (ESME_RX_R_APPN).

@@ -73,9 +73,7 @@ mod tests {
     use crate::core::engine;
     use crate::core::settings::Settings;
     use crate::core::settings::samples::vserver_settings;
-    use crate::core::wire::CommandId;
-    use crate::core::wire::{Bind, Header, Status, Version, write_pdu};
-    use bytes::BytesMut;
+    use crate::core::wire::{CommandId, Header};
     use std::sync::Arc;
 
     /// Goal: a client whose bind was accepted and whose bind_resp still waits for another core is unbound when its vserver has
@@ -114,20 +112,7 @@ mod tests {
             };
             let mut engine = PacketEngine::new(CoreIndex(0), 2, before, 1, now);
             engine.directory_entry_of(now, other, entry(!is_without));
-            let peer = "192.0.2.1:40000".parse().unwrap();
-            let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
-            let bind = Bind {
-                system_id: b"esme",
-                password: b"secret",
-                system_type: b"",
-                version: Version::V34,
-                addr_ton: 0,
-                addr_npi: 0,
-                address_range: b"",
-            };
-            let mut pdu = BytesMut::new();
-            write_pdu(&mut pdu, CommandId::BIND_TRANSCEIVER, Status::ESME_ROK, 1, &bind).unwrap();
-            engine.handle_bytes(now, client, &pdu);
+            let client = engine::tests::binding_client(&mut engine, now);
             let state = engine.sessions.get(client).map(|session| session.state);
             assert_eq!(state, Some(SessionState::Binding), "way {way}");
             lose(&mut engine, &unbinds, entry(false));

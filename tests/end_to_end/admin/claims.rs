@@ -19,6 +19,11 @@ fn configuration(smsc: &Smsc, wide: &str) -> Configuration {
         .client("narrow", "address-ranges = [\"888\"]")
 }
 
+fn bind(administered: &Administered, account: &str, range: &str, engine: usize) -> Esme {
+    let request = BindRequest::of(account).with_range(range).at_engine(engine);
+    Esme::bind_with(administered.smppmux.address(), request)
+}
+
 /// Who gets a message to this destination, by its place among the clients; `None`: nobody, and this is the answer's status.
 fn receiver(server: &mut Peer, clients: &mut [Esme], destination: &str) -> Result<usize, Status> {
     server.send(&deliver_sm(7, "2000", destination, "whose"));
@@ -49,11 +54,7 @@ fn who_claims_everything_shares_with_who_claims_a_part() {
     let smsc = Smsc::start();
     let administered = Administered::start(&configuration(&smsc, WIDE));
     let mut servers = [smsc.accept_bound().0, smsc.accept_bound().0];
-    let address = administered.smppmux.address();
-    let bind = |account, range, engine| {
-        let request = BindRequest::of(account).with_range(range).at_engine(engine);
-        Esme::bind_with(address, request)
-    };
+    let bind = |account, range, engine| bind(&administered, account, range, engine);
     // Before and behind the session that claims a part, on its engine and on the other.
     let first = bind("wide", "", 0);
     let narrow = bind("narrow", "8887", 0);
@@ -85,11 +86,7 @@ fn who_claims_everything_follows_a_reload() {
     let smsc = Smsc::start();
     let administered = Administered::start(&configuration(&smsc, WIDE));
     let mut servers = [smsc.accept_bound().0, smsc.accept_bound().0];
-    let address = administered.smppmux.address();
-    let bind = |account, range, engine| {
-        let request = BindRequest::of(account).with_range(range).at_engine(engine);
-        Esme::bind_with(address, request)
-    };
+    let bind = |account, range, engine| bind(&administered, account, range, engine);
     let mut clients = [bind("wide", "", 0), bind("narrow", "888", 1)];
     for server in &mut servers {
         assert_eq!(receiver(server, &mut clients, "447701"), Ok(0));

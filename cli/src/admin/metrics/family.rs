@@ -33,7 +33,7 @@ impl<'a> Families<'a> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        self.counter_of(name, help, None, samples)
+        self.numbers(MetricType::Counter, (name, help, None), samples)
     }
 
     /// The same for octets.
@@ -43,23 +43,7 @@ impl<'a> Families<'a> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        self.counter_of(name, help, Some(&Unit::Bytes), samples)
-    }
-
-    fn counter_of(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        samples: impl IntoIterator<Item = (Labels, u64)>,
-    ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        for (labels, value) in samples {
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, u64, u64>(&value, None)?;
-        }
-        Ok(())
+        self.numbers(MetricType::Counter, (name, help, Some(&Unit::Bytes)), samples)
     }
 
     /// How much there is now.
@@ -69,7 +53,7 @@ impl<'a> Families<'a> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        self.gauge_of(name, help, None, samples)
+        self.numbers(MetricType::Gauge, (name, help, None), samples)
     }
 
     /// The same for octets.
@@ -79,19 +63,24 @@ impl<'a> Families<'a> {
         help: &str,
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        self.gauge_of(name, help, Some(&Unit::Bytes), samples)
+        self.numbers(MetricType::Gauge, (name, help, Some(&Unit::Bytes)), samples)
     }
 
-    fn gauge_of(
+    fn numbers(
         &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
+        kind: MetricType,
+        (name, help, unit): (&str, &str, Option<&Unit>),
         samples: impl IntoIterator<Item = (Labels, u64)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let is_counter = matches!(kind, MetricType::Counter);
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
         for (labels, value) in samples {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
+            let mut sample = family.encode_family(&labels)?;
+            if is_counter {
+                sample.encode_counter::<NoLabelSet, u64, u64>(&value, None)?;
+            } else {
+                sample.encode_gauge(&value)?;
+            }
         }
         Ok(())
     }

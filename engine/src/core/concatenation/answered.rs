@@ -5,7 +5,7 @@
 use super::notes::NoteIndex;
 use super::pin::PinId;
 use super::segment::{Owner, Segment};
-use super::to_server::Sendable;
+use super::to_server::{Sendable, Submitted};
 use crate::core::client_requests::NoWay;
 use crate::core::contract::{ConnectionId, CoreIndex};
 use crate::core::core_message::CoreOutcome;
@@ -81,7 +81,14 @@ impl PacketEngine {
                     Note::Submit(receipt) => Some(receipt),
                     Note::Account(_) | Note::None => None,
                 };
-                self.segment_to_submit(now, owner, 0, origin, pending.journey(), receipt, pdu);
+                let submitted = Submitted {
+                    owner,
+                    sender: 0,
+                    origin,
+                    journey: pending.journey(),
+                    receipt,
+                };
+                self.segment_to_submit(now, &submitted, pdu);
             }
             Some(owner @ Owner::Server(..)) => {
                 self.segment_to_deliver_again(now, owner, pending, origin, not_at, pdu);

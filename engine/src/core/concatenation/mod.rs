@@ -28,4 +28,4 @@ pub(super) use notes::NoteIndex;
 pub(super) use pins::Pins;
 pub(super) use segment::Owner;
 pub(super) use to_client::QueuedPlace;
-pub(super) use to_server::RelayedPin;
+pub(super) use to_server::{RelayedPin, Submitted};

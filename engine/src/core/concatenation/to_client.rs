@@ -44,18 +44,11 @@ impl PacketEngine {
             }
         }
         let pin = self.enter_pin(now, owner, &segment, sender.session);
-        let sendable = Sendable {
-            pin,
-            segment: &segment,
-            command: message.command,
-            pdu: message.pdu,
-            origin,
-            journey: Journey {
-                resends: u8::from(rerouted),
-                ..Journey::starting(now)
-            },
-            receipt: None,
+        let journey = Journey {
+            resends: u8::from(rerouted),
+            ..Journey::starting(now)
         };
+        let sendable = Sendable::to_client(pin, &segment, message, origin, journey);
         let outcome = match self.deliver_pinned(now, &sendable) {
             Some(true) => Ok(()),
             Some(false) => Err(Status::ESME_RX_T_APPN),
@@ -311,18 +304,11 @@ impl PacketEngine {
         let segment = Segment::of(&self.settings, owner, message.command, message.pdu)?;
         self.counters.segments += 1;
         let pin = self.enter_pin(now, owner, &segment, self.sender_of(connection));
-        let sendable = Sendable {
-            pin,
-            segment: &segment,
-            command: message.command,
-            pdu: message.pdu,
-            origin,
-            journey: Journey {
-                resends: u8::from(rerouted),
-                ..Journey::starting(now)
-            },
-            receipt: None,
+        let journey = Journey {
+            resends: u8::from(rerouted),
+            ..Journey::starting(now)
         };
+        let sendable = Sendable::to_client(pin, &segment, message, origin, journey);
         let sent = self.deliver_pinned(now, &sendable).unwrap_or_else(|| {
             let client = self
                 .choose_identity_client(identity, message.command)
@@ -414,13 +400,5 @@ const fn queued_sendable<'a>(
     origin: Origin,
     pin: &'a RelayedPin,
 ) -> Sendable<'a> {
-    Sendable {
-        pin: pin.pin,
-        segment: &pin.segment,
-        command: message.command,
-        pdu: message.pdu,
-        origin,
-        journey: Journey::starting(now),
-        receipt: None,
-    }
+    Sendable::to_client(pin.pin, &pin.segment, message, origin, Journey::starting(now))
 }

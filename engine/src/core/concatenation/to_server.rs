@@ -12,6 +12,7 @@ use crate::core::contract::{ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
 use crate::core::sequence::{Journey, Note, Origin, Pending, SubmitNote, Via};
+use crate::core::server_requests::CheckedMessage;
 use crate::core::session::SessionState;
 use crate::core::settings::{ConcatReference, ServerIndex, VserverIndex};
 use crate::core::time::Moment;
@@ -28,6 +29,37 @@ pub(super) struct Sendable<'a> {
     pub(super) journey: Journey,
     /// Who waits for its receipt.
     pub(super) receipt: Option<SubmitNote>,
+}
+
+impl<'a> Sendable<'a> {
+    /// A segment on its way to a client; nobody waits for a receipt of it.
+    pub(super) const fn to_client(
+        pin: PinId,
+        segment: &'a Segment,
+        message: &CheckedMessage<'a>,
+        origin: Origin,
+        journey: Journey,
+    ) -> Self {
+        Self {
+            pin,
+            segment,
+            command: message.command,
+            pdu: message.pdu,
+            origin,
+            journey,
+            receipt: None,
+        }
+    }
+}
+
+/// Whose a client's segment is, and what is known of its way so far.
+#[derive(Clone, Copy)]
+pub(in crate::core) struct Submitted {
+    pub(in crate::core) owner: Owner,
+    pub(in crate::core) sender: u32,
+    pub(in crate::core) origin: Origin,
+    pub(in crate::core) journey: Journey,
+    pub(in crate::core) receipt: Option<SubmitNote>,
 }
 
 /// A segment that another core has sent here, with its pin on this core.
@@ -77,9 +109,14 @@ impl PacketEngine {
         let home = self.home_of(segment.addresses);
         // An identity's server sessions stand on its own core.
         if home == self.core || matches!(owner, Owner::Identity(..)) {
-            return Some(
-                self.submit_segment(now, owner, sender, origin, journey, receipt, request, &segment),
-            );
+            let submitted = Submitted {
+                owner,
+                sender,
+                origin,
+                journey,
+                receipt,
+            };
+            return Some(self.submit_segment(now, &submitted, request, &segment));
         }
         if !self.home_takes_segments(now, home) {
             return Some(Err(NoWay::NoRoom));
@@ -97,19 +134,9 @@ impl PacketEngine {
     }
 
     /// Another core's client has sent a segment of a message whose home is here.
-    #[allow(clippy::too_many_arguments, reason = "what a segment is and whose it is")]
-    pub(in crate::core) fn segment_to_submit(
-        &mut self,
-        now: Moment,
-        owner: Owner,
-        sender: u32,
-        origin: Origin,
-        journey: Journey,
-        receipt: Option<SubmitNote>,
-        pdu: BytesMut,
-    ) {
-        let way = self.try_segment_to_submit(now, owner, sender, origin, journey, receipt, &pdu);
-        let (Err(way), Origin::Core { core, reference }) = (way, origin) else {
+    pub(in crate::core) fn segment_to_submit(&mut self, now: Moment, submitted: &Submitted, pdu: BytesMut) {
+        let way = self.try_segment_to_submit(now, submitted, &pdu);
+        let (Err(way), Origin::Core { core, reference }) = (way, submitted.origin) else {
             return self.buffers.give(pdu);
         };
         let verdict = match way {
@@ -119,17 +146,8 @@ impl PacketEngine {
         self.send_core_answer(core, reference, CoreOutcome::Verdict(verdict, pdu));
     }
 
-    #[allow(clippy::too_many_arguments, reason = "what a segment is and whose it is")]
-    fn try_segment_to_submit(
-        &mut self,
-        now: Moment,
-        owner: Owner,
-        sender: u32,
-        origin: Origin,
-        journey: Journey,
-        receipt: Option<SubmitNote>,
-        pdu: &[u8],
-    ) -> Result<(), NoWay> {
+    fn try_segment_to_submit(&mut self, now: Moment, submitted: &Submitted, pdu: &[u8]) -> Result<(), NoWay> {
+        let owner = submitted.owner;
         let (Owner::Account(vserver, _), Some(header)) = (owner, Header::read(pdu)) else {
             return Err(NoWay::NoServer);
         };
@@ -138,22 +156,24 @@ impl PacketEngine {
         let request =
             check(&settings, vserver, Version::V50, header.command_id, pdu).map_err(|_| NoWay::NoServer)?;
         let segment = Segment::of(&settings, owner, header.command_id, pdu).ok_or(NoWay::NoServer)?;
-        self.submit_segment(now, owner, sender, origin, journey, receipt, &request, &segment)
+        self.submit_segment(now, submitted, &request, &segment)
     }
 
     /// Sends a segment the way of its message, which is found or chosen here.
-    #[allow(clippy::too_many_arguments, reason = "what a segment is and whose it is")]
     fn submit_segment(
         &mut self,
         now: Moment,
-        owner: Owner,
-        sender: u32,
-        origin: Origin,
-        journey: Journey,
-        receipt: Option<SubmitNote>,
+        submitted: &Submitted,
         request: &CheckedRequest<'_>,
         segment: &Segment,
     ) -> Result<(), NoWay> {
+        let Submitted {
+            owner,
+            sender,
+            origin,
+            journey,
+            receipt,
+        } = *submitted;
         let Some(header) = Header::read(request.pdu) else {
             return Err(NoWay::NoServer);
         };

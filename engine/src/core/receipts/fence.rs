@@ -194,11 +194,8 @@ impl PacketEngine {
 mod tests {
     use super::*;
     use crate::core::contract::ConnectionId;
-    use crate::core::engine::tests::engine;
-    use crate::core::settings::VserverIndex;
-    use crate::core::wire::{
-        Address, Bind, CommandId, Frame, Header, Query, Status, Version, next_frame, write_pdu,
-    };
+    use crate::core::engine::tests::{binding_client, engine};
+    use crate::core::wire::{Address, CommandId, Frame, Header, Query, Status, next_frame, write_pdu};
 
     fn pdu(command: CommandId, number: u32, body: &impl crate::core::wire::Body) -> BytesMut {
         let mut pdu = BytesMut::new();
@@ -207,18 +204,7 @@ mod tests {
     }
 
     fn bound(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
-        let peer = "192.0.2.1:40000".parse().unwrap();
-        let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
-        let bind = Bind {
-            system_id: b"esme",
-            password: b"secret",
-            system_type: b"",
-            version: Version::V34,
-            addr_ton: 0,
-            addr_npi: 0,
-            address_range: b"",
-        };
-        engine.handle_bytes(now, client, &pdu(CommandId::BIND_TRANSCEIVER, 1, &bind));
+        let client = binding_client(engine, now);
         // It waits for no other core.
         engine.release_bind(now, client);
         client
