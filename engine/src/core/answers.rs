@@ -388,6 +388,9 @@ impl PacketEngine {
 
     #[cold]
     fn unmatched_answer(&mut self, now: Moment, from: ConnectionId) {
+        if self.is_stranger(now, from) {
+            return;
+        }
         self.counters.unmatched_answers += 1;
         self.count_fault(now, from, Rule::UnmatchedAnswer);
     }

@@ -118,6 +118,20 @@ impl PacketEngine {
         }
     }
 
+    /// A connection that a server may open has said something else before its outbind: it may be anybody's, and ends without a word.
+    /// `false`: this is none.
+    pub(super) fn is_stranger(&mut self, now: Moment, id: ConnectionId) -> bool {
+        let session = self.sessions.get(id);
+        let called = session.filter(|session| session.state == SessionState::Open);
+        let side = called.and_then(Session::server).copied();
+        let Some((side, caller)) = side.and_then(|side| Some((side, side.caller?))) else {
+            return false;
+        };
+        self.refuse_call(now, side.server, caller.peer, OutbindFault::Malformed);
+        self.end_session(now, id, CloseReason::OutbindRefused);
+        true
+    }
+
     /// The server has accepted our bind on a connection that it opened.
     pub(super) fn call_bound(&mut self, now: Moment, id: ConnectionId, server: ServerIndex, peer: IpAddr) {
         let state = &mut self.servers[usize::from(server.0)];
@@ -330,6 +344,39 @@ mod tests {
         engine.handle_bytes(now, id, &outbind("smsc", "theirs2"));
         assert_eq!(refusals(&mut engine), [(OutbindFault::Password, 3)]);
         assert_eq!(engine.report().servers[0].refused_outbinds, 5);
+    }
+
+    /// Goal: whoever says anything but an outbind first hears nothing and is closed, whatever it is; no alert of it reaches a client.
+    #[test]
+    fn anything_else_hears_nothing() {
+        let (mut engine, now) = (engine(), Moment::START);
+        let client = engine::tests::binding_client(&mut engine, now);
+        engine.release_bind(now, client);
+        written(&mut engine, client);
+        let requests = [
+            CommandId::ENQUIRE_LINK,
+            CommandId::UNBIND,
+            CommandId::SUBMIT_SM,
+            CommandId::DELIVER_SM,
+            CommandId::DATA_SM,
+            CommandId::ALERT_NOTIFICATION,
+            CommandId::GENERIC_NACK,
+            CommandId::SUBMIT_SM_RESP,
+            CommandId(0x0001_0203),
+            CommandId(0x0000_0777),
+        ];
+        for command in requests {
+            let id = call(&mut engine, now, "192.0.2.7:4000").expect("it may come");
+            let mut pdu = BytesMut::new();
+            write_header_only(&mut pdu, command, Status::ESME_ROK, 1);
+            // What an alert_notification needs: an SMSC's address, and the ESME's.
+            pdu.extend_from_slice(b"\0\0\x31\0\0\0\x32\0");
+            crate::core::wire::patch_command_length(&mut pdu);
+            engine.handle_bytes(now, id, &pdu);
+            assert!(written(&mut engine, id).is_empty(), "{command:?}");
+            assert!(written(&mut engine, client).is_empty(), "{command:?}");
+            assert!(is_closed(&mut engine, id), "{command:?}");
+        }
     }
 
     /// Goal: there are no more than are allowed, whoever says nothing is given up in time, and then there is room again.

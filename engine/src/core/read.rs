@@ -140,6 +140,9 @@ impl PacketEngine {
     /// What servers send beside submit_sm_resp and deliver_sm.
     #[inline(never)]
     fn rare_server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        if header.command_id != CommandId::OUTBIND && self.is_stranger(now, from) {
+            return;
+        }
         match header.command_id {
             CommandId::DATA_SM => self.server_request(now, from, header, pdu),
             CommandId::BIND_RECEIVER_RESP

@@ -11,7 +11,7 @@ use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::range::Claim;
 use super::relay::Relay;
 use super::sequence::{Origin, Pending, Via};
-use super::session::{Session, SessionState, Side};
+use super::session::{BindKind, Session, SessionState, Side};
 use super::settings::{PoolMethod, VserverIndex};
 use super::time::Moment;
 use super::versions::{Readers, SHORT_MESSAGE_OCTETS_MAX, for_v33, is_too_long_for_v33, needs_tlvs};
@@ -117,7 +117,10 @@ impl PacketEngine {
         };
         let (server, identity, is_leaving) = (side.server, side.identity, side.is_leaving);
         if !may_send {
-            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+            if !self.is_stranger(now, from) {
+                self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+            }
+            return;
         }
         let message = match CheckedMessage::check(header.command_id, pdu) {
             Ok(message) => message,
@@ -436,8 +439,12 @@ impl PacketEngine {
         let Ok(view) = AlertView::parse(pdu) else {
             return self.count_fault(now, from, Rule::Other);
         };
-        let Some(server) = self.sessions.get(from).and_then(Session::server) else {
-            return;
+        let receiving = self
+            .sessions
+            .get(from)
+            .filter(|session| session.bound().is_some_and(BindKind::receives));
+        let Some(server) = receiving.and_then(Session::server) else {
+            return self.count_fault(now, from, Rule::State);
         };
         let Some(vserver) = self.settings.servers[usize::from(server.server.0)].mobile_originated_vserver
         else {
