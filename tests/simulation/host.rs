@@ -139,8 +139,6 @@ impl World {
             Input::Password(question, verdict) => {
                 self.hosts[core].engine.handle_password(now, question, verdict);
             }
-            // An earlier one has come up instead, and armed the next.
-            Input::Timeout if self.hosts[core].timer_at > now => {}
             Input::Timeout => {
                 self.hosts[core].timer_at = Moment::NEVER;
                 self.hosts[core].engine.handle_timeout(now);

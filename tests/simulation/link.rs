@@ -148,6 +148,11 @@ impl Link {
         }
     }
 
+    /// The peer may have been unbound without knowing: octets are on their way to it.
+    pub(crate) fn has_octets_under_way(&self) -> bool {
+        self.sending.is_some() || !self.to_peer.octets.is_empty()
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.engine_end == End::Open && self.peer_end == End::Open
     }

@@ -120,7 +120,6 @@ impl World {
             && !link.is_broken
             && !link.session.is_leaving
             && !link.session.was_deaf
-            && link.sending.is_none()
-            && link.to_peer.octets.is_empty()
+            && !link.has_octets_under_way()
     }
 }

@@ -321,7 +321,7 @@ impl PacketEngine {
         let account = &self.settings.clients[index.0 as usize];
         let sessions = self.account_sessions.total(index);
         let is_allowed = !self.operator.is_client_draining(index)
-            && (account.vservers.is_empty() || account.vservers.contains(&vserver))
+            && account.may_bind_at(vserver)
             && is_kind_allowed(account.binds, kind)
             && (account.allow.is_empty() || lies_in_any(&account.allow, peer))
             && self.has_certificate_for(id, account)

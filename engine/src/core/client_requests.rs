@@ -369,7 +369,10 @@ impl PacketEngine {
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
                 self.hold_request(now, from, header, pdu, journey);
             }
-            NoWay::NoServer => self.answer_client(now, from, header, self.status_without_server(&header)),
+            NoWay::NoServer => {
+                let status = self.status_without_server(vserver, header.command_id);
+                self.answer_client(now, from, header, status);
+            }
         }
     }
 
@@ -394,9 +397,14 @@ impl PacketEngine {
             && is_too_long_for_v33(header.command_id, pdu)
     }
 
-    /// A PDU that only v5.0 knows can't be done at all by older servers; anything else may be tried again later.
-    fn status_without_server(&self, header: &Header) -> Status {
-        if Version::V34.knows(header.command_id) {
+    /// A PDU that only v5.0 knows can't be done at all by older servers; anything else may be tried again later, and so may an
+    /// operation whose own server is down.
+    fn status_without_server(&self, vserver: &VserverSettings, command: CommandId) -> Status {
+        let is_known = |server: &ServerIndex| {
+            let server = &self.servers[usize::from(server.0)];
+            server.is_bound_somewhere() && server.version.knows(command)
+        };
+        if Version::V34.knows(command) || vserver.servers.iter().any(is_known) {
             Status::ESME_RSYSERR
         } else {
             Status::ESME_RINVCMDID

@@ -174,7 +174,10 @@ impl PacketEngine {
         if let Some(server) = pending.remote_server() {
             let remote = self.servers[usize::from(server.0)].remote_mut(from);
             remote.outstanding = remote.outstanding.saturating_sub(1);
-            if matches!(answer.outcome, CoreOutcome::Answered(_)) {
+            if matches!(
+                answer.outcome,
+                CoreOutcome::Answered(_) | CoreOutcome::AnsweredBy(..)
+            ) {
                 remote.has_taken();
             }
         }
@@ -449,10 +452,12 @@ impl PacketEngine {
             let mut copy = self.buffers.take();
             owner = self.take_back(pending, &pdu, &mut copy);
             self.buffers.give(std::mem::replace(&mut pdu, copy));
-            // Only the session of its message may have no room, or an earlier segment be due.
-            self.pause_segments(now, not_at);
         }
         if let Some(server) = pending.remote_server() {
+            if pending.note.is_some() {
+                // Only the session of its message may have no room, or an earlier segment be due.
+                self.pause_segments(now, not_at);
+            }
             self.pause_remote(now, not_at, server);
         }
         let (connection, sequence_number) = match pending.origin {
@@ -484,7 +489,9 @@ impl PacketEngine {
             return self.queue_again(now, pending, wish, pdu);
         }
         patch_sequence_number(&mut pdu, sequence_number);
-        if pending.remote_server().is_some() {
+        // A client's segment may have waited at its home, not at a server.
+        let session = self.sessions.get(connection);
+        if session.is_some_and(|session| session.client().is_some()) {
             self.retry_or_hold(now, connection, &pdu, pending.journey());
         } else {
             self.redeliver(now, connection, pending, note, Some(not_at), &pdu);

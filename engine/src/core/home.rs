@@ -263,9 +263,6 @@ impl PacketEngine {
         question: HomeQuestion,
         pdu: BytesMut,
     ) {
-        if let Via::Queue(bucket) = pending.via {
-            self.queue.marks.answered(bucket, false);
-        }
         let status = match question {
             HomeQuestion::Submit { .. } => {
                 return self.segment_waits_here(now, home, pending, NoWay::NoRoom, pdu);

@@ -10,12 +10,12 @@ use super::core_link::MARGIN;
 use super::engine::PacketEngine;
 use super::lease::RateKey;
 use super::pacing::Pacing;
-use super::range::Claim;
+use super::range::{AddressRange, Claim};
 use super::routing::{Routing, is_curbed};
 use super::server::Server;
 use super::session::{Session, SessionState, Side};
 use super::settings::{
-    ClientIndex, ClientSettings, Connections, ServerIndex, ServerSettings, Settings, VserverIndex,
+    ClientIndex, ClientSettings, Connections, EmptyRange, ServerIndex, ServerSettings, Settings, VserverIndex,
 };
 use super::time::Moment;
 use super::timer::TimerKey;
@@ -245,9 +245,13 @@ impl PacketEngine {
         let Some(client) = self.sessions.get(id).and_then(Session::client) else {
             return true;
         };
-        let is_at_home = account.vservers.is_empty() || account.vservers.contains(&client.vserver);
+        let is_at_home = account.may_bind_at(client.vserver);
+        let vserver = &self.settings.vservers[usize::from(client.vserver.0)];
+        let gets_everything = vserver.empty_range == EmptyRange::All;
         let may_claim =
             |pool: &super::pool::PoolIndex| match self.pools.get(*pool).map(|pool| &pool.key.claim) {
+                // An empty range gets everything there, whatever the account's ranges are.
+                Some(Claim::Range(claim)) if gets_everything && *claim == AddressRange::everything() => true,
                 Some(Claim::Range(claim)) => {
                     let mut ranges = account.address_ranges.iter();
                     ranges.any(|allowed| allowed.covers(claim))

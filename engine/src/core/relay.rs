@@ -4,6 +4,7 @@
 
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
+use super::figures::RequestKind;
 use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::{Session, Side};
 use super::time::Moment;
@@ -111,9 +112,13 @@ impl PacketEngine {
         self.timers
             .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
         list_writable(&mut self.outbox, to, session);
-        if let Side::Server(side) = &session.side {
-            let (server, is_counted) = (side.server, side.is_counted);
-            self.count_server_request(now, server, is_counted, pending.command);
+        match &mut session.side {
+            Side::Server(side) => {
+                let (server, is_counted) = (side.server, side.is_counted);
+                self.count_server_request(now, server, is_counted, pending.command);
+            }
+            Side::Client(client) => client.exchanges.request(RequestKind::of_server(pending.command)),
+            Side::Gone => {}
         }
         true
     }

@@ -49,12 +49,10 @@ impl PacketEngine {
             return false;
         }
         // A segment keeps to its session: its client has to try again.
-        let request = (throttles
-            && pending.note.is_none()
-            && may_move(pending, true)
-            && self.may_go_elsewhere(now, pending))
-        .then(|| self.copy_retained(from, pending))
-        .flatten();
+        let request = (throttles && pending.note.is_none() && self.may_go_elsewhere(now, pending))
+            .then(|| self.copy_retained(from, pending))
+            .flatten()
+            .filter(|request| may_move(pending, request, true));
         self.settle_retained(from, pending);
         if let Some(request) = request {
             self.counters.resent += 1;
@@ -78,7 +76,7 @@ impl PacketEngine {
         else {
             return false;
         };
-        if !may_move(pending, true) {
+        if !may_move(pending, pdu, true) {
             return false;
         }
         let journey = Journey {

@@ -262,6 +262,50 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::contract::ConnectionId;
+    use crate::core::core_message::{CoreAnswer, CoreOutcome};
+    use crate::core::directory::DirectoryEntry;
+    use crate::core::engine::tests::engine;
+    use crate::core::sequence::{Origin, Pending, Via};
+    use crate::core::settings::ServerIndex;
+    use crate::core::wire::{CommandId, Status, write_header_only};
+
+    /// Goal: what a server of another core answers raises again what may be under way there, after a refusal has halved it.
+    #[test]
+    fn answers_of_another_core_raise_what_may_go_there() {
+        let (mut engine, now) = (engine(2), Moment::START);
+        let (other, server) = (CoreIndex(1), ServerIndex(0));
+        let entry = DirectoryEntry::Server {
+            server,
+            sessions: 1,
+            has_bound: true,
+            has_room: true,
+            rounds_given_up: 0,
+        };
+        engine.directory_entry_of(now, other, entry);
+        let remote = engine.servers[0].remote_mut(other);
+        remote.outstanding = 8;
+        remote.has_refused(false);
+        assert_eq!(remote.allowed, 4);
+        let origin = Origin::Session {
+            connection: ConnectionId {
+                index: 7,
+                generation: 0,
+            },
+            sequence_number: 1,
+        };
+        let pending = Pending {
+            via: Via::Server(server),
+            ..Pending::new(origin, CommandId::SUBMIT_SM, now)
+        };
+        let reference = engine.links[1].window.reserve(pending).expect("room");
+        let mut pdu = bytes::BytesMut::new();
+        write_header_only(&mut pdu, CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, 1);
+        let outcome = CoreOutcome::AnsweredBy(server, pdu);
+        engine.core_answer(now, other, CoreAnswer { reference, outcome });
+        let remote = engine.servers[0].remote_mut(other);
+        assert_eq!((remote.allowed, remote.outstanding), (5, 7));
+    }
 
     /// Goal: a refusal that comes behind what the core has said since does not hide that there is room again, which it would
     /// not say a second time; but it counts as a refusal, once.

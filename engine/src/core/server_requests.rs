@@ -367,9 +367,6 @@ impl PacketEngine {
             if let Some(account) = message.account {
                 self.note_account(to, account);
             }
-            if let Some(client) = self.sessions.get_mut(to).and_then(Session::client_mut) {
-                client.exchanges.request(RequestKind::of_server(message.command));
-            }
             self.room_taken_at_client(to);
         }
         sent

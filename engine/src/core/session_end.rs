@@ -13,7 +13,7 @@ use super::sequence::{Note, Origin, Pending, Window};
 use super::session::{ClientSide, Session, SessionState, Side};
 use super::time::Moment;
 use super::timer::TimerKey;
-use super::wire::{CommandId, Status, patch_sequence_number};
+use super::wire::{BroadcastView, CommandId, Status, patch_sequence_number};
 use bytes::BytesMut;
 use std::time::Duration;
 
@@ -440,7 +440,7 @@ impl PacketEngine {
             }
             let unwritten = remains.and_then(|remains| remains.unwritten(pending.stream_end, pending.octets));
             match unwritten {
-                Some(pdu) if may_move(pending, is_server) => {
+                Some(pdu) if may_move(pending, pdu, is_server) => {
                     self.move_request(now, pending, *note, pdu, is_server);
                 }
                 _ if is_server && self.resend_lost(now, pending, remains) => {}
@@ -538,11 +538,17 @@ const fn cuts_off(reason: CloseReason) -> bool {
     )
 }
 
-/// An operation on a message has lost its tag on the way and belongs to that one server.
-pub(super) const fn may_move(pending: &Pending, is_server: bool) -> bool {
-    !is_server
-        || matches!(
-            pending.command,
-            CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI | CommandId::BROADCAST_SM
-        )
+/// An operation on a message has lost its tag on the way and belongs to that one server; so does a broadcast that takes another's
+/// place.
+pub(super) fn may_move(pending: &Pending, pdu: &[u8], is_server: bool) -> bool {
+    if !is_server {
+        return true;
+    }
+    match pending.command {
+        CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI => true,
+        CommandId::BROADCAST_SM => {
+            BroadcastView::parse(pdu).is_ok_and(|broadcast| broadcast.message_id().is_empty())
+        }
+        _ => false,
+    }
 }

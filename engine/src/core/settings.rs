@@ -109,9 +109,8 @@ impl Settings {
         let claimable = (0_u16..)
             .zip(&vservers)
             .map(|(index, _)| {
-                let may_bind = |(_, client): &(ClientIndex, &ClientSettings)| {
-                    client.vservers.is_empty() || client.vservers.contains(&VserverIndex(index))
-                };
+                let may_bind =
+                    |(_, client): &(ClientIndex, &ClientSettings)| client.may_bind_at(VserverIndex(index));
                 let accounts = (0..).map(ClientIndex).zip(&clients).filter(may_bind);
                 let grants = accounts.flat_map(|(index, client)| {
                     client.address_ranges.iter().map(move |range| (index, range))
@@ -245,7 +244,7 @@ impl Settings {
     pub(super) fn may_receive(&self, account: ClientIndex) -> bool {
         self.clients
             .get(account.0 as usize)
-            .is_some_and(|client| client.binds.receiver || client.binds.transceiver)
+            .is_some_and(ClientSettings::may_receive)
     }
 
     /// The vservers that a server stands behind.
@@ -469,6 +468,18 @@ pub struct ClientSettings {
     pub rate: Option<RateLimit>,
     /// Servers its messages may go to; empty means all of the vserver.
     pub servers: Vec<ServerIndex>,
+}
+
+impl ClientSettings {
+    /// The account may bind at this vserver.
+    pub fn may_bind_at(&self, vserver: VserverIndex) -> bool {
+        self.vservers.is_empty() || self.vservers.contains(&vserver)
+    }
+
+    /// The account may ever bind to receive.
+    pub const fn may_receive(&self) -> bool {
+        self.binds.receiver || self.binds.transceiver
+    }
 }
 
 /// Which of the three kinds of bind an account may use.

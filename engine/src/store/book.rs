@@ -180,7 +180,7 @@ impl Claimants {
             let mut index = RangeIndex::new(seed);
             let accounts = (0..).map(ClientIndex).zip(&settings.clients);
             for (client, account) in accounts.filter(|(client, _)| !settings.is_retired_client(*client)) {
-                let is_here = account.vservers.is_empty() || account.vservers.contains(&vserver);
+                let is_here = account.may_bind_at(vserver);
                 let names_something = |range: &&AddressRange| range.kind() != RangeKind::Empty;
                 for range in account
                     .address_ranges

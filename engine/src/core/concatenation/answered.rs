@@ -322,3 +322,57 @@ impl PacketEngine {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::core_message::CoreAnswer;
+    use crate::core::engine::tests::{binding_client, engine};
+    use crate::core::sequence::Via;
+    use crate::core::session::Session;
+    use crate::core::wire::{Address, Header, Message, Status, write_pdu};
+
+    /// Goal: a client's segment that comes back from its home, which has nothing of its message any more, has its one answer.
+    #[test]
+    fn a_segment_that_its_home_refuses_is_answered() {
+        let (mut engine, now) = (engine(2), Moment::START);
+        let client = binding_client(&mut engine, now);
+        engine.release_bind(now, client);
+        engine
+            .sessions
+            .get_mut(client)
+            .and_then(Session::client_mut)
+            .unwrap()
+            .unanswered = 1;
+        let address = |addr| Address { ton: 1, npi: 1, addr };
+        let message = Message {
+            source: address(b"1000"),
+            destination: address(b"4477"),
+            ..Message::default()
+        };
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, CommandId::SUBMIT_SM, Status::ESME_ROK, 9, &message).expect("it fits");
+        let origin = Origin::Session {
+            connection: client,
+            sequence_number: 5,
+        };
+        let pending = Pending {
+            via: Via::Home,
+            ..Pending::new(origin, CommandId::SUBMIT_SM, now)
+        };
+        let reference = engine.links[1].window.reserve(pending).expect("room");
+        let outcome = CoreOutcome::refused(pdu);
+        engine.core_answer(now, CoreIndex(1), CoreAnswer { reference, outcome });
+        let sent = engine
+            .poll_transmit()
+            .expect("bind_resp and submit_sm_resp")
+            .octets;
+        let bind = Header::read(&sent).expect("a header");
+        let answer = Header::read(&sent[bind.command_length as usize..]).expect("an answer");
+        assert_eq!(
+            (answer.command_id, answer.sequence_number),
+            (CommandId::SUBMIT_SM_RESP, 5)
+        );
+        assert!(!answer.command_status.is_ok());
+    }
+}

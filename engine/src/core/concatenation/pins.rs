@@ -210,7 +210,13 @@ impl Pins {
             return None;
         } else {
             self.figures.references_changed += 1;
-            self.fresh_reference(addresses, kind, random)?
+            // Where another kind of mark has no room it leaves with that which it came with, so the reference fits both.
+            let narrower = if came.kind == ConcatenationKind::Udh8 {
+                came.kind
+            } else {
+                kind
+            };
+            self.fresh_reference(addresses, narrower, random)?
         };
         if !is_home {
             if let Some(current) = current.filter(|current| *current != reference) {
@@ -225,12 +231,15 @@ impl Pins {
 
     /// A segment is about to be sent. `None`: no note is free, and nobody will hear how it went.
     pub(super) fn note(&mut self, id: PinId, sequence: u8) -> Option<NoteIndex> {
-        let index = self.notes.add(Note { pin: id, sequence })?;
+        let index = self.notes.add(Note { pin: id, sequence });
         if let Some(pin) = self.get_mut(id) {
-            pin.in_flight += 1;
             pin.waiting.remove(sequence);
+            match index {
+                Some(_) => pin.in_flight += 1,
+                None => pin.has_reached = true,
+            }
         }
-        Some(index)
+        index
     }
 
     /// A segment found no room: those that came after it stay behind it, for so long.

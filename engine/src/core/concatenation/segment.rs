@@ -75,10 +75,13 @@ impl Segment {
         command: CommandId,
         pdu: &[u8],
     ) -> Option<Self> {
+        let segment = Self::of(settings, Owner::Home, command, pdu)?;
+        // Where that core had to change the mark, the segments that follow are another message here.
+        let (kind, reference) = (segment.place.kind, segment.place.reference);
         Some(Self {
-            message: settings.key_hash((from.0, pin.index, pin.generation)),
+            message: settings.key_hash((from.0, pin.index, pin.generation, kind, reference)),
             content: 0,
-            ..Self::of(settings, Owner::Home, command, pdu)?
+            ..segment
         })
     }
 }

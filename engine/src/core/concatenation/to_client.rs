@@ -4,7 +4,7 @@
 //! the pool get them; that core keeps to one session. Together counts for more than specific: a more specific range that is
 //! claimed between two segments gets the next message.
 
-use super::pin::Far;
+use super::pin::{Far, PinId};
 use super::segment::{Owner, Segment};
 use super::to_server::{RelayedPin, Sendable, readable_kind};
 use crate::core::contract::{ConnectionId, CoreIndex};
@@ -170,13 +170,18 @@ impl PacketEngine {
 
     /// The place of a queued segment's message. `None`: it has none, or that is gone.
     pub(in crate::core) fn place_of_queued(&self, pin: &RelayedPin) -> Option<QueuedPlace> {
-        let pin = self.pins.get(pin.pin)?;
+        self.place_of(pin.pin)
+    }
+
+    fn place_of(&self, pin: PinId) -> Option<QueuedPlace> {
+        let pin = self.pins.get(pin)?;
         match pin.far? {
             Far::Session(session) => self.receives(session).then_some(QueuedPlace::Session(session)),
             Far::PoolAt(core, handle) => {
                 if !self.links[core.as_usize()].is_gone && self.pools.has_remote(core, handle) {
                     Some(QueuedPlace::Core(core, handle))
                 } else {
+                    // What is under way there may still find a member that we have not heard of.
                     (pin.in_flight > 0).then_some(QueuedPlace::Unknown)
                 }
             }
@@ -222,30 +227,21 @@ impl PacketEngine {
 
     /// Sends a segment where its message goes. `None`: it has no place yet, or that place is gone.
     fn deliver_pinned(&mut self, now: Moment, sendable: &Sendable<'_>) -> Option<bool> {
-        let pin = self.pins.get(sendable.pin)?;
+        self.pins.get(sendable.pin)?;
         if !self
             .pins
             .may_go(sendable.pin, sendable.segment.place.sequence, now)
         {
             return Some(false);
         }
-        match pin.far? {
-            Far::Session(session) => self
-                .receives(session)
-                .then(|| self.deliver_segment_here(now, session, sendable)),
-            Far::PoolAt(core, handle) => {
-                let is_there = !self.links[core.as_usize()].is_gone && self.pools.has_remote(core, handle);
-                if !is_there {
-                    // What is under way there may still find a member that we have not heard of.
-                    return (pin.in_flight > 0).then_some(false);
-                }
-                Some(
-                    self.links[core.as_usize()].is_usable(now)
-                        && self.deliver_segment_at(now, core, handle, sendable),
-                )
+        Some(match self.place_of(sendable.pin)? {
+            QueuedPlace::Session(session) => self.deliver_segment_here(now, session, sendable),
+            QueuedPlace::Core(core, handle) => {
+                self.links[core.as_usize()].is_usable(now)
+                    && self.deliver_segment_at(now, core, handle, sendable)
             }
-            Far::ServerAt(..) => None,
-        }
+            QueuedPlace::Unknown => false,
+        })
     }
 
     /// Chooses a place for a message and sends its first segment there, or the first since its place is gone.
@@ -302,7 +298,7 @@ impl PacketEngine {
         let vserver = *self.servers[usize::from(server.0)].vservers.first()?;
         let owner = Owner::Identity(vserver, identity);
         let segment = Segment::of(&self.settings, owner, message.command, message.pdu)?;
-        self.counters.segments += 1;
+        self.counters.segments += u64::from(!rerouted);
         let pin = self.enter_pin(now, owner, &segment, self.sender_of(connection));
         let journey = Journey {
             resends: u8::from(rerouted),

@@ -87,8 +87,8 @@ impl PacketEngine {
             None => Owner::Account(vserver, account),
         };
         let segment = Segment::of(&self.settings, owner, header.command_id, request.pdu)?;
-        self.counters.segments += 1;
         let arrived_at = if journey.arrived_at == now {
+            self.counters.segments += 1;
             self.pins.arrival(now)
         } else {
             journey.arrived_at

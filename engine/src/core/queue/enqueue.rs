@@ -29,15 +29,7 @@ impl PacketEngine {
         message: &CheckedMessage<'_>,
         origin: Origin,
     ) -> Result<(), Status> {
-        if !self.queue.is_quiet()
-            && let Some(outcome) = self.join_line(now, vserver, message, origin)
-        {
-            return outcome;
-        }
-        match self.deliver(now, vserver, message, origin, None, false) {
-            Err(Status::ESME_RX_T_APPN) => self.queue_message(now, (vserver, false), message, origin),
-            outcome => outcome,
-        }
+        self.deliver_or_join(now, vserver, message, origin, (None, false))
     }
 
     /// The same for one that came back from a client's session or another core: others of its line may have gone before it into
@@ -51,12 +43,24 @@ impl PacketEngine {
         origin: Origin,
         not_at: Option<CoreIndex>,
     ) -> Result<(), Status> {
+        self.deliver_or_join(now, vserver, message, origin, (not_at, true))
+    }
+
+    #[inline(always)]
+    fn deliver_or_join(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        message: &CheckedMessage<'_>,
+        origin: Origin,
+        (not_at, rerouted): (Option<CoreIndex>, bool),
+    ) -> Result<(), Status> {
         if !self.queue.is_quiet()
             && let Some(outcome) = self.join_line(now, vserver, message, origin)
         {
             return outcome;
         }
-        match self.deliver(now, vserver, message, origin, not_at, true) {
+        match self.deliver(now, vserver, message, origin, not_at, rerouted) {
             Err(Status::ESME_RX_T_APPN) => self.queue_message(now, (vserver, false), message, origin),
             outcome => outcome,
         }

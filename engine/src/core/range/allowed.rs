@@ -74,6 +74,10 @@ impl AllowedIndex {
                 index.apart.entry(client).or_default().push(range.clone());
             }
         }
+        for ranges in index.apart.values_mut() {
+            ranges.sort_unstable_by(|one, other| one.text().cmp(other.text()));
+            ranges.dedup();
+        }
         index
     }
 
@@ -184,6 +188,8 @@ mod tests {
             (0, "8887"),
             (1, "^888765$"),
             (1, "^888765$"),
+            (1, "[12]$"),
+            (1, "8887.*"),
             (1, "[12]$"),
         ]
         .map(|(client, text)| (ClientIndex(client), range(text)));

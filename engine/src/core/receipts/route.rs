@@ -144,7 +144,15 @@ impl PacketEngine {
                 self.deliver_rewritten(now, vserver, &message, rewritten, account, origin)
             }
             (Ok(message), None) if question.query.needs_source => {
-                // Nothing but its text looked like a receipt: a message like any other.
+                // Nothing but its text looked like a receipt: a message like any other, which meets the rules.
+                if self
+                    .sessions
+                    .get(connection)
+                    .is_some_and(|session| session.is_curbed)
+                {
+                    self.route_message(now, connection, server, &header, &pdu, vserver);
+                    return self.buffers.give(pdu);
+                }
                 self.deliver_or_queue(now, vserver, &message, origin)
             }
             (Ok(_), None) if policy.unknown == UnknownReceipt::Refuse => Err(Status::ESME_RX_P_APPN),

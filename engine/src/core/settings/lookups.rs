@@ -9,10 +9,8 @@ use crate::core::tag::IdTag;
 /// For each vserver, whether a bind without a range gets all there is, and some account may bind so to receive.
 pub(super) fn takes_everything(vservers: &[VserverSettings], clients: &[ClientSettings]) -> Vec<bool> {
     let of_vserver = |(index, vserver): (u16, &VserverSettings)| {
-        let may_receive = |client: &ClientSettings| {
-            let may_bind = client.vservers.is_empty() || client.vservers.contains(&VserverIndex(index));
-            may_bind && (client.binds.receiver || client.binds.transceiver)
-        };
+        let may_receive =
+            |client: &ClientSettings| client.may_bind_at(VserverIndex(index)) && client.may_receive();
         vserver.empty_range == EmptyRange::All && clients.iter().any(may_receive)
     };
     (0_u16..).zip(vservers).map(of_vserver).collect()
