@@ -1,17 +1,12 @@
 //! What a bind claims beside the digits of a range: its TON and NPI, and what an empty range stands for.
 
-use std::time::Duration;
-
 use smppmux_engine::core::wire::{Address, CommandId, Message, Status, Version};
 use smppmux_tests::configuration::{Configuration, PASSWORD, source_address_of};
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::{self, deliver_sm, response_with_id, written};
-use smppmux_tests::peer::{Peer, Received};
+use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
-
-/// How long a message that must not come is waited for.
-const NOTHING_TIME: Duration = Duration::from_millis(200);
 
 /// Two engines and one session at one SMSC.
 fn start(vserver: &str, clients: &[(&str, &str)]) -> (Smppmux, Peer) {
@@ -39,11 +34,6 @@ fn status_of(server: &mut Peer, number: u32, destination: &str) -> Status {
     let answer = server.expect(CommandId::DELIVER_SM_RESP);
     assert_eq!(answer.sequence_number(), number);
     answer.status()
-}
-
-fn expect_nothing(client: &mut Peer) {
-    let received = client.receive_within(NOTHING_TIME);
-    assert!(matches!(received, Received::Nothing), "{received:?}");
 }
 
 /// Goal: with `empty-range = "all"` a bind without a range gets what nobody claims more precisely, though its account names no ranges:
@@ -82,11 +72,11 @@ fn an_empty_range_can_stand_for_nothing() {
     assert_eq!(status_of(&mut server, 1, "5599"), Status::ESME_RINVDSTADR);
     let mut without = bind(&smppmux, "esme", 0);
     assert_eq!(status_of(&mut server, 2, "4477"), Status::ESME_ROK, "queued");
-    expect_nothing(&mut without);
+    without.expect_nothing();
     let request = BindRequest::of("esme").with_range("4477").at_engine(1);
     let mut with = Esme::bind_with(smppmux.address(), request);
     assert_eq!(with.take_delivery().text(), "4477");
-    expect_nothing(&mut without);
+    without.expect_nothing();
 }
 
 /// Goal: a bind's addr_ton and addr_npi are part of its claim: a message goes to the range of its own TON and NPI, 0 stands for any, and a
@@ -137,5 +127,5 @@ fn ton_and_npi_are_part_of_a_claim() {
         peers[taker].send(&response);
         assert!(server.expect(CommandId::DELIVER_SM_RESP).status().is_ok());
     }
-    peers.iter_mut().for_each(expect_nothing);
+    peers.iter_mut().for_each(Peer::expect_nothing);
 }

@@ -92,19 +92,21 @@ fn headers_are_believed_from_trusted_networks_only() {
 /// Goal: what a balancer does for itself is neither limited nor banned, and its clients are, each for itself.
 #[test]
 fn health_checks_are_not_held_against_the_balancer() {
-    let (smppmux, _smsc) = start(
+    let (mut smppmux, _smsc) = start(
         2,
         "proxy-protocol = [\"127.0.9.0/24\"]\nmax-connections-per-address = 1\nfailed-binds-max = 1",
         "",
     );
     let itself = [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"];
     let client = &b"PROXY TCP4 198.51.100.1 192.0.2.2 1 2\r\n"[..];
+    let address = smppmux.address();
     let bind = |header: &[u8], password| {
-        let mut peer = Peer::connect_from(loopback(9, 1), smppmux.address());
+        let mut peer = Peer::connect_from(loopback(9, 1), address);
         peer.try_send(&[header, &bind_octets(password)].concat());
         let status = match peer.receive_within(SOON) {
             Received::Pdu(pdu) => Some(pdu.status()),
-            _ => None,
+            Received::Closed => None,
+            Received::Nothing => panic!("neither an answer nor the end"),
         };
         (peer, status)
     };
@@ -117,6 +119,7 @@ fn health_checks_are_not_held_against_the_balancer() {
     let answers: Vec<_> = kept.iter().map(|(_, status)| *status).collect();
     assert_eq!(answers, [bad, good, good, bad, good, good]);
     assert_eq!(bind(client, "wrong").1, bad);
+    smppmux.wait_for_log("address banned");
     assert_eq!(bind(client, PASSWORD).1, None, "a client is banned all the same");
 }
 

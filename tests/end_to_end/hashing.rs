@@ -1,30 +1,14 @@
 //! `method = "hash"`: what has the same key goes to the same server, whatever kind of message it is.
 
-use smppmux_engine::core::wire::{CommandId, DestAddress, Message, Status, SubmitMulti, Version};
+use smppmux_engine::core::wire::{CommandId, Status, Version};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{address, header_only, submit_sm, with_tlvs, written};
+use smppmux_tests::pdu::{header_only, submit_multi, submit_sm, with_tlvs};
 use smppmux_tests::smsc::AnsweringSmsc;
 
 use crate::start_ready;
 
 const SOURCES: u32 = 24;
-
-fn submit_multi(number: u32, source: &str, destinations: &[&str]) -> Vec<u8> {
-    let destinations: Vec<DestAddress<'_>> = destinations
-        .iter()
-        .map(|digits| DestAddress::Sme(address(digits)))
-        .collect();
-    let body = SubmitMulti {
-        message: Message {
-            source: address(source),
-            short_message: b"text",
-            ..Message::default()
-        },
-        destinations: &destinations,
-    };
-    written(CommandId::SUBMIT_MULTI, Status::ESME_ROK, number, &body)
-}
 
 fn broadcast(number: u32, source: &str) -> Vec<u8> {
     let mut pdu = header_only(CommandId::BROADCAST_SM, Status::ESME_ROK, number);
@@ -80,8 +64,8 @@ fn a_source_keeps_its_server() {
         for engine in 0..2 {
             let requests = [
                 submit_sm(2, &source, "4477", "text"),
-                submit_multi(3, &source, &["4477", "4488"]),
-                submit_multi(4, &source, &["4499"]),
+                submit_multi(3, &source, &["4477", "4488"], "text"),
+                submit_multi(4, &source, &["4499"], "text"),
                 broadcast(5, &source),
             ];
             all.extend(servers_of(&mut bind(engine), &servers, &requests));
@@ -103,8 +87,8 @@ fn a_destination_keeps_its_server() {
         let digits = number.to_string();
         let requests = [
             submit_sm(2, "1", &digits, "text"),
-            submit_multi(3, "2", &[&digits]),
-            submit_multi(4, &digits, &["4477", "4488"]),
+            submit_multi(3, "2", &[&digits], "text"),
+            submit_multi(4, &digits, &["4477", "4488"], "text"),
         ];
         let taken = servers_of(&mut client, &servers, &requests);
         assert!(

@@ -7,17 +7,12 @@ use smppmux_tests::esme::Esme;
 use smppmux_tests::pdu::{self, deliver_sm};
 use smppmux_tests::peer::{Peer, Received};
 use smppmux_tests::process::Smppmux;
+use smppmux_tests::simulator::address_to_come_back_to;
 use smppmux_tests::smsc::{Smsc, answer_bind};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 const ENGINES: usize = 2;
-
-/// An address that nobody listens at.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound")
-}
 
 fn configuration(smsc: &Smsc, outbind: SocketAddr, more: &str) -> Configuration {
     let lines = format!(
@@ -53,7 +48,7 @@ const RIGHT: (&str, &str) = ("centre", "theirs");
 /// client and are answered; it is asked whether it lives, may leave, and may call again; nobody calls back.
 #[test]
 fn a_server_calls() {
-    let (smsc, outbind) = (Smsc::start(), free_address());
+    let (smsc, outbind) = (Smsc::start(), address_to_come_back_to());
     let (smppmux, _sessions) = start(&configuration(&smsc, outbind, ""), &smsc);
     let mut esme = Esme::bind_with_range(smppmux.address(), "esme1", "888");
     for (round, engine) in [0, 1, 0, 1].into_iter().enumerate() {
@@ -93,7 +88,7 @@ fn a_server_calls() {
 /// Goal: who says something else, or comes from elsewhere, or is one too many, hears nothing of us and is told once.
 #[test]
 fn strangers_hear_nothing() {
-    let (smsc, outbind) = (Smsc::start(), free_address());
+    let (smsc, outbind) = (Smsc::start(), address_to_come_back_to());
     let more = "outbind-connections = 1\noutbind-allow = [\"127.0.1.0/24\"]";
     let (mut smppmux, _sessions) = start(&configuration(&smsc, outbind, more), &smsc);
     let here = source_address_of(0);
@@ -123,7 +118,7 @@ fn strangers_hear_nothing() {
 /// Goal: SIGTERM unbinds the session that was called.
 #[test]
 fn a_drain_unbinds_it() {
-    let (smsc, outbind) = (Smsc::start(), free_address());
+    let (smsc, outbind) = (Smsc::start(), address_to_come_back_to());
     let (mut smppmux, sessions) = start(&configuration(&smsc, outbind, ""), &smsc);
     let mut server = call(source_address_of(1), outbind, RIGHT);
     answer_bind(&mut server);

@@ -5,7 +5,7 @@ use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::Esme;
 use smppmux_tests::pdu::{Pdu, deliver_sm, header_only, receipt, response_with_id, with_tlvs};
 
-use crate::receipts::{Stand, bind, expect_nothing, start, status_of, submit};
+use crate::receipts::{Stand, bind, start, status_of, submit};
 
 const ID_TAG: u16 = Tag::RECEIPTED_MESSAGE_ID.0;
 const PAYLOAD_TAG: u16 = Tag::MESSAGE_PAYLOAD.0;
@@ -79,7 +79,7 @@ fn a_tlv_makes_a_receipt() {
             expect_accepted(&mut stand, command, number + 1);
         }
     }
-    expect_nothing(&mut alice);
+    alice.expect_nothing();
 }
 
 /// Goal: with `receipts = "address"` too a receipt that is not marked names the message as its submit's answer did, whatever form ids
@@ -106,7 +106,7 @@ fn receipts_by_address_carry_the_clients_id() {
         stand.server.send(&deliver_sm(4, "4488", "1000", text));
         assert_eq!(catch_all.take_delivery().text(), text, "{form}");
         assert_eq!(status_of(&mut stand.server, 4), Status::ESME_ROK);
-        expect_nothing(&mut alice);
+        alice.expect_nothing();
     }
 }
 
@@ -160,7 +160,7 @@ fn the_format_says_how_ids_are_read() {
             );
             assert_eq!(status_of(&mut stand.server, number), Status::ESME_ROK);
         }
-        expect_nothing(&mut alice);
-        expect_nothing(&mut catch_all);
+        alice.expect_nothing();
+        catch_all.expect_nothing();
     }
 }

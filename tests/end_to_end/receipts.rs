@@ -11,9 +11,6 @@ use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
 use tempfile::TempDir;
 
-/// How long a receipt that must not come is waited for.
-const NOTHING_TIME: Duration = Duration::from_millis(200);
-
 pub(super) struct Stand {
     pub(super) smppmux: Smppmux,
     pub(super) server: Peer,
@@ -71,11 +68,6 @@ pub(super) fn status_of(server: &mut Peer, number: u32) -> Status {
     let answer = server.expect(CommandId::DELIVER_SM_RESP);
     assert_eq!(answer.sequence_number(), number);
     answer.status()
-}
-
-pub(super) fn expect_nothing(client: &mut Esme) {
-    let received = client.receive_within(NOTHING_TIME);
-    assert!(matches!(received, Received::Nothing), "{received:?}");
 }
 
 /// Goal: receipts, intermediate ones, final ones and repeats, reach the account that submitted: on its receiving sessions of
@@ -136,7 +128,7 @@ fn receipts_reach_the_submitter_wherever_it_is_bound() {
         "spread over both sessions: {taken:?}"
     );
     for other in [&mut catch_all, &mut bob, &mut transmitter] {
-        expect_nothing(other);
+        other.expect_nothing();
     }
 }
 
@@ -152,7 +144,7 @@ fn a_receipt_before_the_answer_waits() {
         let submit = stand.server.expect(CommandId::SUBMIT_SM);
         let id = format!("early-{engine}");
         stand.server.send(&receipt(9, "4477", "1000", &id, "DELIVRD"));
-        expect_nothing(&mut alice);
+        alice.expect_nothing();
         stand.server.send(&response_with_id(
             CommandId::SUBMIT_SM_RESP,
             submit.sequence_number(),
@@ -174,7 +166,7 @@ fn a_receipt_before_the_answer_waits() {
             }
         }
         assert_eq!(status_of(&mut stand.server, 9), Status::ESME_ROK);
-        expect_nothing(&mut catch_all);
+        catch_all.expect_nothing();
     }
 }
 
@@ -245,7 +237,7 @@ fn unmarked_receipts_are_found() {
         assert_eq!(message.text(), text, "untouched");
         assert_eq!(status_of(&mut stand.server, number), Status::ESME_ROK);
     }
-    expect_nothing(&mut alice);
+    alice.expect_nothing();
 }
 
 /// The next PDU that one of them gets.
@@ -298,7 +290,7 @@ fn ids_are_those_of_one_server() {
         server.send(&receipt(1, "4477", "1000", "same", "DELIVRD"));
         let place = usize::from(ids[1].ends_with(tag));
         assert_eq!(clients[place].take_delivery().receipted_id(), ids[place]);
-        expect_nothing(&mut clients[1 - place]);
+        clients[1 - place].expect_nothing();
     }
 }
 
@@ -323,7 +315,7 @@ fn the_rules_for_unknown_ids() {
     let id = submit(&mut alice, &mut stand.server, "4477", "m-1");
     stand.server.send(&receipt(1, "4477", "1000", "m-1", "DELIVRD"));
     assert_eq!(catch_all.take_delivery().receipted_id(), id);
-    expect_nothing(&mut alice);
+    alice.expect_nothing();
 }
 
 /// Goal: a late ESME_ROK still makes the entry, and so does one whose client is gone (PITFALLS 23).

@@ -43,6 +43,27 @@ fn pass(client: &mut Esme, server: &mut Peer, source: &str, destination: &str) -
     submit
 }
 
+/// Goal: a server's message whose text only looks like a receipt's meets the rules as any other.
+#[test]
+fn what_only_looks_like_a_receipt_meets_the_rules() {
+    let rules = "[[route]]\ndirection = \"mo\"\ndestination = \"4477\"\nreject = \"ESME_RINVDSTADR\"";
+    let (_smppmux, [mut left, _], [mut esme, _]) = start("receipt-hold = \"100ms\"", rules);
+    for (number, text) in ["plain", "id:5A sub:001 dlvrd:001 stat:DELIVRD"]
+        .into_iter()
+        .enumerate()
+    {
+        let number = number as u32;
+        left.send(&deliver_sm(number, "2000", "4477", text));
+        let answer = left.expect(CommandId::DELIVER_SM_RESP);
+        assert_eq!(
+            (answer.sequence_number(), answer.status()),
+            (number, Status::ESME_RINVDSTADR),
+            "{text}"
+        );
+    }
+    esme.expect_nothing();
+}
+
 /// Goal: the first rule that matches decides: by account, source, destination, expression; whom no rule knows goes anywhere.
 #[test]
 fn the_first_rule_decides() {

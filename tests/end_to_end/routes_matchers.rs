@@ -38,11 +38,7 @@ fn start(rules: &str) -> Stand {
         .section(other)
         .section(rules);
     let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
-    let listening = smppmux.wait_for_log("listening");
-    let other_vserver = listening["address"]
-        .as_str()
-        .and_then(|address| address.parse().ok())
-        .expect("an address");
+    let other_vserver = smppmux.next_address();
     let [left, right] = smscs.map(|smsc| smsc.accept_bound().0);
     smppmux.wait_for_log("smppmux ready");
     Stand {

@@ -9,13 +9,10 @@ use smppmux_engine::core::wire::{CommandId, Status};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::{deliver_sm, receipt, response_with_id};
-use smppmux_tests::peer::{Peer, Received};
+use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::Smsc;
 use tempfile::TempDir;
-
-/// How long a message that must not come is waited for.
-const NOTHING_TIME: Duration = Duration::from_millis(200);
 
 struct Stand {
     smppmux: Smppmux,
@@ -94,11 +91,6 @@ fn accept_behind_an_unbind(server: &mut Peer, message: &[u8]) {
     panic!("still refused a second after the unbind");
 }
 
-fn expect_nothing(client: &mut Esme) {
-    let received = client.receive_within(NOTHING_TIME);
-    assert!(matches!(received, Received::Nothing), "{received:?}");
-}
-
 /// Goal: a receipt goes to the vserver where its message was submitted, with the id that was given there, on whatever engine;
 /// never to the same account at the vserver that has the server's messages, whatever that one's own rule for receipts is.
 #[test]
@@ -122,7 +114,7 @@ fn receipts_reach_the_vserver_of_their_submit() {
                 assert_eq!(at_bulk.take_delivery().receipted_id(), given);
                 expect_status(&mut stand.server, number, Status::ESME_ROK);
             }
-            expect_nothing(&mut at_sms);
+            at_sms.expect_nothing();
             if policy.is_empty() {
                 let id = format!("s-{engine}");
                 assert_eq!(submit(&mut at_sms, &mut stand.server, &id), format!("{id}#mx-0A"));
@@ -131,10 +123,10 @@ fn receipts_reach_the_vserver_of_their_submit() {
                     .send(&receipt(number + 2, "4477", "1000", &id, "DELIVRD"));
                 assert_eq!(at_sms.take_delivery().receipted_id(), format!("{id}#mx-0A"));
                 expect_status(&mut stand.server, number + 2, Status::ESME_ROK);
-                expect_nothing(&mut at_bulk);
+                at_bulk.expect_nothing();
             }
         }
-        expect_nothing(&mut bob);
+        bob.expect_nothing();
     }
 }
 
@@ -160,10 +152,10 @@ fn receipts_wait_and_survive_at_their_vserver() {
     let mut at_sms = bind(sms, "alice", 0);
     stand.server.send(&receipt(1, "4477", "1000", "w-1", "DELIVRD"));
     expect_status(&mut stand.server, 1, Status::ESME_ROK);
-    expect_nothing(&mut at_sms);
+    at_sms.expect_nothing();
     let mut alice = bind(bulk, "alice", 1);
     assert_eq!(alice.take_delivery().receipted_id(), given[0]);
-    expect_nothing(&mut at_sms);
+    at_sms.expect_nothing();
 
     drop((alice, at_sms));
     stand.smppmux.signal(Signal::TERM);
@@ -204,7 +196,7 @@ fn messages_go_where_the_server_or_a_rule_says() {
     expect_status(&mut stand.server, 2, Status::ESME_ROK);
     carol.unbind();
     accept_behind_an_unbind(&mut stand.server, &deliver_sm(3, "2000", "55778", "waits"));
-    expect_nothing(&mut bob);
+    bob.expect_nothing();
     let mut carol = Esme::bind_with(bulk, range("carol", "55").at_engine(0));
     assert_eq!(carol.take_delivery().text(), "waits");
 }

@@ -1,5 +1,6 @@
 //! TLS peers of another make: OpenSSL's command line, as a pipe between a test's plain connection and smppmux.
 
+use crate::simulator::address_to_come_back_to;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -180,10 +181,7 @@ impl Authority {
     ///
     /// When openssl cannot be started.
     pub fn listen(&self, file: &str, smsc: SocketAddr, arguments: &[&str]) -> (SocketAddr, OpenSsl) {
-        let address = {
-            let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            probe.local_addr().expect("it is bound")
-        };
+        let address = address_to_come_back_to();
         let far = TcpStream::connect(smsc).expect("the SMSC listens");
         let mut command = Command::new("openssl");
         command

@@ -142,6 +142,17 @@ impl Peer {
         pdu
     }
 
+    /// Nothing comes, for a while.
+    ///
+    /// # Panics
+    ///
+    /// When something does, or the connection ends.
+    pub fn expect_nothing(&mut self) {
+        const NOTHING_TIME: Duration = Duration::from_millis(200);
+        let received = self.receive_within(NOTHING_TIME);
+        assert!(matches!(received, Received::Nothing), "{received:?}");
+    }
+
     /// What comes next, enquire_links too.
     pub fn receive_any_within(&mut self, limit: Duration) -> Received {
         self.receive_raw(Instant::now() + limit)
