@@ -130,12 +130,28 @@ fn parameters_are_taken_at_their_word() {
         ("POST", "clients/esme1/trace?second=1"),
         ("POST", "servers/%FF/drain"),
         ("POST", "servers/smsc-a/weight"),
+        ("POST", "drain?server=smsc-a"),
+        ("POST", "reload?dry-run=true"),
+        ("POST", "servers/smsc-a/drain?for=1h"),
+        ("POST", "servers/smsc-a/undrain?all=true"),
+        ("POST", "servers/smsc-a/weight?weight=3"),
+        ("POST", "clients/esme1/drain?force"),
+        ("POST", "clients/esme1/undrain?all=true"),
+        ("GET", "status?core=0"),
+        ("GET", "servers?name=smsc-a"),
+        ("GET", "pools?limit=1"),
+        ("GET", "cores?core=0"),
+        ("GET", "queue?destination=4477"),
         ("GET", "clients?prefx=e"),
         ("GET", "queue/dead-letters?number=-1"),
     ] {
         let answer = call_socket(&socket, method, &format!("/api/v1/{path}"));
         assert_eq!(answer.status, 400, "{path}");
         assert!(answer.json()["error"].is_string(), "{path}");
+    }
+    assert_ne!(administered.get("/api/v1/status").json()["phase"], "draining");
+    for path in ["/healthz?node=1", "/metrics?collect=queue"] {
+        assert_eq!(administered.get(path).status, 200, "{path} is asked by strangers");
     }
     for path in [
         "queue/purge?destination=4477",

@@ -1,7 +1,7 @@
 //! Calls that change something. Each answers with a sentence on what has happened.
 
 use super::ApiState;
-use super::problem::{Asked, Problem, ProblemBody};
+use super::problem::{Asked, NoParameters, Problem, ProblemBody};
 use crate::admin::control::Order;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -23,7 +23,7 @@ pub(crate) struct Changed {
         (status = CONFLICT, body = ProblemBody, description = "It drains already"),
     )
 )]
-pub(super) async fn drain(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
+pub(super) async fn drain(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainAll).await
 }
 
@@ -33,16 +33,17 @@ pub(super) async fn drain(State(state): State<ApiState>) -> Result<Json<Changed>
     post, path = "/api/v1/reload", tag = "changes",
     responses(
         (status = OK, body = Changed, description = "What was different"),
-        (status = BAD_REQUEST, body = ProblemBody, description = "The file is wrong; where, and how"),
+        (status = BAD_REQUEST, body = ProblemBody, description = "The file is wrong, or the call takes no parameters; where, and how"),
         (status = CONFLICT, body = ProblemBody, description = "It needs a restart; why"),
     )
 )]
-pub(super) async fn reload(State(state): State<ApiState>) -> Result<Json<Changed>, Problem> {
+pub(super) async fn reload(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::Reload).await
 }
 
 /// A server's share among its equals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct NewWeight {
     /// From 1.
     pub(crate) weight: u32,
@@ -57,6 +58,7 @@ pub(crate) struct NewWeight {
 pub(super) async fn drain_server(
     State(state): State<ApiState>,
     Asked(Path(name)): Asked<Path<String>>,
+    _: NoParameters,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainServer { name, drains: true }).await
 }
@@ -70,6 +72,7 @@ pub(super) async fn drain_server(
 pub(super) async fn undrain_server(
     State(state): State<ApiState>,
     Asked(Path(name)): Asked<Path<String>>,
+    _: NoParameters,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::DrainServer { name, drains: false }).await
 }
@@ -80,13 +83,14 @@ pub(super) async fn undrain_server(
     params(("name" = String, Path, description = "Name of the server")),
     responses(
         (status = OK, body = Changed),
-        (status = BAD_REQUEST, body = ProblemBody, description = "The weight is none"),
+        (status = BAD_REQUEST, body = ProblemBody, description = "The weight is none, or more than a weight is asked"),
         (status = NOT_FOUND, body = ProblemBody, description = "There is no such server"),
     )
 )]
 pub(super) async fn set_weight(
     State(state): State<ApiState>,
     Asked(Path(name)): Asked<Path<String>>,
+    _: NoParameters,
     Asked(Json(NewWeight { weight })): Asked<Json<NewWeight>>,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(&state, Order::SetWeight { name, weight }).await
@@ -101,6 +105,7 @@ pub(super) async fn set_weight(
 pub(super) async fn drain_client(
     State(state): State<ApiState>,
     Asked(Path(system_id)): Asked<Path<String>>,
+    _: NoParameters,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(
         &state,
@@ -121,6 +126,7 @@ pub(super) async fn drain_client(
 pub(super) async fn undrain_client(
     State(state): State<ApiState>,
     Asked(Path(system_id)): Asked<Path<String>>,
+    _: NoParameters,
 ) -> Result<Json<Changed>, Problem> {
     carry_out(
         &state,
@@ -135,4 +141,17 @@ pub(super) async fn undrain_client(
 async fn carry_out(state: &ApiState, order: Order) -> Result<Json<Changed>, Problem> {
     let done = state.control.order(order).await??;
     Ok(Json(Changed { done }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NewWeight;
+
+    /// Goal: what somebody wants besides a weight is not passed over.
+    #[test]
+    fn a_weight_is_a_weight_and_nothing_else() {
+        let read = |text| serde_json::from_str::<NewWeight>(text).ok();
+        assert_eq!(read(r#"{"weight": 3}"#), Some(NewWeight { weight: 3 }));
+        assert_eq!(read(r#"{"weight": 3, "priority": 1}"#), None);
+    }
 }

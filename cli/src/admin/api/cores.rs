@@ -1,7 +1,7 @@
 //! `/api/v1/cores`: the packet engines and the traffic between them.
 
 use super::ApiState;
-use super::problem::Problem;
+use super::problem::{NoParameters, Problem};
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -59,7 +59,7 @@ pub(crate) struct CoreRow {
     get, path = "/api/v1/cores", tag = "figures",
     responses((status = OK, body = Cores))
 )]
-pub(super) async fn cores(State(state): State<ApiState>) -> Result<Json<Cores>, Problem> {
+pub(super) async fn cores(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Cores>, Problem> {
     Ok(Json(Cores::of(
         &*state.control.snapshot(Wanted::default()).await?,
     )))

@@ -21,9 +21,9 @@ use utoipa::{Modify, ToSchema as _};
 pub(super) struct Description;
 
 impl Modify for Description {
-    /// Adds what every call can answer, what every call that takes something can, and what the guard answers to changes.
+    /// Adds what every call can answer, what every call can that looks at its parameters, and what the guard answers to changes.
     fn modify(&self, description: &mut OpenApi) {
-        for item in description.paths.paths.values_mut() {
+        for (path, item) in &mut description.paths.paths {
             for (method, operation) in [
                 (Method::GET, &mut item.get),
                 (Method::POST, &mut item.post),
@@ -32,17 +32,18 @@ impl Modify for Description {
                 (Method::DELETE, &mut item.delete),
             ] {
                 if let Some(operation) = operation {
-                    complete(operation, &method);
+                    complete(operation, path, &method);
                 }
             }
         }
     }
 }
 
-fn complete(operation: &mut Operation, method: &Method) {
+fn complete(operation: &mut Operation, path: &str, method: &Method) {
     let unavailable = "The control core does not answer: it is busy, or smppmux is ending";
     add(operation, StatusCode::SERVICE_UNAVAILABLE, unavailable);
-    if operation.parameters.is_some() || operation.request_body.is_some() {
+    // Whatever asks for health and metrics may bring parameters of its own; all else takes those that it knows.
+    if path.starts_with("/api/") {
         add(
             operation,
             StatusCode::BAD_REQUEST,

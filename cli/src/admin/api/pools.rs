@@ -1,7 +1,7 @@
 //! `/api/v1/pools`: which address ranges have receiving sessions.
 
 use super::ApiState;
-use super::problem::Problem;
+use super::problem::{NoParameters, Problem};
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -49,7 +49,7 @@ pub(crate) struct PoolRow {
     get, path = "/api/v1/pools", tag = "figures",
     responses((status = OK, body = Pools))
 )]
-pub(super) async fn pools(State(state): State<ApiState>) -> Result<Json<Pools>, Problem> {
+pub(super) async fn pools(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Pools>, Problem> {
     let wanted = Wanted {
         pools_max: ROWS_OF_CORE_MAX,
         ..Wanted::default()

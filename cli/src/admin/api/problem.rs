@@ -74,6 +74,24 @@ impl<S: Send + Sync, E: FromRequest<S, Rejection: Into<Problem>>> FromRequest<S>
     }
 }
 
+/// A part of every call that has no parameters: one that is given all the same fails the call, for whoever gave it meant something
+/// else than what the call would do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoParameters;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        match parts.uri.query() {
+            None | Some("") => Ok(Self),
+            Some(query) => Err(Problem::bad_request(format!(
+                "this call takes no parameters: `{query}`"
+            ))),
+        }
+    }
+}
+
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
         Self::bad_request(rejection.body_text())

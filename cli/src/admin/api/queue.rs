@@ -6,7 +6,7 @@
 
 use super::ApiState;
 use super::change::Changed;
-use super::problem::{Asked, Problem, ProblemBody};
+use super::problem::{Asked, NoParameters, Problem, ProblemBody};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -115,7 +115,7 @@ pub(super) struct WhichLine {
     get, path = "/api/v1/queue", tag = "queue",
     responses((status = OK, body = Queue), (status = NOT_FOUND, body = ProblemBody))
 )]
-pub(super) async fn queue(State(state): State<ApiState>) -> Result<Json<Queue>, Problem> {
+pub(super) async fn queue(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Queue>, Problem> {
     let (report, lines) = ask(&state, |store| Ok((store.report()?, store.lines(ROWS_MAX)?))).await?;
     Ok(Json(Queue::of(&report, lines)))
 }

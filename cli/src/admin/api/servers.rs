@@ -1,7 +1,7 @@
 //! `/api/v1/servers`: the SMSCs.
 
 use super::ApiState;
-use super::problem::Problem;
+use super::problem::{NoParameters, Problem};
 use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
@@ -65,7 +65,10 @@ pub(crate) struct ServerRow {
     get, path = "/api/v1/servers", tag = "figures",
     responses((status = OK, body = Servers))
 )]
-pub(super) async fn servers(State(state): State<ApiState>) -> Result<Json<Servers>, Problem> {
+pub(super) async fn servers(
+    State(state): State<ApiState>,
+    _: NoParameters,
+) -> Result<Json<Servers>, Problem> {
     Ok(Json(Servers::of(
         &*state.control.snapshot(Wanted::default()).await?,
     )))

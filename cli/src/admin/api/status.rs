@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::health::obstacle;
-use super::problem::Problem;
+use super::problem::{NoParameters, Problem};
 use crate::admin::control::{Phase, Snapshot};
 use axum::Json;
 use axum::extract::State;
@@ -91,7 +91,7 @@ pub(crate) struct StatusCounters {
     get, path = "/api/v1/status", tag = "figures",
     responses((status = OK, body = Status))
 )]
-pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Status>, Problem> {
+pub(super) async fn status(State(state): State<ApiState>, _: NoParameters) -> Result<Json<Status>, Problem> {
     Ok(Json(Status::of(
         &*state.control.snapshot(Wanted::default()).await?,
     )))
