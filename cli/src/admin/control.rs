@@ -3,7 +3,7 @@
 //! Must never wait for the control core without a limit: a call that is not answered in time fails.
 
 use super::trace::Traced;
-use smppmux_engine::core::report::Wanted;
+use smppmux_engine::core::report::{ServerReport, Wanted};
 use smppmux_engine::core::settings::{ServerIndex, Settings};
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
 use smppmux_engine::store::StoreControl;
@@ -103,11 +103,20 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether a server has a bound session on some core.
-    pub(crate) fn is_server_bound(&self, ServerIndex(server): ServerIndex) -> bool {
+    /// What the engines say of a server.
+    pub(crate) fn reports_of(&self, ServerIndex(server): ServerIndex) -> impl Iterator<Item = &ServerReport> {
         let engines = self.reports.iter().map(|report| &report.engine);
-        let mut rows = engines.filter_map(|engine| engine.servers.get(usize::from(server)));
-        rows.any(|row| row.bound_sessions > 0)
+        engines.filter_map(move |engine| engine.servers.get(usize::from(server)))
+    }
+
+    /// Whether a server has a bound session on some core.
+    pub(crate) fn is_server_bound(&self, server: ServerIndex) -> bool {
+        self.reports_of(server).any(|report| report.bound_sessions > 0)
+    }
+
+    /// Whether an operator drains a server.
+    pub(crate) fn is_server_draining(&self, server: ServerIndex) -> bool {
+        self.reports_of(server).any(|report| report.is_draining)
     }
 }
 

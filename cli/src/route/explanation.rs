@@ -3,7 +3,7 @@
 use crate::arguments::MessageArguments;
 use serde::{Deserialize, Serialize};
 use smppmux_engine::core::route::{AddressChange, Direction, RouteAction, RouteQuery, RouteRule};
-use smppmux_engine::core::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use smppmux_engine::core::settings::{Auth, ClientIndex, ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::wire::{Address, Status};
 use std::fmt::{self, Write as _};
 use utoipa::ToSchema;
@@ -11,10 +11,12 @@ use utoipa::ToSchema;
 /// What the rules would do with a message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Explanation {
-    /// The vserver whose rules it meets.
-    pub(crate) vserver: String,
+    /// The vserver whose rules it meets; none where no vserver lists the server that sends it.
+    pub(crate) vserver: Option<String>,
     /// Rules that there are.
     pub(crate) rules: usize,
+    /// It meets them. A message of a server that no vserver lists meets none, nor one to a client whose login is forwarded.
+    pub(crate) meets_rules: bool,
     /// The first one that matches.
     pub(crate) rule: Option<MatchingRule>,
     /// What the message is answered instead of being sent on.
@@ -65,9 +67,23 @@ pub(crate) struct NumberedAddress {
 pub(crate) struct ServerOfMessage {
     /// Its name.
     pub(crate) name: String,
-    /// It has a bound session. None where nothing runs.
+    /// It has a bound session. None where nothing runs, and where each client has sessions of its own (`auth = "forward"`).
     pub(crate) is_bound: Option<bool>,
+    /// An operator drains it, so it gets no new message. None where `is_bound` is none.
+    pub(crate) is_draining: Option<bool>,
 }
+
+/// How a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ServerState {
+    /// It has a bound session.
+    pub(crate) is_bound: bool,
+    /// An operator drains it.
+    pub(crate) is_draining: bool,
+}
+
+/// Where it is known how a server is: nowhere where nothing runs.
+pub(crate) type StateOf<'a> = &'a dyn Fn(ServerIndex) -> Option<ServerState>;
 
 /// A name that the settings do not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +102,7 @@ impl fmt::Display for UnknownName {
 #[derive(Clone, Copy)]
 struct Known<'a> {
     settings: &'a Settings,
-    is_bound: &'a dyn Fn(ServerIndex) -> Option<bool>,
+    state_of: StateOf<'a>,
 }
 
 /// A vendor command that no rule lets through.
@@ -97,16 +113,19 @@ impl Explanation {
     pub(crate) fn of(
         settings: &Settings,
         message: &MessageArguments,
-        is_bound: &dyn Fn(ServerIndex) -> Option<bool>,
+        state_of: StateOf<'_>,
     ) -> Result<Self, UnknownName> {
-        let known = Known { settings, is_bound };
+        let known = Known { settings, state_of };
         let client = message.client.as_deref();
         let client = client.map(|name| client_of(settings, name)).transpose()?;
         let server = message.server.as_deref();
         let server = server.map(|name| server_of(settings, name)).transpose()?;
-        let vserver = vserver_of(settings, message.vserver.as_deref(), client, server)?;
+        let Some(vserver) = vserver_of(settings, message.vserver.as_deref(), client, server)? else {
+            return Ok(Self::without_vserver(settings, message.vendor_command));
+        };
         let query = RouteQuery {
-            client,
+            // A server decides who such a client is: it has no account here.
+            client: client.filter(|_| !forwards(settings, vserver)),
             server,
             source: Address {
                 ton: message.source_ton,
@@ -129,11 +148,14 @@ impl Explanation {
             Direction::MobileTerminated
         };
         let mut explanation = Self {
-            vserver: settings.vservers[usize::from(vserver.0)].name.clone(),
+            vserver: Some(settings.vservers[usize::from(vserver.0)].name.clone()),
             rules: settings.routes.len(),
+            meets_rules: message.vendor_command
+                || server.is_none_or(|server| has_own_sessions(settings, server)),
             ..Self::default()
         };
         let table = settings.route_table(vserver, direction, 0);
+        let table = table.filter(|_| explanation.meets_rules);
         match table.as_ref().and_then(|table| table.first_match(&query)) {
             Some((number, rule)) => {
                 explanation.rule = Some(MatchingRule {
@@ -145,9 +167,23 @@ impl Explanation {
             None if query.is_vendor_command => {
                 explanation.rejected_with = Some(REFUSED_VENDOR_COMMAND.into());
             }
-            None => explanation.go_on(known, vserver, direction, client, &[]),
+            None => explanation.go_on(known, vserver, direction, query.client, &[]),
         }
         Ok(explanation)
+    }
+
+    /// A server that no vserver lists has nobody to whom its messages could go.
+    fn without_vserver(settings: &Settings, is_vendor_command: bool) -> Self {
+        let answer = if is_vendor_command {
+            REFUSED_VENDOR_COMMAND.into()
+        } else {
+            Status::ESME_RX_T_APPN.to_string()
+        };
+        Self {
+            rules: settings.routes.len(),
+            rejected_with: Some(answer),
+            ..Self::default()
+        }
     }
 
     fn apply(
@@ -194,7 +230,8 @@ impl Explanation {
         client: Option<ClientIndex>,
         group: &[ServerIndex],
     ) {
-        let Known { settings, is_bound } = known;
+        let Known { settings, state_of } = known;
+        let is_forwarded = forwards(settings, vserver);
         let vserver = &settings.vservers[usize::from(vserver.0)];
         if direction == Direction::MobileOriginated {
             self.clients_of = Some(vserver.name.clone());
@@ -204,22 +241,31 @@ impl Explanation {
         let may_take = vserver
             .servers
             .iter()
-            .filter(|server| group.is_empty() || group.contains(server))
+            // Each client has sessions of its own there, and no rule keeps it from one of them.
+            .filter(|server| is_forwarded || group.is_empty() || group.contains(server))
             .filter(|server| allowed.is_empty() || allowed.contains(server));
         self.servers = may_take
-            .map(|server| ServerOfMessage {
-                name: settings.servers[usize::from(server.0)].name.clone(),
-                is_bound: is_bound(*server),
+            .map(|server| {
+                let state = state_of(*server).filter(|_| !is_forwarded);
+                ServerOfMessage {
+                    name: settings.servers[usize::from(server.0)].name.clone(),
+                    is_bound: state.map(|state| state.is_bound),
+                    is_draining: state.map(|state| state.is_draining),
+                }
             })
             .collect();
     }
 
     /// In words, a line for each thing.
     pub(crate) fn lines(&self) -> String {
-        let mut lines = format!("vserver {}\n", self.vserver);
+        let mut lines = match &self.vserver {
+            Some(vserver) => format!("vserver {vserver}\n"),
+            None => "no vserver lists the server\n".to_owned(),
+        };
         let _ = match &self.rule {
             Some(rule) => writeln!(lines, "rule {} of {}: {}", rule.number, self.rules, rule.name),
-            None => writeln!(lines, "no rule of {} matches", self.rules),
+            None if self.meets_rules => writeln!(lines, "no rule of {} matches", self.rules),
+            None => writeln!(lines, "it meets no rules"),
         };
         for (name, change) in [("source", &self.source), ("destination", &self.destination)] {
             if let Some(ChangedAddress { before, after }) = change {
@@ -244,10 +290,13 @@ impl Explanation {
 
 impl ServerOfMessage {
     fn words(&self) -> String {
-        match self.is_bound {
-            Some(false) => format!("{} (not bound)", self.name),
-            Some(true) | None => self.name.clone(),
-        }
+        let remark = match (self.is_bound == Some(false), self.is_draining == Some(true)) {
+            (false, false) => "",
+            (true, false) => " (not bound)",
+            (false, true) => " (drained)",
+            (true, true) => " (not bound, drained)",
+        };
+        format!("{}{remark}", self.name)
     }
 }
 
@@ -292,24 +341,43 @@ fn server_of(settings: &Settings, name: &str) -> Result<ServerIndex, UnknownName
         .ok_or_else(|| unknown("server", name))
 }
 
-/// The vserver that is named, or the one that the client may bind at, or whose clients get the server's messages.
+/// A server decides who a client of this vserver is.
+fn forwards(settings: &Settings, VserverIndex(vserver): VserverIndex) -> bool {
+    settings.vservers[usize::from(vserver)].auth == Auth::Forward
+}
+
+/// A server has sessions that are not those of a single client.
+fn has_own_sessions(settings: &Settings, server: ServerIndex) -> bool {
+    let mut local = settings
+        .vservers
+        .iter()
+        .filter(|vserver| vserver.auth == Auth::Local);
+    local.any(|vserver| vserver.servers.contains(&server))
+}
+
+/// The vserver that is named, or the one that the client may bind at, or whose clients get the server's messages: there may be
+/// none such.
 fn vserver_of(
     settings: &Settings,
     name: Option<&str>,
     client: Option<ClientIndex>,
     server: Option<ServerIndex>,
-) -> Result<VserverIndex, UnknownName> {
-    if let Some(name) = name {
-        let mut vservers = (0_u16..).map(VserverIndex).zip(&settings.vservers);
-        let found = vservers.find(|(_, vserver)| vserver.name == name);
-        return found
-            .map(|(index, _)| index)
-            .ok_or_else(|| unknown("vserver", name));
+) -> Result<Option<VserverIndex>, UnknownName> {
+    let named = name.map(|name| vserver_named(settings, name)).transpose()?;
+    if let Some(server) = server {
+        let own = settings.servers[usize::from(server.0)].mobile_originated_vserver;
+        return Ok(own.map(|own| named.unwrap_or(own)));
     }
-    let of_server =
-        server.and_then(|server| settings.servers[usize::from(server.0)].mobile_originated_vserver);
     let of_client = client.and_then(|client| settings.clients[client.0 as usize].vservers.first().copied());
-    Ok(of_server.or(of_client).unwrap_or(VserverIndex(0)))
+    Ok(named.or(of_client).or(Some(VserverIndex(0))))
+}
+
+fn vserver_named(settings: &Settings, name: &str) -> Result<VserverIndex, UnknownName> {
+    let mut vservers = (0_u16..).map(VserverIndex).zip(&settings.vservers);
+    let found = vservers.find(|(_, vserver)| vserver.name == name);
+    found
+        .map(|(index, _)| index)
+        .ok_or_else(|| unknown("vserver", name))
 }
 
 fn unknown(what: &'static str, name: &str) -> UnknownName {

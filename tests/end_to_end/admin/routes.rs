@@ -13,7 +13,7 @@ fn configuration(smscs: &[AnsweringSmsc; 2], rules: &str) -> Configuration {
 }
 
 /// Goal: `ctl route --explain` tells what the running rules would do, as they are after a reload; the interface says the same
-/// as JSON, and which servers are bound.
+/// as JSON, which servers are bound, and which are drained.
 #[test]
 fn the_running_rules_are_explained() {
     let smscs = [AnsweringSmsc::start("left"), AnsweringSmsc::start("right")];
@@ -44,6 +44,12 @@ fn the_running_rules_are_explained() {
         (&answer["servers"][0]["name"], &answer["servers"][0]["is_bound"]),
         (&"right".into(), &true.into())
     );
+    administered.ctl_text(&["drain", "--server", "left"]);
+    assert_eq!(
+        explain(&administered, &["--destination", "44"]),
+        "vserver sms\nno rule of 1 matches\nto one of: left (drained), right\n"
+    );
+    administered.ctl_text(&["undrain", "--server", "left"]);
     assert_eq!(administered.get("/api/v1/route?client=nobody").status, 404);
     assert_eq!(administered.get("/api/v1/route?clinet=esme1").status, 400);
     assert_eq!(

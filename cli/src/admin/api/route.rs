@@ -3,7 +3,7 @@
 use super::ApiState;
 use super::problem::{Asked, Problem, ProblemBody};
 use crate::arguments::MessageArguments;
-use crate::route::Explanation;
+use crate::route::{Explanation, ServerState};
 use axum::Json;
 use axum::extract::{Query, State};
 use smppmux_engine::core::report::Wanted;
@@ -27,8 +27,13 @@ pub(super) async fn route(
         ));
     }
     let snapshot = state.control.snapshot(Wanted::default()).await?;
-    let is_bound = |server| Some(snapshot.is_server_bound(server));
-    let explanation = Explanation::of(&snapshot.settings, &message, &is_bound);
+    let state_of = |server| {
+        Some(ServerState {
+            is_bound: snapshot.is_server_bound(server),
+            is_draining: snapshot.is_server_draining(server),
+        })
+    };
+    let explanation = Explanation::of(&snapshot.settings, &message, &state_of);
     explanation
         .map(Json)
         .map_err(|unknown| Problem::not_found(format!("there is no {unknown}")))

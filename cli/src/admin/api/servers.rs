@@ -77,9 +77,7 @@ pub(super) async fn servers(
 impl Servers {
     fn of(snapshot: &Snapshot) -> Self {
         let row = |(index, settings): (ServerIndex, &ServerSettings)| {
-            let reports = snapshot.reports.iter();
-            let reports = reports.filter_map(|report| report.engine.servers.get(usize::from(index.0)));
-            ServerRow::of(settings, &reports.collect::<Vec<_>>())
+            ServerRow::of(settings, &snapshot.reports_of(index).collect::<Vec<_>>())
         };
         let servers = (0..).map(ServerIndex).zip(&snapshot.settings.servers);
         // One that was removed is shown until its last session is gone.

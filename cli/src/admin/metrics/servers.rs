@@ -4,7 +4,6 @@ use super::family::{Families, Subject, label};
 use crate::admin::control::Snapshot;
 use smppmux_engine::core::figures::{Exchanges, Latency};
 use smppmux_engine::core::report::ServerReport;
-use smppmux_engine::core::settings::ServerIndex;
 use std::fmt;
 
 const SUBJECT: Subject = Subject {
@@ -54,20 +53,16 @@ const COUNTERS: [(&str, &str, Figure); 5] = [
 
 pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let rows = || snapshot.settings.configured_servers();
-    let of_cores = move |ServerIndex(server): ServerIndex| {
-        let reports = snapshot.reports.iter();
-        reports.filter_map(move |report| report.engine.servers.get(usize::from(server)))
-    };
     let each = |figure: Figure| {
         rows().map(move |(index, server)| {
-            let sum: u64 = of_cores(index).map(figure).sum();
+            let sum: u64 = snapshot.reports_of(index).map(figure).sum();
             (label(SUBJECT.name, &server.name), sum)
         })
     };
     // The same on every core, but for a moment.
     let shared = |figure: Figure| {
         rows().map(move |(index, server)| {
-            let value = of_cores(index).map(figure).max().unwrap_or(0);
+            let value = snapshot.reports_of(index).map(figure).max().unwrap_or(0);
             (label(SUBJECT.name, &server.name), value)
         })
     };
@@ -90,7 +85,7 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
     let (mut exchanges, mut times) = (Vec::new(), Vec::new());
     for (index, server) in rows() {
         let (mut sum, mut latency) = (Exchanges::default(), Latency::default());
-        for of_core in of_cores(index) {
+        for of_core in snapshot.reports_of(index) {
             sum.add(&of_core.exchanges);
             latency.add(&of_core.latency);
         }
