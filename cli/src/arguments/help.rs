@@ -72,8 +72,11 @@ Examples:
   smppmux ctl --url http://127.0.0.1:9775 cores --json
   smppmux ctl --socket /run/smppmux/control.sock drain
 
-Exit codes: 0 done, 65 there is no such thing, 69 smppmux cannot be reached, 73 the file for a
-trace cannot be written, 75 not possible now, 77 not permitted.";
+Exit codes: 0 done, 64 wrong arguments, 65 there is no such thing, or what is asked, or the file to
+reload, is wrong, 66 the file of --config or of the token cannot be read, 69 smppmux cannot be
+reached, 70 an answer that is not understood, or an internal error, 73 the file for a trace cannot
+be written, 75 not possible now, 77 not permitted, 78 the file of --config is wrong, or names
+neither socket nor address.";
 
 /// Below the help of `completions`.
 pub(super) const COMPLETIONS: &str = "\

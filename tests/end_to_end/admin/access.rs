@@ -185,6 +185,11 @@ fn ctl_fails_with_its_reason() {
     assert_eq!(code(&["--url", &url, "drain"]), Some(77), "without the token");
     assert_eq!(code(&["--url", "https://x", "status"]), Some(64));
     assert_eq!(code(&["--socket", "nowhere", "status"]), Some(69));
+    assert_eq!(code(&["--config", "nowhere", "status"]), Some(66));
+    assert_eq!(
+        code(&["--url", &url, "--token-file", "nowhere", "drain"]),
+        Some(66)
+    );
     let token = administered.folder.path().join("token");
     let token = token.to_str().expect("text");
     assert_eq!(code(&["--url", &url, "--token-file", token, "drain"]), Some(0));
