@@ -5,8 +5,9 @@
 //! comes again, or guesses the same again, is answered at once.
 //!
 //! Invariants: a bind that waits is answered exactly once (by the verdict, by its time-out, or not at all when its connection is
-//! gone); the same credentials are asked about once at a time; what waits and what is remembered is bounded, and a storm of
-//! wrong passwords cannot push out the right ones. No password is kept longer than its bind waits.
+//! gone); the same credentials are asked about once at a time; a question counts for the address that put it until its verdict
+//! is there, whatever became of the bind; what waits and what is remembered is bounded, and a storm of wrong passwords cannot
+//! push out the right ones. No password is kept longer than its bind waits.
 
 use super::contract::{Action, ConnectionId, PasswordVerdict};
 use super::engine::PacketEngine;
@@ -47,15 +48,24 @@ pub(super) struct Passwords {
     last_question: u32,
 }
 
-/// A bind that waits.
+/// A bind that waits, or a question whose bind does so no more.
 #[derive(Debug)]
 struct Waiting {
-    connection: ConnectionId,
+    /// `None`: the connection has gone, or the time of its bind.
+    bind: Option<WaitingBind>,
     peer: IpAddr,
     account: ClientIndex,
     key: Key,
     question: u32,
-    bind_pdu: BytesMut,
+    /// This bind was the first to ask. Such an entry stays until the verdict comes: the verifying thread has the question until
+    /// then.
+    has_asked: bool,
+}
+
+#[derive(Debug)]
+struct WaitingBind {
+    connection: ConnectionId,
+    pdu: BytesMut,
 }
 
 /// What can be said of a password without waiting.
@@ -158,6 +168,7 @@ impl PacketEngine {
             self.refuse_bind(now, id, Status::ESME_RTHROTTLED);
             return PasswordCheck::Later;
         }
+        let has_asked = asked.is_none();
         let question = match asked {
             Some(other) => other.question,
             None => {
@@ -171,15 +182,18 @@ impl PacketEngine {
                 question
             }
         };
-        let mut bind_pdu = self.buffers.take();
-        bind_pdu.extend_from_slice(pdu);
+        let mut kept = self.buffers.take();
+        kept.extend_from_slice(pdu);
         waiting.push(Waiting {
-            connection: id,
+            bind: Some(WaitingBind {
+                connection: id,
+                pdu: kept,
+            }),
             peer,
             account,
             key,
             question,
-            bind_pdu,
+            has_asked,
         });
         session.state = SessionState::Binding;
         session.state_deadline = now + self.settings.vservers[usize::from(vserver.0)].bind_timeout;
@@ -206,19 +220,27 @@ impl PacketEngine {
                 self.passwords
                     .remember(now, waiting.account, waiting.key, is_right);
             }
-            self.go_on_with_bind(now, &waiting, verdict);
-            self.wipe(waiting.bind_pdu);
+            if let Some(bind) = &waiting.bind {
+                self.go_on_with_bind(now, &waiting, bind, verdict);
+            }
+            self.wipe_waiting(waiting.bind);
         }
     }
 
-    fn go_on_with_bind(&mut self, now: Moment, waiting: &Waiting, verdict: PasswordVerdict) {
-        let id = waiting.connection;
+    fn go_on_with_bind(
+        &mut self,
+        now: Moment,
+        waiting: &Waiting,
+        bind: &WaitingBind,
+        verdict: PasswordVerdict,
+    ) {
+        let id = bind.connection;
         let Some(client) = self.sessions.get(id).and_then(|session| session.client()) else {
             return;
         };
         let (vserver, peer, kind) = (client.vserver, client.peer, client.bind);
         // It was read before, with the limits that are the same or narrower.
-        let Ok(view) = BindView::parse(&waiting.bind_pdu, BindLimits::LENIENT) else {
+        let Ok(view) = BindView::parse(&bind.pdu, BindLimits::LENIENT) else {
             return;
         };
         let status = match verdict {
@@ -253,14 +275,21 @@ impl PacketEngine {
 
     /// A bind that waited is over without a verdict: its connection ended, or its time.
     pub(super) fn forget_waiting_bind(&mut self, id: ConnectionId) {
-        if let Some(place) = self
-            .passwords
-            .waiting
-            .iter()
-            .position(|waiting| waiting.connection == id)
-        {
-            let waiting = self.passwords.waiting.swap_remove(place);
-            self.wipe(waiting.bind_pdu);
+        let all = &mut self.passwords.waiting;
+        let is_of = |waiting: &Waiting| waiting.bind.as_ref().is_some_and(|bind| bind.connection == id);
+        if let Some(place) = all.iter().position(is_of) {
+            let bind = if all[place].has_asked {
+                all[place].bind.take()
+            } else {
+                all.swap_remove(place).bind
+            };
+            self.wipe_waiting(bind);
+        }
+    }
+
+    fn wipe_waiting(&mut self, bind: Option<WaitingBind>) {
+        if let Some(bind) = bind {
+            self.wipe(bind.pdu);
         }
     }
 }
@@ -268,6 +297,13 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::contract::{ClosedBy, CoreIndex};
+    use crate::core::engine;
+    use crate::core::settings::samples::{client_settings, vserver_settings};
+    use crate::core::settings::{Settings, VserverIndex};
+    use crate::core::wire::{Bind, CommandId, Header, Version, write_pdu};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
 
     /// Goal: a verdict is remembered for its account, stored hash and password alone, and for an hour; wrong ones never push
     /// out a right one.
@@ -304,5 +340,100 @@ mod tests {
         }
         assert!(!known(&passwords, now + REMEMBERED_FOR, account, right));
         assert_eq!(passwords.wrong.len(), WRONG_MAX);
+    }
+
+    fn engine() -> PacketEngine {
+        let base = engine::tests::settings(vserver_settings());
+        let mut client = client_settings("esme");
+        client.password_hash = Some(Secret::new("$argon2id$1"));
+        let settings = Settings::new(base.engine, base.vservers, base.servers, vec![client], 1);
+        PacketEngine::new(CoreIndex(0), 1, Arc::new(settings), 1, Moment::START)
+    }
+
+    /// A client that binds from this address; what it is answered at once.
+    fn bind(engine: &mut PacketEngine, peer: &str, password: &[u8]) -> (ConnectionId, Option<Status>) {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
+        let client = engine
+            .handle_accepted(Moment::START, VserverIndex(0), peer)
+            .unwrap();
+        let bind = Bind {
+            system_id: b"esme",
+            password,
+            system_type: b"",
+            version: Version::V34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, CommandId::BIND_TRANSMITTER, Status::ESME_ROK, 1, &bind).expect("it fits");
+        engine.handle_bytes(Moment::START, client, &pdu);
+        (client, answer(engine))
+    }
+
+    /// The status that somebody was answered.
+    fn answer(engine: &mut PacketEngine) -> Option<Status> {
+        let transmit = engine.poll_transmit()?;
+        let header = Header::read(&transmit.octets).expect("a header");
+        engine.handle_transmitted(Moment::START, transmit.connection, transmit.octets);
+        Some(header.command_status)
+    }
+
+    fn questions(engine: &mut PacketEngine) -> Vec<u32> {
+        std::iter::from_fn(|| engine.poll_action())
+            .filter_map(|action| match action {
+                Action::VerifyPassword { question, .. } => Some(question),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn hang_up(engine: &mut PacketEngine, client: ConnectionId) {
+        let by = ClosedBy::Error(std::io::ErrorKind::ConnectionReset);
+        engine.handle_closed(Moment::START, client, by, None);
+    }
+
+    /// Goal: an address does not have more questions under way by hanging up, and one that hung up gets its places back with the
+    /// verdicts, which are remembered.
+    #[test]
+    fn who_hangs_up_has_asked_all_the_same() {
+        let (mut engine, now, peer) = (engine(), Moment::START, "192.0.2.1");
+        let mut asked = Vec::new();
+        for number in 0..20_u8 {
+            let (client, answered) = bind(&mut engine, peer, &[b'a' + number]);
+            let is_too_much = usize::from(number) >= WAITING_OF_AN_ADDRESS_MAX;
+            assert_eq!(
+                answered,
+                is_too_much.then_some(Status::ESME_RTHROTTLED),
+                "{number}"
+            );
+            hang_up(&mut engine, client);
+            asked.extend(questions(&mut engine));
+        }
+        assert_eq!(asked.len(), WAITING_OF_AN_ADDRESS_MAX);
+        for question in asked {
+            engine.handle_password(now, question, PasswordVerdict::Wrong);
+        }
+        assert!(engine.passwords.waiting.is_empty());
+        assert_eq!(bind(&mut engine, peer, b"a").1, Some(Status::ESME_RINVPASWD));
+        assert_eq!(bind(&mut engine, peer, b"z").1, None);
+        assert_eq!(questions(&mut engine).len(), 1, "the first is remembered");
+    }
+
+    /// Goal: a verdict that comes when the bind's time is up is remembered, and who asks again meanwhile gets it, at the price of
+    /// one question.
+    #[test]
+    fn a_late_verdict_is_remembered() {
+        let (mut engine, mut now, peer) = (engine(), Moment::START, "192.0.2.1");
+        bind(&mut engine, peer, b"secret");
+        let asked = questions(&mut engine);
+        now += vserver_settings().bind_timeout;
+        engine.handle_timeout(now);
+        assert_eq!(answer(&mut engine), Some(Status::ESME_RSYSERR));
+        assert_eq!(bind(&mut engine, peer, b"secret").1, None);
+        engine.handle_password(now, asked[0], PasswordVerdict::Right);
+        assert_eq!(answer(&mut engine), Some(Status::ESME_ROK));
+        assert_eq!(bind(&mut engine, peer, b"secret").1, Some(Status::ESME_ROK));
+        assert_eq!((asked.len(), questions(&mut engine).len()), (1, 0));
     }
 }
