@@ -28,6 +28,8 @@ use std::time::Duration;
 const WAITING_MAX: usize = 256;
 /// With so many of one address no other password of it is asked about.
 const WAITING_OF_AN_ADDRESS_MAX: usize = 8;
+/// With so many of one address none of it waits, also for a question that has been put: the others have their share.
+const WAITING_FOR_THE_SAME_MAX: usize = WAITING_MAX / 4;
 /// Wrong passwords that one core remembers.
 const WRONG_MAX: usize = 1024;
 /// How long a verdict is remembered.
@@ -161,10 +163,13 @@ impl PacketEngine {
         let (peer, vserver) = (client.peer, client.vserver);
         let waiting = &mut self.passwords.waiting;
         let asked = waiting.iter().find(|other| is_same(other.key, key));
-        // The sessions of one client come together, with one password: they are one question.
         let of_this_address = waiting.iter().filter(|waiting| waiting.peer == peer).count();
-        let is_too_much = asked.is_none() && of_this_address >= WAITING_OF_AN_ADDRESS_MAX;
-        if waiting.len() >= WAITING_MAX || is_too_much {
+        // The sessions of one client come together, with one password: they are one question.
+        let max = match asked {
+            Some(_) => WAITING_FOR_THE_SAME_MAX,
+            None => WAITING_OF_AN_ADDRESS_MAX,
+        };
+        if waiting.len() >= WAITING_MAX || of_this_address >= max {
             self.refuse_bind(now, id, Status::ESME_RTHROTTLED);
             return PasswordCheck::Later;
         }
@@ -418,6 +423,18 @@ mod tests {
         assert_eq!(bind(&mut engine, peer, b"a").1, Some(Status::ESME_RINVPASWD));
         assert_eq!(bind(&mut engine, peer, b"z").1, None);
         assert_eq!(questions(&mut engine).len(), 1, "the first is remembered");
+    }
+
+    /// Goal: one address does not take all places, not even with one password; another one still has its own.
+    #[test]
+    fn one_password_does_not_take_all_places() {
+        let (mut engine, peer) = (engine(), "192.0.2.1");
+        let answered = (0..WAITING_MAX).map(|_| bind(&mut engine, peer, b"secret").1);
+        let waiting = answered.filter(Option::is_none).count();
+        assert_eq!(waiting, WAITING_FOR_THE_SAME_MAX);
+        assert_eq!(bind(&mut engine, "192.0.2.2", b"secret").1, None);
+        assert_eq!(bind(&mut engine, "192.0.2.2", b"other").1, None);
+        assert_eq!(questions(&mut engine).len(), 2);
     }
 
     /// Goal: a verdict that comes when the bind's time is up is remembered, and who asks again meanwhile gets it, at the price of
