@@ -89,7 +89,8 @@ fn headers_are_believed_from_trusted_networks_only() {
     assert_eq!(refused["peer"], "198.51.100.1");
 }
 
-/// Goal: what a balancer does for itself is neither limited nor banned, and its clients are, each for itself.
+/// Goal: what a balancer does for itself is neither limited nor banned, and its clients are, each for itself, also one whose
+/// address lies in the balancers' own networks.
 #[test]
 fn health_checks_are_not_held_against_the_balancer() {
     let (mut smppmux, _smsc) = start(
@@ -98,10 +99,13 @@ fn health_checks_are_not_held_against_the_balancer() {
         "",
     );
     let itself = [&b"PROXY UNKNOWN\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"];
-    let client = &b"PROXY TCP4 198.51.100.1 192.0.2.2 1 2\r\n"[..];
-    let address = smppmux.address();
+    let clients = [
+        ("198.51.100.1", &b"PROXY TCP4 198.51.100.1 192.0.2.2 1 2\r\n"[..]),
+        ("127.0.9.7", b"PROXY TCP4 127.0.9.7 192.0.2.2 1 2\r\n"),
+    ];
+    let door = smppmux.address();
     let bind = |header: &[u8], password| {
-        let mut peer = Peer::connect_from(loopback(9, 1), address);
+        let mut peer = Peer::connect_from(loopback(9, 1), door);
         peer.try_send(&[header, &bind_octets(password)].concat());
         let status = match peer.receive_within(SOON) {
             Received::Pdu(pdu) => Some(pdu.status()),
@@ -118,9 +122,12 @@ fn health_checks_are_not_held_against_the_balancer() {
     let (bad, good) = (Some(Status::ESME_RINVPASWD), Some(Status::ESME_ROK));
     let answers: Vec<_> = kept.iter().map(|(_, status)| *status).collect();
     assert_eq!(answers, [bad, good, good, bad, good, good]);
-    assert_eq!(bind(client, "wrong").1, bad);
-    smppmux.wait_for_log("address banned");
-    assert_eq!(bind(client, PASSWORD).1, None, "a client is banned all the same");
+    for (address, header) in clients {
+        assert_eq!(bind(header, "wrong").1, bad);
+        assert_eq!(bind(header, PASSWORD).1, None, "a client is banned all the same");
+        let banned = smppmux.wait_for_log("address banned");
+        assert_eq!(banned["peer"], address, "and nobody else");
+    }
 }
 
 /// Goal: a balancer that connects and says nothing is disconnected in the time that a bind may take, and not before.

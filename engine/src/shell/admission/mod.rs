@@ -107,7 +107,13 @@ impl Admission {
         if settings.failed_binds_max.is_none() && settings.failed_bind_back_off.is_none() {
             return None;
         }
-        let entry = self.table.entry(now, key(vserver, peer))?;
+        let entry = if self.is_proxy(vserver, peer) {
+            // Nobody has looked up a balancer that speaks for itself: that are its health checks. Clients may lie in the same
+            // networks; their header has named them.
+            self.table.known(key(vserver, peer))?
+        } else {
+            self.table.entry(now, key(vserver, peer))?
+        };
         let failures = self.table.fail(now, entry);
         if settings.failed_binds_max.is_some_and(|max| failures >= max) {
             let begins = settings.failed_binds_max == Some(failures) || !self.table.is_barred(now, entry);

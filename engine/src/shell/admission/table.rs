@@ -79,10 +79,7 @@ impl AddressTable {
 
     /// The entry of an address, made when there is none. `None`: there is no room.
     pub(super) fn entry(&self, now: Moment, key: impl Hash) -> Option<Entry> {
-        let hash = self.hasher.hash_one(key);
-        let buckets = self.places.len() / BUCKET;
-        let bucket = usize::try_from(hash % (buckets as u64)).unwrap_or_default() * BUCKET;
-        let tag = (hash >> COUNT_BITS).max(1);
+        let (bucket, tag) = self.bucket_and_tag(key);
         for _ in 0..TRIES {
             if let Some(place) = self.find(bucket, tag) {
                 return Some(Entry { place, tag });
@@ -106,6 +103,19 @@ impl AddressTable {
         }
         self.untracked.fetch_add(1, Ordering::Relaxed);
         None
+    }
+
+    /// The entry of an address, if there is one.
+    pub(super) fn known(&self, key: impl Hash) -> Option<Entry> {
+        let (bucket, tag) = self.bucket_and_tag(key);
+        self.find(bucket, tag).map(|place| Entry { place, tag })
+    }
+
+    fn bucket_and_tag(&self, key: impl Hash) -> (usize, u64) {
+        let hash = self.hasher.hash_one(key);
+        let buckets = self.places.len() / BUCKET;
+        let bucket = usize::try_from(hash % (buckets as u64)).unwrap_or_default() * BUCKET;
+        (bucket, (hash >> COUNT_BITS).max(1))
     }
 
     fn find(&self, bucket: usize, tag: u64) -> Option<usize> {

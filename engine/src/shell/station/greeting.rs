@@ -241,10 +241,6 @@ impl<E: Engine> Station<E> {
         let Some(admission) = &self.admission else {
             return;
         };
-        // A balancer's own address stands for its health checks.
-        if admission.is_proxy(vserver, peer) {
-            return;
-        }
         if let Some(ban) = admission.blame(now, vserver, peer) {
             let core = self.core;
             let notice = Notice::AddressBanned { vserver, peer, ban };
