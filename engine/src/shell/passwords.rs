@@ -156,8 +156,9 @@ impl PasswordVerifier {
 }
 
 impl PasswordClient {
-    /// Asks; the answer comes by [`poll`](Self::poll), at once when the thread has too much to do.
-    pub(super) fn ask(&self, number: u32, password: Secret, hash: Secret) {
+    /// Asks; the answer comes by [`poll`](Self::poll), and the waker is called. `Some`: the thread has too much to do, and this is
+    /// the answer.
+    pub(super) fn ask(&self, number: u32, password: Secret, hash: Secret) -> Option<PasswordVerdict> {
         let question = Question {
             number,
             password,
@@ -165,10 +166,8 @@ impl PasswordClient {
             answer_to: self.answer_to.clone(),
             waker: self.waker.clone(),
         };
-        if self.verifier.questions.try_send(question).is_err() {
-            // The receiver is this client's own.
-            let _ = self.answer_to.send((number, PasswordVerdict::Busy));
-        }
+        let asked = self.verifier.questions.try_send(question);
+        asked.is_err().then_some(PasswordVerdict::Busy)
     }
 
     /// The next answer, with the number of its question.
@@ -219,6 +218,18 @@ mod tests {
                 assert!(!verify(&Secret::new(wrong), &Secret::new(&hash)), "{wrong}");
             }
         }
+    }
+
+    /// Goal: a question that finds no room, or no thread, is answered where it is asked, since nobody would wake the core for it.
+    #[test]
+    fn a_busy_thread_says_so_at_once() {
+        let (questions, waiting) = sync_channel(1);
+        let client = PasswordVerifier { questions }.client(Waker::noop().clone());
+        let ask = |number| client.ask(number, Secret::new("secret"), Secret::new("secret"));
+        assert_eq!((ask(1), ask(2)), (None, Some(PasswordVerdict::Busy)));
+        drop(waiting);
+        assert_eq!(ask(3), Some(PasswordVerdict::Busy));
+        assert_eq!(client.poll(), None);
     }
 
     /// Goal: what is no argon2 hash, lacks a part, or would cost too much is told and never verifies anything.

@@ -155,7 +155,11 @@ impl<E: Engine> Station<E> {
                 question,
                 password,
                 hash,
-            } => self.passwords.ask(question, password, hash),
+            } => {
+                if let Some(verdict) = self.passwords.ask(question, password, hash) {
+                    self.engine.handle_password(now, question, verdict);
+                }
+            }
             Action::Drained { settled } => {
                 let core = self.core;
                 self.tell(Event::Drained { core, settled });
