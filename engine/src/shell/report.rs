@@ -35,7 +35,7 @@ pub struct ShellReport {
     pub greetings_failed: u64,
     /// TLS handshakes that came to their end, on both sides.
     pub handshakes: u64,
-    /// TLS handshakes and connections that failed, or took too long.
+    /// TLS handshakes and connections that failed or, of clients, took too long.
     pub handshakes_failed: u64,
     /// accept calls that failed for want of a resource of the host.
     pub accept_errors: u64,
