@@ -1,7 +1,8 @@
 //! TLS on both sides, with OpenSSL as the peer.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -215,6 +216,32 @@ fn servers_are_verified() {
             smppmux.wait_for_log("server lost");
             assert!(!smppmux.lines_so_far().any(|line| line.contains("server bound")));
         }
+    }
+}
+
+/// Goal: a server that closes in the middle of a handshake is tried again in its usual time, not when the answer to a bind
+/// would be late.
+#[test]
+fn a_server_that_closes_before_tls_is_up_is_noticed() {
+    let authority = Authority::new();
+    let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let more = format!(
+        "tls = {{ ca = {} }}\nresponse-timeout = \"10min\"\nreconnect-min = \"100ms\"",
+        quoted(&authority.path("ca.pem"))
+    );
+    let address = server.local_addr().expect("it is bound");
+    let configuration = Configuration::with_engines(1).server("smsc", "0A", address, &more);
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+    for _ in 0..2 {
+        let (mut connection, _) = server.accept().expect("it is tried");
+        let hello = connection
+            .read(&mut [0; 4096])
+            .expect("the beginning of a handshake");
+        assert!(hello > 0);
+        connection.shutdown(Shutdown::Write).expect("it is open");
+        let told = smppmux.wait_for_log("TLS with a server failed");
+        assert_eq!(told["reason"], "the server has closed the connection", "{told}");
+        assert_eq!(connection.read(&mut [0; 4096]).expect("no reset"), 0, "closed");
     }
 }
 

@@ -161,7 +161,9 @@ impl<E: Engine> Station<E> {
             Phase::Lingering | Phase::Greeting(_) => {
                 self.release(driver, id);
             }
-            Phase::Flushing | Phase::Connecting(..) => {}
+            // Only TLS reads while it connects.
+            Phase::Connecting(..) => self.handshake_failed(now, id, "the server has closed the connection"),
+            Phase::Flushing => {}
         }
     }
 

@@ -108,6 +108,10 @@ impl<E: Engine> Station<E> {
         ) {
             return;
         }
+        if link.read_finished && matches!(link.phase, Phase::Connecting(..)) {
+            // It is being given up.
+            return;
+        }
         let Some(session) = &mut link.tls else { return };
         if session.is_handshaking() {
             if session.is_deferred() || desk.steps >= HANDSHAKE_STEPS_PER_TURN {
@@ -190,7 +194,7 @@ impl<E: Engine> Station<E> {
     }
 
     /// The peer broke the protocol, or is not who it should be.
-    fn handshake_failed(&mut self, now: Moment, id: LinkId, reason: &str) {
+    pub(super) fn handshake_failed(&mut self, now: Moment, id: LinkId, reason: &str) {
         self.report.handshakes_failed += 1;
         let (Some(desk), Some(link)) = (&mut self.tls, self.links.get_mut(id)) else {
             return;
@@ -217,6 +221,8 @@ impl<E: Engine> Station<E> {
                     "TLS with a server failed"
                 );
                 desk.later.push((id, Later::GiveUp));
+                // What else comes in this turn does not matter: it has failed once.
+                link.read_finished = true;
             }
             Phase::Open(connection) => {
                 let connection = *connection;
