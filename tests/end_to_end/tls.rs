@@ -226,7 +226,7 @@ fn a_server_that_closes_before_tls_is_up_is_noticed() {
     let authority = Authority::new();
     let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let more = format!(
-        "tls = {{ ca = {} }}\nresponse-timeout = \"10min\"\nreconnect-min = \"100ms\"",
+        "tls = {{ ca = {} }}\nresponse-timeout = \"10min\"",
         quoted(&authority.path("ca.pem"))
     );
     let address = server.local_addr().expect("it is bound");

@@ -256,6 +256,45 @@ fn outbind_is_checked() {
     );
 }
 
+/// Goal: nobody gets plain SMPP, or clients without certificates, where the file speaks of TLS; what nobody can do is warned of.
+#[test]
+fn tls_is_not_dropped_without_a_word() {
+    for (vserver, expected) in [
+        (
+            "tls-certificate = [\"c\"]",
+            "4:19: `tls-certificate` needs `tls-listen`",
+        ),
+        ("tls-key = [\"k\"]", "4:11: `tls-key` needs `tls-listen`"),
+        (
+            "tls-client-ca = \"ca\"",
+            "4:17: `tls-client-ca` needs `tls-listen`",
+        ),
+        (
+            "tls-client-required = true",
+            "4:23: `tls-client-required` needs `tls-listen`",
+        ),
+        (
+            "tls-minimum-version = \"1.3\"",
+            "4:23: `tls-minimum-version` needs `tls-listen`",
+        ),
+    ] {
+        let text = format!("{VSERVER}{vserver}\n{SERVER}{CLIENT}");
+        assert_eq!(complaints(&text), [expected], "{text}");
+    }
+    let listen = "tls-listen = [\"127.0.0.1:3550\"]\ntls-client-required = true\n";
+    let told = complaints(&format!("{VSERVER}{listen}{SERVER}{CLIENT}"));
+    let expected = "5:23: `tls-client-required` needs `tls-client-ca`";
+    assert!(told.iter().any(|told| told == expected), "{told:?}");
+
+    let text = format!("{}certificate-names = [\"esme1.example.net\"]\n", good());
+    let settled = settled(&text).expect("this is TOML");
+    assert!(settled.effective.is_some());
+    let words =
+        "the account can never bind: none of its vservers asks clients for a certificate (`tls-client-ca`)";
+    let warned: Vec<&str> = settled.warnings.iter().map(|warning| &*warning.message).collect();
+    assert_eq!(warned, [words]);
+}
+
 /// Goal: keys without effect are warned of once each, and are no error; those that have one are not warned of.
 #[test]
 fn keys_without_effect_are_warned_of() {

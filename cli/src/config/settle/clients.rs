@@ -3,6 +3,7 @@
 use super::Settling;
 use super::limits::{CREDENTIAL_OCTETS_MAX, WINDOW_MAX};
 use super::names::Names;
+use super::tls::asks_for_certificates;
 use crate::config::addresses::Network;
 use crate::config::choices::BindKind;
 use crate::config::client::ClientSection;
@@ -41,7 +42,17 @@ impl<'c> Settling<'c> {
             Some(list) => names.vservers(self, list),
             None => Vec::new(),
         };
-        self.check_password(vservers, &allowed_vservers, item);
+        let checked_at: Vec<usize> = (0_u16..)
+            .zip(vservers)
+            .filter(|(index, vserver)| {
+                let is_allowed =
+                    allowed_vservers.is_empty() || allowed_vservers.contains(&VserverIndex(*index));
+                vserver.auth == Auth::Local && is_allowed
+            })
+            .map(|(index, _)| usize::from(index))
+            .collect();
+        self.check_password(!checked_at.is_empty(), item);
+        self.check_certificate_names(&checked_at, section);
         self.check_client_values(section);
         ClientSettings {
             system_id: system_id.cloned().unwrap_or_default(),
@@ -69,16 +80,21 @@ impl<'c> Settling<'c> {
         }
     }
 
-    fn check_password(
-        &mut self,
-        vservers: &[VserverSettings],
-        allowed: &[VserverIndex],
-        item: &Item<ClientSection>,
-    ) {
+    /// Of the vservers that check this account's binds.
+    fn check_certificate_names(&mut self, vservers: &[usize], section: &ClientSection) {
+        let sections = &self.configuration.vservers;
+        let mut checking = vservers.iter().filter_map(|place| sections.get(*place));
+        let never = !vservers.is_empty() && !checking.any(|item| asks_for_certificates(&item.section));
+        if never && !section.certificate_names.value.is_empty() {
+            self.warn(
+                section.certificate_names.origin(),
+                "the account can never bind: none of its vservers asks clients for a certificate (`tls-client-ca`)",
+            );
+        }
+    }
+
+    fn check_password(&mut self, is_checked_here: bool, item: &Item<ClientSection>) {
         let section = &item.section;
-        let is_checked_here = (0_u16..).zip(vservers).any(|(index, vserver)| {
-            vserver.auth == Auth::Local && (allowed.is_empty() || allowed.contains(&VserverIndex(index)))
-        });
         if section.password_hash.is_set() && section.password.is_set() {
             self.problem_with_hint(
                 section.password_hash.origin(),

@@ -168,6 +168,15 @@ impl Settling<'_> {
         self.problems.push(Problem::new(at, message).hint(hint));
     }
 
+    /// A problem for each of these keys that is set: it does nothing without another one.
+    fn blame_keys_without<const N: usize>(&mut self, needed: &str, keys: [(&str, &Origin); N]) {
+        for (name, origin) in keys {
+            if *origin != Origin::Default {
+                self.problem(origin, format!("`{name}` needs `{needed}`"));
+            }
+        }
+    }
+
     fn warn(&mut self, at: &Origin, message: impl Into<String>) {
         self.warnings.push(Problem::new(at, message));
     }

@@ -19,7 +19,13 @@ impl Settling<'_> {
         }
         let section = &item.section;
         let Some(listen) = section.outbind_listen.value else {
-            self.blame_keys_without_outbind(section);
+            let keys = [
+                ("outbind-system-id", section.outbind_system_id.origin()),
+                ("outbind-password", section.outbind_password.origin()),
+                ("outbind-allow", section.outbind_allow.origin()),
+                ("outbind-connections", section.outbind_connections.origin()),
+            ];
+            self.blame_keys_without("outbind-listen", keys);
             return None;
         };
         let at = section.outbind_listen.origin();
@@ -66,34 +72,5 @@ impl Settling<'_> {
             &section.outbind_connections,
             &(1..=CONNECTIONS_MAX),
         );
-    }
-
-    fn blame_keys_without_outbind(&mut self, section: &ServerSection) {
-        for (name, is_set, origin) in [
-            (
-                "outbind-system-id",
-                section.outbind_system_id.is_set(),
-                section.outbind_system_id.origin(),
-            ),
-            (
-                "outbind-password",
-                section.outbind_password.is_set(),
-                section.outbind_password.origin(),
-            ),
-            (
-                "outbind-allow",
-                section.outbind_allow.is_set(),
-                section.outbind_allow.origin(),
-            ),
-            (
-                "outbind-connections",
-                section.outbind_connections.is_set(),
-                section.outbind_connections.origin(),
-            ),
-        ] {
-            if is_set {
-                self.problem(origin, format!("`{name}` needs `outbind-listen`"));
-            }
-        }
     }
 }

@@ -25,6 +25,11 @@ fn asked_of_server(section: &ServerSection) -> Option<ServerTls> {
     })
 }
 
+/// Whether clients of a vserver can show a certificate.
+pub(super) fn asks_for_certificates(section: &VserverSection) -> bool {
+    !section.tls_listen.value.is_empty() && section.tls_client_ca.value.is_some()
+}
+
 /// What the engines are told of it.
 pub(super) fn transport(section: &ServerSection) -> u64 {
     asked_of_server(section).map_or(0, |tls| tls.transport())
@@ -43,8 +48,20 @@ impl Settling<'_> {
     }
 
     fn vserver_tls(&mut self, section: &VserverSection) -> Option<VserverTls> {
+        let required = ("tls-client-required", section.tls_client_required.origin());
         if section.tls_listen.value.is_empty() {
+            let keys = [
+                ("tls-certificate", section.tls_certificate.origin()),
+                ("tls-key", section.tls_key.origin()),
+                ("tls-client-ca", section.tls_client_ca.origin()),
+                required,
+                ("tls-minimum-version", section.tls_minimum_version.origin()),
+            ];
+            self.blame_keys_without("tls-listen", keys);
             return None;
+        }
+        if section.tls_client_ca.value.is_none() {
+            self.blame_keys_without("tls-client-ca", [required]);
         }
         let (certificates, keys) = (&section.tls_certificate.value, &section.tls_key.value);
         if certificates.is_empty() || certificates.len() != keys.len() {
