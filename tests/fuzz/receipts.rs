@@ -6,7 +6,8 @@ use smppmux_engine::core::tag::{
     IdTag, TaggedCopy, append_request_with_untagged_id, append_response_with_tagged_id, tagged_octets, untag,
 };
 use smppmux_engine::core::wire::{
-    CommandId, DataView, HEADER_OCTETS, Header, MessageView, Receipt, RewriteLimits, patch_command_length,
+    CommandId, DataView, HEADER_OCTETS, Header, MessageView, Receipt, RewriteLimits, UserDataHeader,
+    patch_command_length,
 };
 
 const UID: [u8; 2] = *b"0A";
@@ -95,7 +96,8 @@ fn receipt_is_tagged(pdu: &[u8], limits: RewriteLimits) {
         return;
     }
     // A NUL behind the text is passed over where no TLVs stand there with it. With the new length they may, by chance.
-    if has_trailing_nul(pdu) && !has_trailing_nul(copy) {
+    // So may a user data header that was longer than the user data.
+    if has_trailing_nul(pdu) && !has_trailing_nul(copy) || has_header(copy) && !has_header(pdu) {
         return;
     }
     let (receipt, id_of_copy) = receipt_of(copy).unwrap_or_else(|| panic!("the copy is no receipt any more"));
@@ -126,6 +128,17 @@ fn receipt_of(pdu: &[u8]) -> Option<(Receipt<'_>, Vec<u8>)> {
 fn has_trailing_nul(pdu: &[u8]) -> bool {
     MessageView::parse(pdu)
         .is_ok_and(|message| message.tlvs().range().start > message.short_message_range().end)
+}
+
+/// Its user data begins as a header that lies inside of it.
+fn has_header(pdu: &[u8]) -> bool {
+    let is_data_sm = Header::read(pdu).is_some_and(|header| header.command_id == CommandId::DATA_SM);
+    let user_data = if is_data_sm {
+        DataView::parse(pdu).map(|data| data.user_data())
+    } else {
+        MessageView::parse(pdu).map(|message| message.user_data())
+    };
+    user_data.is_ok_and(|user_data| UserDataHeader::read(user_data).is_some())
 }
 
 fn check_header(copy: &[u8], command: CommandId) {
