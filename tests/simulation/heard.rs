@@ -7,6 +7,7 @@ use crate::link::{End, Peer};
 use crate::pdu::{Pdu, command};
 use crate::scenario::DRAIN_TIMEOUT;
 use crate::world::World;
+use smppmux_engine::core::settings::AllServersDown;
 use smppmux_engine::core::time::Moment;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl World {
     }
 
     /// The requester of `number` has an answer, on the link `answered_on`.
-    pub(crate) fn check_heard(&self, requester: Peer, answered_on: LinkId, number: usize, status: u32) {
+    pub(crate) fn check_heard(&mut self, requester: Peer, answered_on: LinkId, number: usize, status: u32) {
         let (heard, reached, sent_at, what) = match requester {
             Peer::Esme(_) => {
                 let request = &self.ledger.requests[number];
@@ -100,17 +101,20 @@ impl World {
         let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);
         let link = &self.links[link];
         let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;
-        assert!(
-            status == heard.status || !is_calm || !in_time || !is_open,
-            "{what} {number} got {status:#x}, though the answer {:#x} had come in time",
-            heard.status
-        );
+        let holds = status == heard.status || !is_calm || !in_time || !is_open;
+        if !holds {
+            let answer = heard.status;
+            self.is_suspicious(
+                answered_on,
+                format!("{what} {number} got {status:#x}, though the answer {answer:#x} had come in time"),
+            );
+        }
     }
 
     /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may, be it
     /// that of the core where the answer is due or that of the requester's.
     fn check_drain_waited(
-        &self,
+        &mut self,
         requester: Peer,
         number: usize,
         [reached, answered_on]: [LinkId; 2],
@@ -129,9 +133,34 @@ impl World {
         // Where cores stall, or octets wait long with a kernel, the engine's own times say otherwise.
         let is_swift =
             self.hosts.iter().all(|host| !host.has_stalled) && !link.was_slow && !link.session.was_deaf;
-        assert!(
-            self.now >= patience || !is_open || !is_swift,
-            "{requester:?} got an answer to {number} before its peer's, from a drain that began at {began:?}"
-        );
+        if self.now < patience && is_open && is_swift {
+            self.is_suspicious(
+                answered_on,
+                format!("{requester:?} got an answer to {number} before its peer's, from a drain that began at {began:?}"),
+            );
+        }
+    }
+
+    /// A client that is unbound because its core knows no server any more (`all-servers-down = "unbind"`) has its answers
+    /// before that, also for what another core's or a leaving session would still have answered: an unbind must follow.
+    fn is_suspicious(&mut self, answered_on: LinkId, broken: String) {
+        let link = &mut self.links[answered_on];
+        let may_be_unbound = matches!(link.peer, Peer::Esme(_))
+            && self.scenario.settings.vservers[0].all_servers_down == AllServersDown::Unbind;
+        assert!(may_be_unbound, "{broken}");
+        link.session.suspicion.get_or_insert(broken);
+    }
+
+    /// The engine's next PDU on a link shows whether the suspicion was right.
+    pub(crate) fn check_suspicion(&mut self, id: LinkId, pdu: &Pdu) {
+        let session = &mut self.links[id].session;
+        if pdu.command == command::UNBIND {
+            session.suspicion = None;
+        }
+        // Other requests are given up with it.
+        let is_given_up = pdu.is_response() && pdu.status != 0;
+        if let Some(broken) = session.suspicion.as_ref().filter(|_| !is_given_up) {
+            panic!("{broken}");
+        }
     }
 }

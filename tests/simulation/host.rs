@@ -41,6 +41,8 @@ pub(crate) struct Host {
     mailboxes: BTreeMap<(usize, usize), (VecDeque<CoreMessage>, Moment)>,
     /// When the engine last gave up a client of its own accord, by system_id.
     pub(crate) gave_up: BTreeMap<String, Moment>,
+    /// Whose last session the engine has unbound, and when.
+    pub(crate) unbound: BTreeMap<String, Moment>,
 }
 
 impl Host {
@@ -62,6 +64,7 @@ impl Host {
             timer_at: Moment::NEVER,
             mailboxes: BTreeMap::new(),
             gave_up: BTreeMap::new(),
+            unbound: BTreeMap::new(),
         }
     }
 
@@ -127,6 +130,7 @@ impl World {
                 if let Some(message) = mailbox.and_then(|(messages, _)| messages.pop_front())
                     && !self.hosts[from].is_gone
                 {
+                    self.core_hears(core, from, &message);
                     self.hosts[core]
                         .engine
                         .handle_core_message(now, CoreIndex(from as u16), message);
@@ -146,7 +150,9 @@ impl World {
                 assert!(next > now, "core {core}: next_timeout stays in the past");
             }
             Input::Drain => {
-                self.hosts[core].drain_began = Some(now);
+                self.trace.line(now, || format!("core {core} drains"));
+                // A second order changes nothing.
+                self.hosts[core].drain_began.get_or_insert(now);
                 self.hosts[core].engine.handle_command(now, Command::Drain);
             }
             Input::Order(order) => self.obey(core, order),
@@ -202,6 +208,7 @@ impl World {
     fn post(&mut self, core: usize, to: usize, message: CoreMessage) {
         let lane = message.lane().as_usize();
         assert!(to != core, "a message to nobody");
+        self.core_asks(core, to, &message);
         let is_refused = lane == 0 && self.random.chance(self.scenario.faults.core_refusal);
         if is_refused && let CoreMessage::Request(request) = &message {
             self.segment_refused_between_cores(&request.pdu, true);
@@ -316,11 +323,11 @@ impl World {
             ),
             "a client that keeps to the protocol was given up: {reason:?}"
         );
-        if matches!(
-            reason,
-            CloseReason::OutputFull | CloseReason::EnquireLinkTimeout | CloseReason::WeUnbound
-        ) {
-            self.hosts[core].gave_up.insert(system_id, self.now);
+        let host = &mut self.hosts[core];
+        if matches!(reason, CloseReason::OutputFull | CloseReason::EnquireLinkTimeout) {
+            host.gave_up.insert(system_id, self.now);
+        } else if reason == CloseReason::WeUnbound {
+            host.unbound.insert(system_id, self.now);
         }
     }
 

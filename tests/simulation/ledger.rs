@@ -310,6 +310,28 @@ impl Ledger {
         is_given && self.is_settled(receipt.request, by)
     }
 
+    /// The requests that a receipt may be taken for as long as its own message is not known: their ids, read in another base,
+    /// are its id (PITFALLS 8). Its source has to be their destination then, of which an entry keeps a hash of 16 bits, so the
+    /// addresses say nothing here. With each, the server's own id.
+    pub(crate) fn taken_for(
+        &self,
+        receipt: &ReceiptOf,
+        by: Moment,
+    ) -> impl Iterator<Item = (&Request, &[u8])> {
+        let (server, id) = (receipt.server, receipt.id.clone());
+        let may_be = !self.is_certain(receipt, by);
+        let waiting = self
+            .requests
+            .iter()
+            .filter(move |request| may_be && request.wants_receipt);
+        waiting.filter_map(move |request| {
+            let answer = request.answers.iter().find(|answer| {
+                answer.server == server && answer.status == 0 && is_other_reading(&answer.id, &id)
+            })?;
+            Some((request, &answer.id[..]))
+        })
+    }
+
     pub(crate) fn message_sent(
         &mut self,
         link: LinkId,
@@ -345,6 +367,7 @@ impl Ledger {
             "message {number} arrived a second time, at ESME {esme} on link {link}"
         );
         message.reached = Some((esme, link));
+        let message = &self.messages[number];
         assert_eq!(
             message.pdu.command, pdu.command,
             "message {number} changed its command"
@@ -368,7 +391,11 @@ impl Ledger {
                     Some(known) if is_with(&known.given) => true,
                     None if self.message_id != MessageIdMode::Tagged => true,
                     _ => self.message_id != MessageIdMode::Mapped && is_with(&plain),
-                };
+                } || self.taken_for(receipt, message.sent_at).any(|(other, id)| {
+                    let given = other.given.as_ref();
+                    given.is_some_and(|(_, known)| is_with(&known.given))
+                        || is_with(&tagged(id, receipt.server))
+                });
                 assert!(
                     is_right,
                     "message {number}: a receipt with another id than request {}: {}",
@@ -430,6 +457,15 @@ fn is_id_of(answer: &ServerAnswer, given: &[u8], message_id: MessageIdMode) -> b
 /// An id with the tag of its server.
 fn tagged(id: &[u8], server: usize) -> Vec<u8> {
     [id, format!("#mx-0{}", char::from(b'A' + server as u8)).as_bytes()].concat()
+}
+
+/// The same number, one of the ids being read as decimal and the other as hexadecimal.
+fn is_other_reading(id: &[u8], other: &[u8]) -> bool {
+    let number = |id: &[u8], radix| u64::from_str_radix(std::str::from_utf8(id).ok()?, radix).ok();
+    let reads = |decimal, hexadecimal| {
+        number(decimal, 10).is_some_and(|value| number(hexadecimal, 16) == Some(value))
+    };
+    id != other && (reads(id, other) || reads(other, id))
 }
 
 /// A body with one id in place of another.

@@ -5,6 +5,7 @@
 //! each peer sent and saw, and fails the run when a promise is broken. `tests/simulation/main.rs` runs seeds as part of
 //! `cargo test`; the program `simulate` soaks for a time and shrinks a run that fails.
 
+mod between;
 mod calls;
 mod concatenated;
 mod esme;

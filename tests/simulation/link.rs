@@ -107,6 +107,10 @@ pub(crate) struct PeerSession {
     /// Our own requests that wait for an answer: number, message.
     pub(crate) outstanding: BTreeMap<u32, usize>,
     pub(crate) unbind_sequence: Option<u32>,
+    /// An answer that only an unbind right behind it explains: what it broke otherwise.
+    pub(crate) suspicion: Option<String>,
+    /// The engine's unbind has come, and where in our octets its answer ends.
+    pub(crate) was_unbound: Option<(Moment, u64)>,
     /// Our enquire_links that wait for an answer, and since when; a number may be there more than once.
     pub(crate) enquiries: Vec<(u32, Moment)>,
     /// We have said that we leave, by unbind, half-close or silence.

@@ -1,14 +1,19 @@
 //! What both kinds of peers do alike: check what an engine sends them, and keep their books of the session.
 
 use crate::event::{Event, LinkId};
-use crate::link::{InFlight, Peer};
+use crate::link::{End, InFlight, Peer};
 use crate::pdu::{Pdu, command};
 use crate::world::World;
+use smppmux_engine::core::time::Moment;
 use std::time::Duration;
+
+/// An engine waits longer than that for an unbind_resp.
+const UNBIND_PATIENCE: Duration = Duration::from_secs(1);
 
 impl World {
     /// A PDU of the engine has reached a peer.
     pub(crate) fn peer_reads(&mut self, id: LinkId, pdu: &Pdu) {
+        self.check_suspicion(id, pdu);
         if !pdu.is_response() {
             self.check_engine_request(id, pdu);
         }
@@ -111,7 +116,16 @@ impl World {
         let reply = Pdu::new(pdu.command | command::RESPONSE, 0, pdu.sequence);
         self.peer_writes(id, &reply);
         if pdu.command == command::UNBIND {
-            self.links[id].session.is_leaving = true;
+            let (now, link) = (self.now, &self.links[id]);
+            // Where the engine has closed already the answer is not even written.
+            let answer_end = if link.engine_end == End::Closed {
+                u64::MAX
+            } else {
+                link.written_octets
+            };
+            let session = &mut self.links[id].session;
+            session.was_unbound.get_or_insert((now, answer_end));
+            session.is_leaving = true;
             let wait = self.random.milliseconds(1, 50);
             self.after(wait, Event::PeerCloses(id));
         }
@@ -122,6 +136,7 @@ impl World {
         self.trace.line(self.now, || {
             format!("link {id} {:?} sees the end", self.links[id].peer)
         });
+        self.check_unbind_resp_awaited(id);
         if !self.end_is_excused(id) {
             let session = &self.links[id].session;
             assert!(
@@ -135,18 +150,49 @@ impl World {
         self.peer_is_gone(id);
     }
 
+    /// An engine that has unbound a client waits for its unbind_resp: requests may be on their way until then.
+    fn check_unbind_resp_awaited(&self, id: LinkId) {
+        let link = &self.links[id];
+        let (Peer::Esme(index), Some((unbound_at, answer_end))) = (link.peer, link.session.was_unbound)
+        else {
+            return;
+        };
+        let host = &self.hosts[link.engine];
+        let system_id = &self.esmes[index].plan.system_id;
+        let is_since = |at: &Moment| *at >= link.session.began_at;
+        // The engine has heard something else that ends a session, or its patience began long before the unbind came.
+        let is_other_end = link.session.unbind_sequence.is_some()
+            || link.session.is_excused
+            || link.session.was_deaf
+            || link.was_slow
+            || link.to_engine.is_finished
+            || host.is_gone
+            || host.has_stalled
+            || host.gave_up.get(system_id).is_some_and(is_since);
+        let is_heard = link.consumed_octets >= answer_end;
+        assert!(
+            is_heard || is_other_end || self.now.since(unbound_at) > UNBIND_PATIENCE,
+            "link {id}: unbound, and closed before the unbind_resp"
+        );
+    }
+
     /// Whether the engine had a good reason to close without another word.
     fn end_is_excused(&self, id: LinkId) -> bool {
         let link = &self.links[id];
         let host = &self.hosts[link.engine];
-        let gave_up_at = match link.peer {
-            Peer::Esme(index) => host.gave_up.get(&self.esmes[index].plan.system_id),
-            Peer::Smsc(index) => host.gave_up.get(&format!("smsc{index}")),
+        let (gave_up_at, unbound_at) = match link.peer {
+            Peer::Esme(index) => {
+                let system_id = &self.esmes[index].plan.system_id;
+                (host.gave_up.get(system_id), host.unbound.get(system_id))
+            }
+            Peer::Smsc(index) => (host.gave_up.get(&format!("smsc{index}")), None),
         };
+        let is_since = |at: &Moment| *at >= link.session.began_at;
         link.session.is_excused
             || link.session.was_deaf
             || host.is_gone
-            || gave_up_at.is_some_and(|at| *at >= link.session.began_at)
+            || gave_up_at.is_some_and(is_since)
+            || unbound_at.is_some_and(is_since)
     }
 
     pub(crate) fn make_deaf(&mut self, id: LinkId, time: Duration) {

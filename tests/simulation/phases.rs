@@ -181,6 +181,11 @@ impl World {
         for (id, link) in self.links.iter().enumerate() {
             let session = &link.session;
             assert!(
+                session.suspicion.is_none() || !link.is_open(),
+                "{:?}",
+                session.suspicion
+            );
+            assert!(
                 session.outstanding.is_empty() || !link.is_open() || session.is_excused,
                 "link {id}: never answered: {:?}",
                 session.outstanding

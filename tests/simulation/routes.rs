@@ -33,7 +33,11 @@ impl World {
             "message {number}: the receipt of {} went to ESME {index}, of another account",
             submitter.system_id
         );
-        is_theirs
+        let is_taken_for_theirs = || {
+            let mut others = self.ledger.taken_for(receipt, message.sent_at);
+            others.any(|(other, _)| self.esmes[other.esme].plan.system_id == self.esmes[index].plan.system_id)
+        };
+        is_theirs || is_taken_for_theirs()
     }
 
     pub(crate) fn note_core_trouble(&mut self) {

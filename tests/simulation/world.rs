@@ -1,5 +1,6 @@
 //! The world of one run: engines, peers, links, the clock; and the loop that moves it on.
 
+use crate::between::Asked;
 use crate::concatenated::Group;
 use crate::esme::Esme;
 use crate::event::{Event, Events, Input, LinkId};
@@ -47,6 +48,7 @@ pub(crate) struct World {
     /// How long an order is under way to each core; drawn once in a run.
     pub(crate) order_delays: Vec<Duration>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) asked: Asked,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
@@ -70,6 +72,7 @@ impl World {
         let mut world = Self {
             now: Moment::from_nanoseconds(1_000_000_000),
             hosts: Vec::new(),
+            asked: Asked::default(),
             links: Vec::new(),
             smscs: scenario
                 .settings

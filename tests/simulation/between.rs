@@ -1,0 +1,73 @@
+//! What cores may ask of each other: nobody asks a core again at once that has just refused, or one that has told everybody
+//! that it takes no more.
+
+use crate::world::World;
+use smppmux_engine::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreTarget};
+use smppmux_engine::core::settings::ServerIndex;
+use smppmux_engine::core::time::Moment;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What was decided before a refusal came may leave so much later, with the end of a turn.
+const TURN: Duration = Duration::from_millis(1);
+/// So long a core that had no room is left alone.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
+/// Every core that has not stalled knows of a drain by then.
+const TELLING_TIME: Duration = Duration::from_millis(500);
+
+/// Requests for servers between cores.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Which server each message under way is for, by asking core, asked core and reference.
+    under_way: BTreeMap<(usize, usize, u32), ServerIndex>,
+    /// When a core heard that another one had no room at a server: asking core, asked core.
+    refused: BTreeMap<(usize, usize, u16), Moment>,
+}
+
+impl World {
+    /// A core's message leaves for another core.
+    pub(crate) fn core_asks(&mut self, from: usize, to: usize, message: &CoreMessage) {
+        let CoreMessage::Request(request) = message else {
+            return;
+        };
+        let key = (from, to, request.reference);
+        let CoreTarget::Server(server) = request.target else {
+            self.asked.under_way.remove(&key);
+            return;
+        };
+        if self.hosts.iter().any(|host| host.has_stalled) {
+            return;
+        }
+        let now = self.now;
+        let drains_since = self.hosts[to].drain_began;
+        assert!(
+            drains_since.is_none_or(|began| now < began + TELLING_TIME),
+            "core {from} asks core {to}, which drains since {drains_since:?}"
+        );
+        let refused_at = self.asked.refused.get(&(from, to, server.0));
+        assert!(
+            refused_at.is_none_or(|at| now <= *at + TURN || now >= *at + REFUSAL_PAUSE),
+            "core {from} asks core {to} for server {} again, which refused at {refused_at:?}",
+            server.0
+        );
+        self.asked.under_way.insert(key, server);
+    }
+
+    /// A core takes in a message of another one.
+    pub(crate) fn core_hears(&mut self, core: usize, from: usize, message: &CoreMessage) {
+        let CoreMessage::Answer(CoreAnswer { reference, outcome }) = message else {
+            return;
+        };
+        let server = self.asked.under_way.remove(&(core, from, *reference));
+        let is_refusal = matches!(
+            outcome,
+            CoreOutcome::Refused {
+                no_room_as_of: Some(_),
+                ..
+            }
+        );
+        if let Some(server) = server.filter(|_| is_refusal) {
+            self.asked.refused.insert((core, from, server.0), self.now);
+        }
+    }
+}
