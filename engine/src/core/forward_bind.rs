@@ -191,11 +191,7 @@ impl PacketEngine {
             return;
         };
         let (vserver, bind) = (identity.vserver, identity.bind);
-        let servers = &self.settings.vservers[usize::from(vserver.0)].servers;
-        let server = servers
-            .get(self.identities.next_server % servers.len().max(1))
-            .copied();
-        self.identities.next_server = self.identities.next_server.wrapping_add(1);
+        let server = self.next_to_ask(vserver);
         let session = match server {
             Some(server) if servers_left > 0 && self.drain.is_none() => self
                 .open_server_session(now, server, bind, Some(id))
@@ -227,6 +223,17 @@ impl PacketEngine {
             self.timers
                 .arm(&mut session.armed_at, now + patience, TimerKey::Session(client));
         }
+    }
+
+    /// The server whose turn it is to decide about a bind. One that drains is asked only where all do: the session would get no submits.
+    fn next_to_ask(&mut self, vserver: VserverIndex) -> Option<ServerIndex> {
+        let servers = &self.settings.vservers[usize::from(vserver.0)].servers;
+        let turn = self.identities.next_server;
+        let in_turn = (0..servers.len()).map(|step| turn.wrapping_add(step) % servers.len());
+        let takes_submits = |place: &usize| !self.servers[usize::from(servers[*place].0)].is_draining;
+        let place = in_turn.clone().find(takes_submits).or(in_turn.clone().next())?;
+        self.identities.next_server = place + 1;
+        Some(servers[place])
     }
 
     /// The connection is open: the bind goes out with a number of ours.
@@ -399,7 +406,8 @@ impl PacketEngine {
         }
     }
 
-    /// The session of an identity for a request: the least busy that has room.
+    /// The session of an identity for a request: the least busy that has room. A server that drains gets only what concerns a
+    /// message that it has.
     pub(super) fn choose_identity_session(
         &mut self,
         id: u32,
@@ -413,7 +421,10 @@ impl PacketEngine {
         let bound = identity
             .sessions
             .iter()
-            .filter(|(server, _)| wanted.is_none_or(|wanted| wanted == *server))
+            .filter(|(server, _)| match wanted {
+                Some(wanted) => wanted == *server,
+                None => !self.servers[usize::from(server.0)].is_draining,
+            })
             .filter_map(|(server, id)| {
                 let session = self.sessions.get(*id)?;
                 session

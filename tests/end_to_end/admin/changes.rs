@@ -4,7 +4,7 @@ use super::Administered;
 use smppmux_engine::core::wire::{CommandId, Status};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{deliver_sm, response_with_id};
+use smppmux_tests::pdu::{deliver_sm, header_only, response_with_id};
 use smppmux_tests::smsc::{AnsweringSmsc, Smsc};
 use std::collections::HashMap;
 
@@ -58,6 +58,50 @@ fn a_drained_server_gets_no_new_submits() {
         administered.ctl(&["drain", "--server", "smsc-c"]).status.code(),
         Some(65)
     );
+}
+
+/// Goal: where servers decide about binds, one that drains gets neither the submits of clients that it has bound nor the first question
+/// about new ones.
+#[test]
+fn a_drained_server_gets_no_new_submits_of_forwarded_binds() {
+    let (one, two) = (Smsc::start(), Smsc::start());
+    let configuration = Configuration::with_engines(1)
+        .vserver("auth = \"forward\"")
+        .server("smsc-a", "0A", one.address(), "")
+        .server("smsc-b", "0B", two.address(), "");
+    let mut administered = Administered::start(&configuration);
+    administered.smppmux.wait_for_log("smppmux ready");
+    let address = administered.smppmux.address();
+    let mut alice = Esme::start_bind(address, BindRequest::of("alice"));
+    let (mut at_one, _) = one.accept_bound();
+    alice.expect(CommandId::BIND_TRANSCEIVER_RESP);
+    let (mut at_two, _) = two.accept_bound();
+    // Its answer is read after that of the bind.
+    at_two.send(&header_only(CommandId::ENQUIRE_LINK, Status::ESME_ROK, 1));
+    at_two.expect(CommandId::ENQUIRE_LINK_RESP);
+    alice.submit("4477", "the first of two that are equally busy");
+    let submit = at_one.expect(CommandId::SUBMIT_SM);
+    at_one.send(&response_with_id(
+        CommandId::SUBMIT_SM_RESP,
+        submit.sequence_number(),
+        "id",
+    ));
+    alice.expect(CommandId::SUBMIT_SM_RESP);
+
+    administered.ctl_text(&["drain", "--server", "smsc-a"]);
+    alice.submit("4477", "text");
+    at_two.expect(CommandId::SUBMIT_SM);
+    for (system_id, why) in [("bob", "its turn"), ("carol", "the other one drains")] {
+        let mut client = Esme::start_bind(address, BindRequest::of(system_id));
+        let (_session, bind) = two.accept_bound();
+        let asked = bind.octets()[16..].starts_with(system_id.as_bytes());
+        assert!(asked, "{why}");
+        assert_eq!(
+            client.expect(CommandId::BIND_TRANSCEIVER_RESP).status(),
+            Status::ESME_ROK
+        );
+        one.accept_bound();
+    }
 }
 
 /// Goal: weights that are changed at run time give the new shares at once, on every core.
