@@ -222,7 +222,7 @@ fn failed_binds_ban_their_address() {
 fn failed_binds_have_to_wait() {
     let (smppmux, _smsc) = start(
         2,
-        "failed-bind-back-off = \"600ms\"\nban-time = \"30s\"\nbind-timeout = \"300ms\"",
+        "failed-bind-back-off = \"1500ms\"\nban-time = \"30s\"\nbind-timeout = \"300ms\"",
         "",
     );
     let garbage = loopback(4, 1);
@@ -236,13 +236,13 @@ fn failed_binds_have_to_wait() {
     assert_eq!(peer.receive_within(SOON), Received::Closed);
     assert_eq!(try_bind(&smppmux, silent, PASSWORD).1, None);
 
-    thread::sleep(Duration::from_millis(700));
+    thread::sleep(Duration::from_millis(1_600));
     assert_eq!(
         try_bind(&smppmux, garbage, "guess").1,
         Some(Status::ESME_RINVPASWD)
     );
-    thread::sleep(Duration::from_millis(700));
-    assert_eq!(try_bind(&smppmux, garbage, PASSWORD).1, None, "1.2 s by now");
-    thread::sleep(Duration::from_millis(700));
+    thread::sleep(Duration::from_millis(1_600));
+    assert_eq!(try_bind(&smppmux, garbage, PASSWORD).1, None, "3 s by now");
+    thread::sleep(Duration::from_millis(1_600));
     assert_eq!(try_bind(&smppmux, garbage, PASSWORD).1, Some(Status::ESME_ROK));
 }

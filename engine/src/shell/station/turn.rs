@@ -40,6 +40,12 @@ impl<E: Engine> Station<E> {
     /// One round in the engine's order of calls. False when it had no wish.
     fn carry_out_wishes(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
         let mut any = false;
+        // First what counts against an address: who hears of a refusal, or sees the end, may be at another core's door at once.
+        while let Some(notice) = self.engine.poll_notice() {
+            self.note_conduct(now, &notice);
+            let core = self.core;
+            self.tell(Event::Notice { core, notice });
+        }
         while let Some(transmit) = self.engine.poll_transmit() {
             any = true;
             self.transmit(now, driver, transmit);
@@ -66,11 +72,6 @@ impl<E: Engine> Station<E> {
             if let Some(buffer) = emptied {
                 self.engine.handle_log_buffer(buffer);
             }
-        }
-        while let Some(notice) = self.engine.poll_notice() {
-            self.note_conduct(now, &notice);
-            let core = self.core;
-            self.tell(Event::Notice { core, notice });
         }
         any
     }
