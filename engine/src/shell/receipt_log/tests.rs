@@ -53,19 +53,29 @@ fn run(folder: &Path, limits: LogLimits, write: std::ops::Range<u64>) -> (Vec<u6
         found.push(entry.key);
     });
     let lane = log.lane();
+    let mut sent_octets = 0;
     for number in write {
-        while lane.figures.batches_lost.load(Ordering::Relaxed) == 0
-            && lane.send(record(number)).is_some_and(|back| !back.is_empty())
-        {
-            std::thread::yield_now();
-        }
+        let record = record(number);
+        sent_octets += record.len() as u64;
+        drop(lane.send(record));
         if number % 100 == 99 {
-            // The lane is bounded: let the writer come along.
-            std::thread::sleep(Duration::from_millis(2));
+            let_the_writer_come_along(&log, sent_octets);
         }
     }
     log.finish();
     (found, report, log.figures())
+}
+
+/// The way to the writer is bounded, and a busy machine may not let it run for a while.
+fn let_the_writer_come_along(log: &ReceiptLog, sent_octets: u64) {
+    let start = Instant::now();
+    let is_behind = || {
+        let figures = log.figures();
+        figures.octets < sent_octets && figures.batches_lost + figures.write_errors == 0
+    };
+    while is_behind() && start.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn only_file(folder: &Path) -> PathBuf {
