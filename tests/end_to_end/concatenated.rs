@@ -11,7 +11,7 @@ use smppmux_engine::core::wire::{
 };
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{Pdu, deliver_sm, receipt, response_with_id, submit_sm};
+use smppmux_tests::pdu::{Pdu, deliver_sm, receipt, response_with_id, submit_sm, with_tlvs};
 use smppmux_tests::peer::{Peer, Received};
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::{AnsweringSmsc, Smsc, answer_bind};
@@ -59,27 +59,23 @@ fn segment(pdu: &[u8], part: Part) -> Vec<u8> {
     if part.kind != ConcatenationKind::Sar {
         octets[esm_class_at] |= EsmClass::UDHI;
     }
+    let (reference, total, sequence) = (reference.to_be_bytes(), [total], [sequence]);
+    let mut tlvs: Vec<(u16, &[u8])> = Vec::new();
     if part.in_payload {
         octets[user_data_at - 1] = 0;
-        push_tlv(&mut octets, Tag::MESSAGE_PAYLOAD, &user_data);
+        tlvs.push((Tag::MESSAGE_PAYLOAD.0, &user_data));
     } else {
         octets[user_data_at - 1] = user_data.len() as u8;
         octets.extend_from_slice(&user_data);
     }
     if part.kind == ConcatenationKind::Sar {
-        push_tlv(&mut octets, Tag::SAR_MSG_REF_NUM, &reference.to_be_bytes());
-        push_tlv(&mut octets, Tag::SAR_TOTAL_SEGMENTS, &[total]);
-        push_tlv(&mut octets, Tag::SAR_SEGMENT_SEQNUM, &[sequence]);
+        tlvs.extend([
+            (Tag::SAR_MSG_REF_NUM.0, &reference[..]),
+            (Tag::SAR_TOTAL_SEGMENTS.0, &total),
+            (Tag::SAR_SEGMENT_SEQNUM.0, &sequence),
+        ]);
     }
-    let length = u32::try_from(octets.len()).expect("short");
-    octets[..4].copy_from_slice(&length.to_be_bytes());
-    octets
-}
-
-fn push_tlv(octets: &mut Vec<u8>, tag: Tag, value: &[u8]) {
-    octets.extend_from_slice(&tag.0.to_be_bytes());
-    octets.extend_from_slice(&(value.len() as u16).to_be_bytes());
-    octets.extend_from_slice(value);
+    with_tlvs(octets, &tlvs)
 }
 
 /// The text behind a header, which names the message that a segment was sent for.
