@@ -12,131 +12,21 @@ use super::client_bind::{Grant, GrantedClaims};
 use super::congestion::append_without_congestion;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
+use super::identities::{Asking, Identity};
 use super::relay::Relay;
 use super::sequence::Origin;
 use super::server_link::own_bind;
 use super::server_requests::CheckedMessage;
-use super::session::{BindKind, SessionState};
+use super::session::SessionState;
 use super::settings::{ServerIndex, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{BindLimits, BindView, CommandId, Status, response_tlvs};
-use ahash::RandomState;
 use bytes::BytesMut;
 use std::time::Duration;
 
 /// Requests in flight for a session whose account is not in the client table.
 const FORWARDED_WINDOW: u32 = 1_000;
-
-/// All identities of a core.
-#[derive(Debug)]
-pub(super) struct Identities {
-    places: Vec<Option<Identity>>,
-    /// Two independent keyed hashes make 128 bits; the keys come from the engine's seed and never leave it.
-    hashers: [RandomState; 2],
-    next_server: usize,
-    pub(super) armed_at: Moment,
-}
-
-#[derive(Debug)]
-struct Identity {
-    vserver: VserverIndex,
-    system_id: Box<[u8]>,
-    bind: BindKind,
-    /// The credentials that a server last accepted, and when.
-    accepted: Option<(CredentialHash, Moment)>,
-    /// Server sessions, bound or being made.
-    sessions: Vec<(ServerIndex, ConnectionId)>,
-    /// Clients that use them.
-    clients: Vec<ConnectionId>,
-    cursor: usize,
-    /// Binds under way: the session that asks, for which client, and what it sends.
-    asking: Vec<Asking>,
-    /// Nobody has used it since.
-    idle_since: Moment,
-}
-
-/// A forwarded bind that has no answer yet.
-#[derive(Debug)]
-struct Asking {
-    session: ConnectionId,
-    /// Whose bind it is; `None` for the other servers' copies.
-    client: Option<ConnectionId>,
-    bind_pdu: BytesMut,
-    /// Servers that may still be asked when this one can't be reached.
-    servers_left: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct CredentialHash([u64; 2]);
-
-impl CredentialHash {
-    /// Compares without a branch on the difference.
-    fn matches(self, other: Self) -> bool {
-        std::hint::black_box((self.0[0] ^ other.0[0]) | (self.0[1] ^ other.0[1])) == 0
-    }
-}
-
-impl Identities {
-    pub(super) fn new(seed: u64) -> Self {
-        let hasher = |salt: u64| RandomState::with_seeds(seed, salt, seed.rotate_left(32), !salt);
-        Self {
-            places: Vec::new(),
-            hashers: [hasher(1), hasher(2)],
-            next_server: 0,
-            armed_at: Moment::NEVER,
-        }
-    }
-
-    fn hash(&self, view: &BindView<'_>) -> CredentialHash {
-        let credentials = (view.system_id(), view.password());
-        CredentialHash([
-            self.hashers[0].hash_one(credentials),
-            self.hashers[1].hash_one(credentials),
-        ])
-    }
-
-    fn get_mut(&mut self, identity: u32) -> Option<&mut Identity> {
-        self.places.get_mut(identity as usize)?.as_mut()
-    }
-
-    pub(super) fn system_id(&self, id: u32) -> Option<&[u8]> {
-        self.places
-            .get(id as usize)?
-            .as_ref()
-            .map(|identity| &*identity.system_id)
-    }
-
-    fn find_or_make(&mut self, vserver: VserverIndex, system_id: &[u8], bind: BindKind) -> u32 {
-        let is_it = |identity: &Identity| {
-            identity.vserver == vserver && identity.bind == bind && *identity.system_id == *system_id
-        };
-        if let Some(place) = self
-            .places
-            .iter()
-            .position(|place| place.as_ref().is_some_and(is_it))
-        {
-            return u32::try_from(place).unwrap_or(u32::MAX);
-        }
-        let identity = Identity {
-            vserver,
-            system_id: system_id.into(),
-            bind,
-            accepted: None,
-            sessions: Vec::new(),
-            clients: Vec::new(),
-            cursor: 0,
-            asking: Vec::new(),
-            idle_since: Moment::NEVER,
-        };
-        let place = self.places.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
-        self.places[place] = Some(identity);
-        u32::try_from(place).unwrap_or(u32::MAX)
-    }
-}
 
 impl PacketEngine {
     /// A client's bind that a server has to decide.

@@ -44,6 +44,7 @@ mod entry_lanes;
 mod forward_bind;
 mod hold;
 mod home;
+mod identities;
 mod invariants;
 mod journey;
 pub(crate) mod network;
