@@ -130,9 +130,11 @@ impl World {
         let patience =
             (began + DRAIN_TIMEOUT).min(sent_at + self.scenario.response_timeout.min(LEAVING_TIME));
         let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;
-        // Where cores stall, or octets wait long with a kernel, the engine's own times say otherwise.
-        let is_swift =
-            self.hosts.iter().all(|host| !host.has_stalled) && !link.was_slow && !link.session.was_deaf;
+        // Where cores stall, or octets wait long with a kernel, the engine's own times say otherwise; and a core that is gone may
+        // have been between the two.
+        let is_swift = self.hosts.iter().all(|host| !host.has_stalled && !host.is_gone)
+            && !link.was_slow
+            && !link.session.was_deaf;
         if self.now < patience && is_open && is_swift {
             self.is_suspicious(
                 answered_on,

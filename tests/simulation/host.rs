@@ -4,7 +4,7 @@
 //! of it: no deadline in the past, nothing asked for a connection that is closed, bounded buffers.
 
 use crate::event::{Event, Input, LinkId};
-use crate::link::{End, Peer, Sending};
+use crate::link::{End, Link, Peer, Sending};
 use crate::pdu::Pdu;
 use crate::scenario::{HASH_OF, Scenario};
 use crate::world::{Phase, World};
@@ -145,6 +145,7 @@ impl World {
             }
             Input::Timeout => {
                 self.hosts[core].timer_at = Moment::NEVER;
+                self.excuse_unread_binds(core);
                 self.hosts[core].engine.handle_timeout(now);
                 let next = self.hosts[core].engine.next_timeout();
                 assert!(next > now, "core {core}: next_timeout stays in the past");
@@ -160,6 +161,18 @@ impl World {
         }
         if !cfg!(debug_assertions) {
             self.hosts[core].engine.check_invariants();
+        }
+    }
+
+    /// A core that stood still for longer than a bind may take gives it up before it has read the answer that waits, and reads what
+    /// waits behind that for nothing.
+    fn excuse_unread_binds(&mut self, core: usize) {
+        if !self.hosts[core].has_stalled {
+            return;
+        }
+        let its = |link: &&mut Link| link.engine == core && link.consumed_octets < link.bind_answer_end;
+        for link in self.links.iter_mut().filter(its) {
+            link.session.is_excused = true;
         }
     }
 

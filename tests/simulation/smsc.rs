@@ -219,8 +219,8 @@ impl World {
             .is_some_and(|(kind, _)| crate::esme::receives(kind));
         if answer.status == 0 && self.ledger.requests[number].wants_receipt {
             let message_id = answer.string(0).to_vec();
-            // The receipt before the answer.
-            if is_receiving && self.random.chance(150) {
+            // The receipt before the answer; nothing is asked behind an unbind.
+            if is_receiving && self.random.chance(150) && !self.links[id].session.is_leaving {
                 self.smsc_sends_receipt(index, id, number, &message_id);
             }
             self.smscs[index].unreported.push((number, message_id));
