@@ -259,3 +259,32 @@ fn an_account_within_its_rate_is_not_throttled_on_any_engine() {
         .collect();
     assert!(statuses.contains(&Status::ESME_RTHROTTLED), "{statuses:?}");
 }
+
+/// Goal: an account that was too fast on several engines is welcome on each of them after a pause: no engine holds against it what it let
+/// through in advance.
+#[test]
+fn an_account_that_was_too_fast_is_welcome_after_a_pause() {
+    let smsc = AnsweringSmsc::start("smsc");
+    let configuration = Configuration::with_engines(3)
+        .server("smsc", "0A", smsc.address(), "")
+        .client("esme1", "rate = 70\nburst = 2");
+    let smppmux = start_ready(&configuration);
+    let bind = |engine| Esme::bind_with(smppmux.address(), BindRequest::of("esme1").at_engine(engine));
+    let mut clients = [0, 1, 2].map(bind);
+    for round in 0..8 {
+        let statuses: Vec<Status> = (0..600)
+            .map(|turn| clients[turn % 3].submit_and_wait("4477", "too fast").status())
+            .collect();
+        assert!(statuses.contains(&Status::ESME_RTHROTTLED), "{statuses:?}");
+        thread::sleep(Duration::from_millis(200));
+        for (engine, client) in clients.iter_mut().enumerate() {
+            let answer = client.submit_and_wait("4477", "after a pause");
+            assert_eq!(
+                answer.status(),
+                Status::ESME_ROK,
+                "round {round}, engine {engine}"
+            );
+            thread::sleep(Duration::from_millis(60));
+        }
+    }
+}

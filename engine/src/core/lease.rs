@@ -297,10 +297,10 @@ impl PacketEngine {
                 .drain(..)
                 .filter_map(|key| {
                     let lease = leases.get(&key)?;
-                    let in_advance = advance(lease.limit, key);
-                    let missing = i64::from(in_advance) - lease.tokens;
-                    // What is lent in advance pays for itself; without that, the home must hear of what was spent.
-                    let on_credit = if in_advance == 0 { -lease.tokens } else { 0 };
+                    let missing = i64::from(advance(lease.limit, key)) - lease.tokens;
+                    // The bucket owes what was spent on credit, not this core: it would refuse the next message after a pause, however
+                    // full the bucket is by then.
+                    let on_credit = (-lease.tokens).max(0);
                     Some((
                         key,
                         u32::try_from(missing).unwrap_or(0),
