@@ -113,36 +113,45 @@ fn new_messages_join_the_back() {
     assert_eq!(received, texts(0..60));
 }
 
-/// Goal: destinations drain in turn: a long backlog does not hold up a short one, nor a live message of another.
+/// Goal: destinations drain in turn: a long backlog does not hold up a short one, nor a live message of another, wherever their
+/// homes and the client are. Method: short backlogs behind a long one, on one engine and on several, to a client at each.
 #[test]
 fn destinations_take_turns() {
-    // One engine: between engines the turns are not fair yet, as the manual says.
-    let smsc = Smsc::start();
-    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration_of(1, &smsc, "store = \"memory\""));
-    let (mut server, _) = smsc.accept_bound();
-    smppmux.wait_for_log("smppmux ready");
-    send(&mut server, 0..500, "888001", Status::ESME_ROK);
-    send(&mut server, 500..505, "888002", Status::ESME_ROK);
-    let mut client = Esme::bind_with_range(smppmux.address(), "esme1", "888");
-    let mut live_at = None;
-    let mut short_end = 0;
-    server.send(&deliver_sm(900, "2000", "888003", "live"));
-    for at in 0..506 {
-        let delivery = client.take_delivery();
-        match delivery.destination().as_str() {
-            "888002" => short_end = at,
-            "888003" => live_at = Some(at),
-            _ => {}
+    for (engines, at) in [(1, 0), (2, 0), (2, 1), (3, 2)] {
+        let smsc = Smsc::start();
+        let configuration = configuration_of(engines, &smsc, "store = \"memory\"");
+        let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+        let (mut server, _) = smsc.accept_bound();
+        smppmux.wait_for_log("smppmux ready");
+        send(&mut server, 0..500, "888001", Status::ESME_ROK);
+        for short in 2..6 {
+            let numbers = short * 100 + 500..short * 100 + 505;
+            send(&mut server, numbers, &format!("88800{short}"), Status::ESME_ROK);
         }
+        let request = BindRequest::of("esme1").with_range("888").at_engine(at);
+        let mut client = Esme::bind_with(smppmux.address(), request);
+        let mut live_at = None;
+        let mut short_end = 0;
+        server.send(&deliver_sm(2_000, "2000", "888009", "live"));
+        for at in 0..521 {
+            let delivery = client.take_delivery();
+            // Slow enough that every engine has its turn with the CPU, however busy that is.
+            std::thread::sleep(Duration::from_millis(1));
+            match delivery.destination().as_str() {
+                "888001" => {}
+                "888009" => live_at = Some(at),
+                _ => short_end = at,
+            }
+        }
+        assert!(
+            short_end < 150,
+            "{engines} engines, client at {at}: the last of the short backlogs came as number {short_end}"
+        );
+        assert!(
+            live_at.is_some_and(|at| at < 150),
+            "{engines} engines, client at {at}: the live message came as number {live_at:?}"
+        );
     }
-    assert!(
-        short_end < 150,
-        "the last of the short backlog came as number {short_end}"
-    );
-    assert!(
-        live_at.is_some_and(|at| at < 150),
-        "the live message came as number {live_at:?}"
-    );
 }
 
 /// Goal: the queue's file stands beside the configuration's, wherever the program was started.

@@ -339,6 +339,7 @@ impl PacketEngine {
         self.links[gone.as_usize()].is_gone = true;
         self.put_entries_again(now, gone);
         self.queue.marks.forget_core(gone);
+        self.queue.guests.forget_core(gone);
         self.pools.forget_core(gone);
         self.account_sessions.forget_core(gone);
         self.directory.forget_core(gone);

@@ -82,7 +82,9 @@ impl PacketEngine {
         };
         let pin = pinned.and_then(|pin| self.enter_relayed(now, from, pin, header.command_id, pdu));
         match (queued, pin) {
-            (Some(line), pin) => self.deliver_queued(now, pool, line, &message, origin, pin.as_ref()),
+            (Some(line), pin) => {
+                self.deliver_queued(now, pool, line, &message, origin, pin.as_ref().zip(pinned))
+            }
             (None, Some(pin)) => self.deliver_segment_for_core(now, pool, &message, origin, &pin),
             (None, None) => self.deliver_here(now, pool, &message, origin, false),
         }

@@ -41,6 +41,7 @@ impl PacketEngine {
             armed_at: Moment::NEVER,
         });
         self.give_up_held_receipts(now, None);
+        self.give_back_all_guests();
         // Those who are not bound have nothing to lose.
         for id in self.sessions_where(|state| matches!(state, SessionState::Connecting | SessionState::Open))
         {
@@ -64,6 +65,7 @@ impl PacketEngine {
             reported: false,
             armed_at,
         });
+        self.give_back_all_guests();
         for id in self.sessions.ids() {
             self.end_session(now, id, CloseReason::WeUnbound);
         }

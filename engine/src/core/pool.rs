@@ -154,6 +154,16 @@ impl Pools {
         ))
     }
 
+    /// The handle of a pool.
+    pub(super) fn handle_of(&self, index: PoolIndex) -> Option<PoolHandle> {
+        let place = self.places.get(index.0 as usize)?;
+        place.pool.as_ref()?;
+        Some(PoolHandle {
+            index: index.0,
+            generation: place.generation,
+        })
+    }
+
     /// The pool that another core means by `handle`, unless its place has been used again.
     pub(super) fn by_handle(&self, handle: PoolHandle) -> Option<PoolIndex> {
         let place = self.places.get(handle.index as usize)?;
@@ -368,6 +378,25 @@ impl Pools {
                 Some(PoolTurn::Core(remote.core, remote.handle))
             }
         }
+    }
+
+    /// Another core's members of a pool that has none here, whether they have room or not: what comes from here to wait for its turn
+    /// there would else never have one. `usable` as in [`Self::take_turn`].
+    pub(super) fn place_to_wait(
+        &self,
+        index: PoolIndex,
+        turn: u32,
+        usable: impl Fn(CoreIndex, bool) -> bool,
+    ) -> Option<(CoreIndex, PoolHandle)> {
+        let pool = self.get(index).filter(|pool| pool.local.is_empty())?;
+        let usable = |remote: &&RemoteMembers| usable(remote.core, remote.has_newer);
+        let count = pool.remotes.iter().filter(usable).count();
+        let remote = pool
+            .remotes
+            .iter()
+            .filter(usable)
+            .nth(turn as usize % count.max(1))?;
+        Some((remote.core, remote.handle))
     }
 
     /// The handle of another core's members of a pool.

@@ -15,6 +15,13 @@ pub struct PinId {
     pub(super) generation: u32,
 }
 
+#[cfg(test)]
+impl PinId {
+    pub(in crate::core) const fn numbered(index: u32) -> Self {
+        Self { index, generation: 0 }
+    }
+}
+
 /// Where the segments of a message go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Far {

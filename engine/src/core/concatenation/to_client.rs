@@ -373,7 +373,7 @@ impl PacketEngine {
     }
 
     /// Whether a session may still get messages; one that is drained gets no more.
-    fn receives(&self, session: ConnectionId) -> bool {
+    pub(in crate::core) fn receives(&self, session: ConnectionId) -> bool {
         self.sessions.get(session).is_some_and(|session| {
             matches!(session.state, SessionState::Bound(kind) if kind.receives())
                 && session.client().is_some_and(|client| !client.is_draining)

@@ -16,7 +16,7 @@ use super::super::time::Moment;
 use super::super::wire::Status;
 use super::enqueue::checked;
 use super::lines::{Standing, Waiting, Way};
-use super::rings::{RingKey, Wake};
+use super::rings::{Entry, RingKey, Wake};
 use super::{Line, QueueKey};
 use std::time::Duration;
 
@@ -42,9 +42,11 @@ const HEADS_MAX: usize = 16_384;
 
 /// What came of a line's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     /// A message left; there may be more.
     Sent,
+    /// A message left; there is no more.
+    SentLast,
     /// Nothing could be sent, and other lines of the ring may have more luck.
     NoLuck,
     /// The line needs no turn now: it waits for a load, for an answer, or for a client.
@@ -126,7 +128,11 @@ impl PacketEngine {
     fn enter_ring(&mut self, now: Moment, place: u32, key: RingKey) {
         if let Some(line) = self.queue.lines.get_mut(place) {
             let stamp = line.stand(Standing::InRing(key));
-            self.queue.rings.open(key).lines.push_back((place, stamp));
+            self.queue
+                .rings
+                .open(key)
+                .lines
+                .push_back(Entry::Line(place, stamp));
             self.serve_ring(now, key);
         }
     }
@@ -153,39 +159,45 @@ impl PacketEngine {
             if without_luck >= ring.lines.len().min(TRIES_WITHOUT_LUCK_MAX) {
                 break;
             }
-            let Some((place, stamp)) = ring.lines.pop_front() else {
+            let Some(entry) = ring.lines.pop_front() else {
                 break;
             };
-            if !self
-                .queue
-                .lines
-                .get(place)
-                .is_some_and(|line| line.is_current(stamp))
-            {
-                continue;
-            }
-            let turn = self.take_line_turn(now, place, key);
+            let turn = self.take_turn(now, key, entry);
             match turn {
-                Turn::Sent => (sent, without_luck) = (sent + 1, 0),
+                Turn::Sent | Turn::SentLast => (sent, without_luck) = (sent + 1, 0),
                 Turn::NoLuck => without_luck += 1,
-                Turn::Over => {
-                    if let Some(line) = self.queue.lines.get_mut(place)
-                        && line.is_current(stamp)
-                    {
-                        line.stand(Standing::Idle);
-                    }
-                    self.close_line_if_done(place);
-                }
+                Turn::Over => {}
             }
-            if turn != Turn::Over
+            if matches!(turn, Turn::Sent | Turn::NoLuck)
                 && let Some(ring) = self.queue.rings.get_mut(key)
             {
-                ring.lines.push_back((place, stamp));
+                ring.lines.push_back(entry);
             }
             // It may serve the ring again: whoever had the turn has to be back in it.
             self.end_refused(now);
         }
         self.wake_ring_later(now, key);
+    }
+
+    fn take_turn(&mut self, now: Moment, key: RingKey, entry: Entry) -> Turn {
+        let (place, stamp) = match entry {
+            Entry::Line(place, stamp) => (place, stamp),
+            Entry::Guest(line, stamp) => return self.take_guest_turn(now, key, line, stamp),
+        };
+        let line = self.queue.lines.get(place);
+        if !line.is_some_and(|line| line.is_current(stamp)) {
+            return Turn::Over;
+        }
+        let turn = self.take_line_turn(now, place, key);
+        if turn == Turn::Over {
+            if let Some(line) = self.queue.lines.get_mut(place)
+                && line.is_current(stamp)
+            {
+                line.stand(Standing::Idle);
+            }
+            self.close_line_if_done(place);
+        }
+        turn
     }
 
     /// Messages that no client of theirs can read are done with (`versions`), now that their turn is over.

@@ -111,6 +111,7 @@ impl PacketEngine {
     }
 
     pub(in crate::core) fn queue_timer(&mut self, now: Moment) {
+        self.expire_guests(now);
         while let Some(wake) = self.queue.rings.pop_due(now) {
             match wake {
                 Wake::Line(place, stamp) => {

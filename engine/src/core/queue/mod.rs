@@ -12,6 +12,8 @@
 pub(super) mod drain;
 pub(super) mod enqueue;
 pub(super) mod events;
+mod guest_table;
+mod guests;
 mod key;
 pub(super) mod lines;
 mod marks;
@@ -26,6 +28,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::sequence::Window;
 use super::store_message::StoreCommand;
 use super::time::Moment;
+use guest_table::Guests;
 use lines::Lines;
 use marks::Marks;
 use rings::Rings;
@@ -35,14 +38,17 @@ use std::collections::{HashMap, VecDeque};
 const APPENDS_MAX: u32 = 16_384;
 const APPENDING_OCTETS_MAX: usize = 32 * 1024 * 1024;
 
+/// A line of another core: which one, and the line's place there.
+type LineAt = (CoreIndex, u32);
+
 /// Messages of a line of another core, one behind the other, for a pool of ours.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     number: u32,
     /// Which of its messages must be the next.
     next_step: u32,
-    /// Who got those before it.
-    to: Option<ConnectionId>,
+    /// Who gets them all.
+    to: ConnectionId,
     /// Among these is a segment whose message had been there before.
     is_pinned: bool,
 }
@@ -57,6 +63,7 @@ pub(super) struct Queue {
     pub(super) appends: Window,
     appending_octets: usize,
     pub(super) rings: Rings,
+    pub(super) guests: Guests,
     /// What the engine's timers are armed for.
     pub(super) armed_at: Moment,
     /// The next place to look at, while all lines are looked through for those that a pool serves now.
@@ -64,8 +71,8 @@ pub(super) struct Queue {
     listing: Listing,
     loads_under_way: u32,
     last_run: u32,
-    /// By core and place of a line that it drains into pools of ours.
-    runs: HashMap<(CoreIndex, u32), Run>,
+    /// Of lines that other cores drain into pools of ours.
+    runs: HashMap<LineAt, Run>,
     pub(super) commands: VecDeque<StoreCommand>,
     /// Messages whose turn has shown that nobody can read them; empty between turns.
     refused: Vec<(u32, u32)>,
@@ -89,6 +96,7 @@ impl Queue {
             appends: Window::new(APPENDS_MAX, 1),
             appending_octets: 0,
             rings: Rings::default(),
+            guests: Guests::default(),
             armed_at: Moment::NEVER,
             scan: None,
             listing: Listing::Over,
@@ -130,6 +138,7 @@ impl Queue {
     pub(super) fn check_invariants(&self) {
         self.appends.check_invariants();
         self.lines.check_invariants();
+        self.guests.check_invariants();
         assert_eq!(self.marks.lines(), self.lines.len(), "marked lines");
         // Segments ask the home of their destination all the same.
         assert!(self.is_on || self.lines.is_empty(), "off, and has lines");

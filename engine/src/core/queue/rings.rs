@@ -3,6 +3,7 @@
 //! A ring is served one message of each line in turn, whenever its clients may have room. Towards members on other cores, whose
 //! windows are not seen from here, a ring has as many messages under way as were not refused.
 
+use super::LineAt;
 use crate::core::pool::PoolIndex;
 use crate::core::time::Moment;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -22,16 +23,26 @@ impl RingKey {
 }
 
 /// Messages of one ring under way to other cores: at first, and at most. A refusal says how many are too many; from there on
-/// so many windows have to be taken before one more is tried.
+/// so many windows have to be taken before one more is tried. A few are always allowed, since one that waits there for a client that
+/// is stuck must not keep all others here.
 const REMOTE_ALLOWED_FIRST: u32 = 64;
+const REMOTE_ALLOWED_LEAST: u32 = 8;
 const REMOTE_ALLOWED_MAX: u32 = 256;
 const WINDOWS_BEFORE_ONE_MORE: u32 = 8;
+
+/// Who has a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) enum Entry {
+    /// A line of this core: place and stamp; an entry with an old stamp is void.
+    Line(u32, u32),
+    /// A line of another core, whose messages wait here (`guests`), and its stamp there; the same holds.
+    Guest(LineAt, u32),
+}
 
 /// The lines that one pool serves.
 #[derive(Debug)]
 pub(in crate::core) struct Ring {
-    /// Place and stamp; an entry with an old stamp is void.
-    pub(in crate::core) lines: VecDeque<(u32, u32)>,
+    pub(in crate::core) lines: VecDeque<Entry>,
     /// Messages under way to other cores' members.
     pub(in crate::core) remote_in_flight: u32,
     remote_allowed: u32,
@@ -65,7 +76,7 @@ impl Ring {
         self.remote_in_flight = self.remote_in_flight.saturating_sub(1);
         if !was_taken {
             self.taken_in_a_row = 0;
-            self.remote_allowed = self.remote_in_flight.max(1);
+            self.remote_allowed = self.remote_in_flight.max(REMOTE_ALLOWED_LEAST);
             return;
         }
         self.taken_in_a_row += 1;

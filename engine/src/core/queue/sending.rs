@@ -5,7 +5,7 @@
 //! step in it: when one finds no room there, the rest of the run is refused too, so no message overtakes another. The segments
 //! of a message stay together, so a line waits where they went elsewhere than what it has under way.
 
-use super::super::concatenation::{QueuedPlace, RelayedPin};
+use super::super::concatenation::{PinId, QueuedPlace, RelayedPin};
 use super::super::contract::{ConnectionId, CoreIndex};
 use super::super::core_message::{CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::super::engine::PacketEngine;
@@ -14,9 +14,10 @@ use super::super::sequence::{Origin, Pending, Via};
 use super::super::server_requests::CheckedMessage;
 use super::super::session::{Session, SessionState};
 use super::super::time::Moment;
-use super::Run;
+use super::super::versions::Readers;
 use super::lines::Way;
 use super::rings::RingKey;
+use super::{LineAt, Run};
 
 /// Runs of other cores' lines that are remembered, and the next step of one that has ended.
 const RUNS_MAX: usize = 16_384;
@@ -76,7 +77,29 @@ impl PacketEngine {
             }
             tried.add(place);
         }
-        None
+        self.send_queued_to_wait(now, key, (message, origin), (line, segment), (readers, &tried))
+    }
+
+    /// No window has room, as far as is known here: where only other cores have members of the pool, the message waits there, so that
+    /// their own lines do not have every turn.
+    fn send_queued_to_wait(
+        &mut self,
+        now: Moment,
+        key: RingKey,
+        (message, origin): (&CheckedMessage<'_>, Origin),
+        (line, segment): (QueuedLine, Option<&RelayedPin>),
+        (readers, tried): (Readers, &TriedPlaces),
+    ) -> Option<Way> {
+        let links = &self.links;
+        let (core, handle) = self
+            .pools
+            .place_to_wait(key.pool(), line.turn, |core, has_newer| {
+                !tried.includes(core)
+                    && readers.may_be_there(has_newer)
+                    && links[core.as_usize()].is_usable(now)
+            })?;
+        let sent = self.send_queued_to_core(now, key, (core, handle, line), message, origin, segment);
+        sent.then_some(Way::Core(core, handle, key))
     }
 
     /// Sends a segment where the others of its message went, unless its line has messages under way to another place.
@@ -109,7 +132,7 @@ impl PacketEngine {
         sent.then_some(required)
     }
 
-    fn send_queued_here(
+    pub(super) fn send_queued_here(
         &mut self,
         now: Moment,
         to: ConnectionId,
@@ -165,8 +188,8 @@ impl PacketEngine {
         sent
     }
 
-    /// A queued message that another core drains, for a member of our part of a pool. `false`: there is no room, and there
-    /// will be none for those that follow it in its run.
+    /// A queued message that another core drains, for a member of our part of a pool: it is sent, or waits for its turn. `false`: it
+    /// can do neither, and nor can those that follow it in its run. `segment`: with the name of its message at that core.
     pub(in crate::core) fn deliver_queued(
         &mut self,
         now: Moment,
@@ -174,48 +197,94 @@ impl PacketEngine {
         line: QueuedLine,
         message: &CheckedMessage<'_>,
         origin: Origin,
-        segment: Option<&RelayedPin>,
+        segment: Option<(&RelayedPin, PinId)>,
     ) -> bool {
         let Origin::Core { core, .. } = origin else {
             return false;
         };
+        self.end_other_run((core, line.place), line.run);
         let known = self.queue.runs.get(&(core, line.place));
         let known = known.filter(|run| run.number == line.run).copied();
-        let members = self.pools.get(pool).map_or(&[][..], |pool| &pool.local);
-        let turn = members.get(line.turn as usize % members.len().max(1)).copied();
-        let pinned = match segment.and_then(|segment| self.place_of_queued(segment)) {
+        let pinned = match segment.and_then(|(segment, _)| self.place_of_queued(segment)) {
             Some(QueuedPlace::Session(to)) => Some(to),
             _ => None,
         };
-        // A run that follows a message to its place stays there.
-        let to = pinned.or(known.filter(|run| run.is_pinned).map_or(turn, |run| run.to));
-        let is_next = match known {
-            // Another member's turn while the first one's answers are due: it would be overtaken by what it did not take.
-            Some(run) => line.step == run.next_step && to == run.to,
-            None => line.step == 0,
+        let to = match known {
+            Some(run) if line.step == run.next_step => {
+                // All of a run go to one session.
+                let is_there = pinned.is_some() || run.is_pinned || self.is_member(pool, run.to);
+                Some(run.to).filter(|to| is_there && pinned.is_none_or(|pinned| pinned == *to))
+            }
+            None if line.step == 0 => pinned.or_else(|| self.member_for_run(pool, line, message)),
+            _ => None,
         };
-        let sent = is_next
-            && to.is_some_and(|to| {
-                self.has_room_for_queued(to)
-                    && (pinned.is_some() || self.may_get(pool, to, message))
-                    && self.send_queued_here(now, to, message, origin, segment)
-            });
+        let Some(to) = to else {
+            self.break_run((core, line.place), line.run);
+            return false;
+        };
+        // A run that follows a message to its place stays there.
+        let is_pinned = pinned.is_some() || known.is_some_and(|run| run.is_pinned);
         let run = Run {
             number: line.run,
-            next_step: if sent { line.step + 1 } else { BROKEN },
+            next_step: line.step + 1,
             to,
-            is_pinned: pinned.is_some() || known.is_some_and(|run| run.is_pinned),
+            is_pinned,
         };
-        self.remember_run(core, line, run);
-        sent
+        // Before it waits: whoever gives it back breaks its run.
+        self.remember_run((core, line.place), run);
+        let named = segment.map(|(_, named)| named);
+        let is_taken = (pinned.is_some() || self.may_get(pool, to, message))
+            && (!self.has_queue_at(pool)
+                && self.has_room_for_queued(to)
+                && self.send_queued_here(now, to, message, origin, segment.map(|(segment, _)| segment))
+                || self.admit_guest(now, pool, run, line.place, message, (origin, named)));
+        if !is_taken {
+            self.break_run((core, line.place), line.run);
+        }
+        is_taken
     }
 
-    fn remember_run(&mut self, core: CoreIndex, line: QueuedLine, run: Run) {
+    /// Who gets the messages of a run: the member that its line stands for if that has room, else any that has, else the one
+    /// whose room is waited for.
+    fn member_for_run(
+        &mut self,
+        pool: PoolIndex,
+        line: QueuedLine,
+        message: &CheckedMessage<'_>,
+    ) -> Option<ConnectionId> {
+        let members = &self.pools.get(pool)?.local;
+        let turn = *members.get(line.turn as usize % members.len().max(1))?;
+        let may_get = self.may_get(pool, turn, message);
+        if may_get && self.has_room_for_queued(turn) {
+            return Some(turn);
+        }
+        self.member_with_room_for_queued(pool, message).or_else(|| {
+            let members = &self.pools.get(pool)?.local;
+            let reader = || {
+                members
+                    .iter()
+                    .find(|member| self.may_get(pool, **member, message))
+            };
+            if may_get { Some(turn) } else { reader().copied() }
+        })
+    }
+
+    /// Nothing more of a run is taken.
+    pub(super) fn break_run(&mut self, line: LineAt, number: u32) {
+        // What is not known is taken at its first step only.
+        if let Some(run) = self.queue.runs.get_mut(&line)
+            && run.number == number
+        {
+            run.next_step = BROKEN;
+        }
+    }
+
+    fn remember_run(&mut self, line: LineAt, run: Run) {
         if self.queue.runs.len() >= RUNS_MAX {
             // What is forgotten is refused at its next step, and starts anew.
             self.queue.runs.clear();
         }
-        self.queue.runs.insert((core, line.place), run);
+        self.queue.runs.insert(line, run);
     }
 
     fn member_with_room_for_queued(
@@ -236,13 +305,13 @@ impl PacketEngine {
         Some(to)
     }
 
-    fn is_member(&self, pool: PoolIndex, id: ConnectionId) -> bool {
+    pub(super) fn is_member(&self, pool: PoolIndex, id: ConnectionId) -> bool {
         let client = self.sessions.get(id).and_then(Session::client);
         client.is_some_and(|client| client.pools.contains(&pool))
     }
 
     /// Queued messages leave an eighth of a window, and half of the output, to live ones.
-    fn has_room_for_queued(&self, id: ConnectionId) -> bool {
+    pub(super) fn has_room_for_queued(&self, id: ConnectionId) -> bool {
         self.sessions.get(id).is_some_and(|session| {
             let (limit, octets_max) = (session.window.limit(), self.settings.engine.output_octets_max);
             let receives = match session.state {
