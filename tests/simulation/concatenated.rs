@@ -6,7 +6,7 @@
 //! them.
 
 use crate::event::LinkId;
-use crate::link::Peer;
+use crate::link::{Link, Peer};
 use crate::pdu::{self, Mark, command};
 use crate::ranges::DESTINATIONS;
 use crate::scenario::CONCAT_TIMEOUT;
@@ -50,6 +50,8 @@ pub(crate) struct Group {
     sent_again: BTreeSet<u8>,
     /// Segments that found no room on their way to another core.
     refused_between_cores: BTreeSet<usize>,
+    /// Segments that came back from a session that was lost, and went into the queue behind later ones.
+    came_back: BTreeSet<usize>,
     /// Segments that the far peer has answered ESME_ROK.
     accepted: BTreeSet<u8>,
     /// Segments whose ESME_ROK has reached the sender.
@@ -158,6 +160,7 @@ impl World {
             arrived_as: None,
             sent_again: BTreeSet::new(),
             refused_between_cores: BTreeSet::new(),
+            came_back: BTreeSet::new(),
             accepted: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
         };
@@ -225,6 +228,7 @@ impl World {
         // What a core that stalls did not get to is tried once more from the start.
         let is_ordered = is_promised
             && !group.refused_between_cores.contains(&place.turn)
+            && !group.came_back.contains(&place.turn)
             && !self.hosts.iter().any(|host| host.has_stalled);
         let overtaken = group.arrivals.iter().find(|(other, at)| {
             (other.link, *at) == (place.link, id)
@@ -280,6 +284,24 @@ impl World {
         ];
         for place in places.into_iter().flatten() {
             self.groups[place.group].refused_between_cores.insert(place.turn);
+        }
+    }
+
+    /// A segment goes into the queue. Later ones of its message may stand there only if it was on its way to a session that was lost
+    /// before it was written.
+    pub(crate) fn segment_stored(&mut self, number: usize) {
+        let message = &self.ledger.messages[number];
+        let Some(place) = message.segment else { return };
+        let is_later =
+            |other: &Place| (other.group, other.link) == (place.group, place.link) && other.turn > place.turn;
+        let mut others = self.ledger.messages.iter();
+        let is_behind =
+            others.any(|other| !other.stored.is_empty() && other.segment.as_ref().is_some_and(is_later));
+        let has_lost = |link: &Link| {
+            matches!(link.peer, Peer::Esme(_)) && link.lost_at.is_some_and(|at| at >= message.sent_at)
+        };
+        if is_behind && self.links.iter().any(has_lost) {
+            self.groups[place.group].came_back.insert(place.turn);
         }
     }
 

@@ -408,6 +408,7 @@ impl World {
             return;
         }
         link.engine_end = End::Closed;
+        link.lost_at = Some(self.now);
         let connection = link.connection.expect("an open link has a handle");
         let unsent = link.sending.take().map(|sending| Unsent {
             octets: sending.octets,

@@ -71,6 +71,8 @@ pub(crate) struct Link {
     pub(crate) reading_paused: bool,
     pub(crate) sending: Option<Sending>,
     pub(crate) writable_scheduled: bool,
+    /// When the engine has lost it: what was not written then goes elsewhere.
+    pub(crate) lost_at: Option<Moment>,
     /// What the engine writes from now on reaches nobody.
     pub(crate) is_broken: bool,
     /// An operator's order has told the engine to let it end: it sends nothing new there.
@@ -143,6 +145,7 @@ impl Link {
             reading_paused: false,
             sending: None,
             writable_scheduled: false,
+            lost_at: None,
             is_broken: false,
             is_let_go: false,
             session: PeerSession {

@@ -122,6 +122,7 @@ impl World {
             format!("core {core} stores message {number} as {stored}")
         });
         self.store.line(&key).insert(stored, pdu.clone());
+        self.segment_stored(number);
         StoreEvent::Stored { reference, key, pdu }
     }
 
