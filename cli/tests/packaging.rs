@@ -18,8 +18,8 @@ fn install(root: &Path) {
     assert!(output.status.success(), "{complaints}");
 }
 
-/// Goal: the program, a manual page for each command, completions, the unit and a configuration come to their places, and a
-/// second installation keeps the configuration that is there.
+/// Goal: the program, a manual page for each command, completions, the unit, the examples and a configuration come to their places,
+/// and a second installation keeps the configuration that is there.
 #[test]
 fn everything_is_installed() {
     let root = TempDir::new().expect("a temporary folder");
@@ -48,6 +48,7 @@ fn everything_is_installed() {
     }
     assert!(text("usr/lib/systemd/system/smppmux.service").contains("\nExecStart=/usr/bin/smppmux serve"));
     assert!(text("usr/lib/sysusers.d/smppmux.conf").contains("u smppmux"));
+    assert!(text("usr/share/doc/smppmux/examples/aggregator.toml").starts_with("# An aggregator"));
     let configuration = "etc/smppmux/smppmux.toml";
     assert_eq!(mode(configuration), 0o640, "it has passwords");
     fs::write(root.path().join(configuration), "# mine\n").expect("it can be written");

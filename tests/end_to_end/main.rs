@@ -11,6 +11,7 @@ mod connections_total;
 mod deliveries;
 mod drivers;
 mod ending;
+mod examples;
 mod forward;
 mod hashing;
 mod kill;

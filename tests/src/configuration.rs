@@ -20,6 +20,7 @@ pub fn source_address_of(engine: usize) -> IpAddr {
 /// The file; each method adds to it.
 #[derive(Clone, Debug)]
 pub struct Configuration {
+    whole: Option<String>,
     engine: String,
     listen: String,
     vserver: String,
@@ -42,8 +43,20 @@ impl Configuration {
             .collect();
         let pins = pins.join(", ");
         Self {
+            whole: None,
             engine: format!("cores = \"{cores}\"\ndistribution = \"round-robin\"\npins = [{pins}]\n"),
             listen: "127.0.0.1:0".into(),
+            vserver: String::new(),
+            rest: String::new(),
+        }
+    }
+
+    /// A file that is there already, to which nothing can be added.
+    pub fn of_text(text: &str) -> Self {
+        Self {
+            whole: Some(text.to_owned()),
+            engine: String::new(),
+            listen: String::new(),
             vserver: String::new(),
             rest: String::new(),
         }
@@ -116,6 +129,9 @@ impl Configuration {
 
     /// The file.
     pub fn to_toml(&self) -> String {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         format!(
             "[engine]\n{}\n[[vserver]]\nname = \"sms\"\nlisten = [\"{}\"]\n{}\n{}",
             self.engine, self.listen, self.vserver, self.rest

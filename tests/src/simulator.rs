@@ -31,8 +31,18 @@ impl Simulator {
     ///
     /// When it does not start.
     pub fn start_at(program: impl AsRef<Path>, address: SocketAddr) -> Self {
+        Self::start_with(program, address, &[])
+    }
+
+    /// The same with more arguments of `smppmux smsc`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_with(program: impl AsRef<Path>, address: SocketAddr, arguments: &[&str]) -> Self {
         let child = Command::new(program.as_ref())
             .args(["smsc", "--json", "--listen", &address.to_string()])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
