@@ -92,3 +92,39 @@ fn systemd_accepts_the_unit() {
         }
     }
 }
+
+/// Goal: what the Debian package takes from the source tree is there, its scripts have the place where systemd's lines go, and the
+/// unit and the user stand where cargo-deb looks for them.
+#[test]
+fn the_debian_package_finds_its_files() {
+    let manifest: toml::Table = toml::from_str(include_str!("../Cargo.toml")).expect("it is TOML");
+    let deb = &manifest["package"]["metadata"]["deb"];
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for asset in deb["assets"].as_array().expect("a list") {
+        let source = asset[0].as_str().expect("a path");
+        if source.starts_with("target/release/") {
+            continue;
+        }
+        let (folder, name) = source.rsplit_once('/').expect("a folder");
+        let mut files = fs::read_dir(crate_folder.join(folder)).expect("the folder is there");
+        let is_there = files.any(|file| {
+            let file = file.expect("an entry").file_name();
+            match name.strip_prefix('*') {
+                Some(ending) => file.to_string_lossy().ends_with(ending),
+                None => file == name,
+            }
+        });
+        assert!(is_there, "{source}");
+    }
+    for script in ["postinst", "postrm"] {
+        let text = fs::read_to_string(format!("{PACKAGING}/debian/{script}")).expect("it is there");
+        assert!(text.contains("\n#DEBHELPER#\n"), "{script}");
+    }
+    let systemd = &deb["systemd-units"];
+    let (folder, name) = (&systemd["unit-scripts"], &systemd["unit-name"]);
+    for ending in ["service", "sysusers"] {
+        let folder = crate_folder.join(folder.as_str().expect("a path"));
+        let file = folder.join(format!("{}.{ending}", name.as_str().expect("a name")));
+        assert!(file.exists(), "{file:?}");
+    }
+}
