@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// How a connection came in.
 #[derive(Clone, Debug)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// By the Unix socket: the file's permissions have decided.
     Socket,
     /// By TCP, from anywhere.
@@ -26,7 +26,8 @@ pub(super) fn is_guarded(method: &Method) -> bool {
 }
 
 /// Lets reading pass, and changes of those who may.
-pub(super) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(door.clone());
     let Door::Tcp { token } = &door else {
         return next.run(request).await;
     };

@@ -12,7 +12,9 @@
 mod access;
 pub(crate) mod api;
 pub(crate) mod control;
+mod dashboard;
 mod doors;
+pub(crate) mod live;
 mod metrics;
 mod serve;
 mod token;

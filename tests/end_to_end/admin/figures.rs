@@ -100,6 +100,13 @@ fn every_described_call_is_there() {
     for (path, item) in description["paths"].as_object().expect("paths") {
         for method in item.as_object().expect("methods").keys() {
             if method == "get" && !path.contains('{') {
+                // It would go on for ever.
+                let is_endless = path == "/api/v1/events";
+                let path = if is_endless {
+                    "/api/v1/events?count=1"
+                } else {
+                    path
+                };
                 let answer = administered.get(path);
                 assert_eq!(answer.status, 200, "{path}: {}", answer.body);
                 called += 1;

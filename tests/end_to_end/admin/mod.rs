@@ -5,6 +5,7 @@ mod changes;
 mod claims;
 mod dead_letters;
 mod figures;
+mod live;
 mod metrics;
 mod reload;
 mod reload_others;

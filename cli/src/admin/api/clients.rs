@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// Figures with a row for each account.
-pub(super) const WITH_ACCOUNTS: Wanted = Wanted {
+pub(crate) const WITH_ACCOUNTS: Wanted = Wanted {
     clients: true,
     pools_max: 0,
 };
@@ -106,6 +106,12 @@ pub(crate) fn joined(snapshot: &Snapshot) -> BTreeMap<Option<ClientIndex>, Vec<&
     rows
 }
 
+/// The account's system_id; empty for all whom a server knows alone.
+fn name(snapshot: &Snapshot, client: Option<ClientIndex>) -> &str {
+    let settings = client.and_then(|index| snapshot.settings.clients.get(index.0 as usize));
+    settings.map_or("", |settings| settings.system_id.as_str())
+}
+
 impl Clients {
     fn of(snapshot: &Snapshot, query: &ClientsQuery) -> Self {
         let mut rows = joined(snapshot);
@@ -115,14 +121,10 @@ impl Clients {
                 rows.entry(Some(index)).or_default();
             }
         }
-        let name = |client: Option<ClientIndex>| {
-            let settings = client.and_then(|index| snapshot.settings.clients.get(index.0 as usize));
-            settings.map_or("", |settings| settings.system_id.as_str())
-        };
         let mut clients: Vec<ClientRow> = rows
             .iter()
-            .filter(|(client, _)| name(**client).starts_with(&query.prefix))
-            .map(|(client, reports)| ClientRow::of(name(*client), reports))
+            .filter(|(client, _)| name(snapshot, **client).starts_with(&query.prefix))
+            .map(|(client, reports)| ClientRow::of(name(snapshot, *client), reports))
             .collect();
         clients.sort_by(|one, other| one.system_id.cmp(&other.system_id));
         let limit = query.limit.unwrap_or(ROWS);
@@ -133,6 +135,16 @@ impl Clients {
 }
 
 impl ClientRow {
+    /// The accounts that have, or have had, a session, by system_id.
+    pub(crate) fn all(snapshot: &Snapshot) -> Vec<(Option<ClientIndex>, Self)> {
+        let row = |(client, reports): (Option<ClientIndex>, Vec<&ClientReport>)| {
+            (client, Self::of(name(snapshot, client), &reports))
+        };
+        let mut rows: Vec<_> = joined(snapshot).into_iter().map(row).collect();
+        rows.sort_by(|(_, one), (_, other)| one.system_id.cmp(&other.system_id));
+        rows
+    }
+
     fn of(system_id: &str, reports: &[&ClientReport]) -> Self {
         let sum = |figure: fn(&ClientReport) -> u64| reports.iter().map(|report| figure(report)).sum();
         Self {

@@ -74,7 +74,7 @@ impl Cores {
 }
 
 impl CoreRow {
-    fn of(report: &CoreReport) -> Self {
+    pub(crate) fn of(report: &CoreReport) -> Self {
         let CoreReport { engine, shell } = report;
         Self {
             core: engine.core,

@@ -3,10 +3,12 @@
 //! A handler and its description are one item (`#[utoipa::path]`), and [`router_and_description`] makes the routes and the
 //! OpenAPI description of the same list: neither can have what the other lacks.
 
+mod access;
 pub(crate) mod change;
 pub(crate) mod clients;
 pub(crate) mod cores;
 mod description;
+mod events;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod pools;
@@ -18,6 +20,7 @@ pub(crate) mod status;
 pub(crate) mod trace;
 
 use super::control::ControlHandle;
+use super::live::Feed;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -32,6 +35,8 @@ use utoipa_axum::routes;
 pub(crate) struct ApiState {
     /// The way to the control core.
     pub(crate) control: ControlHandle,
+    /// The figures of every second.
+    pub(crate) feed: Feed,
 }
 
 /// The routes and their description.
@@ -45,6 +50,8 @@ pub(crate) fn router_and_description() -> (Router<ApiState>, utoipa::openapi::Op
         .routes(routes!(clients::clients))
         .routes(routes!(pools::pools))
         .routes(routes!(cores::cores))
+        .routes(routes!(events::events))
+        .routes(routes!(access::access, access::try_access))
         .routes(routes!(route::route))
         .routes(routes!(queue::queue))
         .routes(routes!(queue::dead_letters))

@@ -58,7 +58,7 @@ pub(super) async fn pools(State(state): State<ApiState>, _: NoParameters) -> Res
 }
 
 impl Pools {
-    fn of(snapshot: &Snapshot) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
         let mut rows: BTreeMap<_, PoolRow> = BTreeMap::new();
         for report in &snapshot.reports {
             for pool in &report.engine.pool_rows {

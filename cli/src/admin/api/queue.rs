@@ -211,7 +211,7 @@ async fn ask<T: Send + 'static>(
 }
 
 impl Queue {
-    fn of(report: &StoreReport, lines: Vec<LineReport>) -> Self {
+    pub(crate) fn of(report: &StoreReport, lines: Vec<LineReport>) -> Self {
         Self {
             messages: report.messages,
             octets: report.octets,

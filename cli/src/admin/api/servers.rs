@@ -76,21 +76,27 @@ pub(super) async fn servers(
 
 impl Servers {
     fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            servers: ServerRow::all(snapshot).map(|(_, row)| row).collect(),
+        }
+    }
+}
+
+impl ServerRow {
+    /// All servers, in configured order.
+    pub(crate) fn all(snapshot: &Snapshot) -> impl Iterator<Item = (ServerIndex, Self)> {
         let row = |(index, settings): (ServerIndex, &ServerSettings)| {
-            ServerRow::of(settings, &snapshot.reports_of(index).collect::<Vec<_>>())
+            let reports: Vec<_> = snapshot.reports_of(index).collect();
+            (index, Self::of(settings, &reports))
         };
         let servers = (0..).map(ServerIndex).zip(&snapshot.settings.servers);
         // One that was removed is shown until its last session is gone.
         let is_shown = |index: ServerIndex| {
             snapshot.is_server_bound(index) || !snapshot.settings.is_retired_server(index)
         };
-        Self {
-            servers: servers.filter(|(index, _)| is_shown(*index)).map(row).collect(),
-        }
+        servers.filter(move |(index, _)| is_shown(*index)).map(row)
     }
-}
 
-impl ServerRow {
     fn of(settings: &ServerSettings, reports: &[&ServerReport]) -> Self {
         let sum = |figure: fn(&ServerReport) -> u64| reports.iter().map(|report| figure(report)).sum();
         Self {

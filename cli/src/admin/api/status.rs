@@ -98,7 +98,7 @@ pub(super) async fn status(State(state): State<ApiState>, _: NoParameters) -> Re
 }
 
 impl Status {
-    fn of(snapshot: &Snapshot) -> Self {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
         let engines = || snapshot.reports.iter().map(|report| &report.engine);
         let settings = &snapshot.settings;
         let servers = settings.configured_servers();
