@@ -34,6 +34,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Why.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// A failure that ends the process with `code` (one of this module's constants).
     pub fn new(code: u8, reason: impl Into<String>) -> Self {
         Self {

@@ -16,6 +16,7 @@ mod route;
 mod serve;
 pub mod simulator;
 mod style;
+mod top;
 
 use arguments::{Arguments, Command, PduCommand};
 use exit::Failure;
@@ -44,6 +45,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => check::check(&arguments).map(|lines| print(&lines)),
         Command::Passwd(arguments) => passwd::passwd(&arguments).map(|hash| print(&hash)),
         Command::Ctl(arguments) => ctl::ctl(&arguments),
+        Command::Top(target) => top::top(&target),
         Command::Completions { shell } => {
             print(&completions::completions(shell));
             Ok(())

@@ -26,6 +26,10 @@ impl Style {
     #[cfg(test)]
     pub(crate) const COLOURED: Self = Self { coloured: true };
 
+    pub(crate) const fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
     pub(crate) fn heading(self, text: &str) -> String {
         self.wrapped("1", text)
     }

@@ -8,6 +8,7 @@ Examples:
   smppmux serve --listen 127.0.0.1:2775 --server 127.0.0.1:2776 --client esme1:secret
   smppmux check --config smppmux.toml
   smppmux ctl --socket /run/smppmux/control.sock servers --watch
+  smppmux top --url http://127.0.0.1:9775
   smppmux pdu decode '00000010 00000015 00000000 00000001'
 
 Exit codes:
@@ -18,6 +19,17 @@ Exit codes:
   65  malformed PDU, or nothing to explain    78  wrong configuration
 
 Every command has its own --help.";
+
+/// Below the help of `top`.
+pub(super) const TOP: &str = "\
+Keys:
+  Tab, 1 to 5     another table: servers, clients, cores, queue, pools
+  < > (← →)       sort by the column before or behind; r turns the order round
+  ↑ ↓ PgUp PgDn   scroll
+  p               pause, and go on
+  q, Ctrl-C       quit
+
+The figures are those of GET /api/v1/events, once a second. When smppmux ends it tries again until it is back.";
 
 /// Below the help of `serve`.
 pub(super) const SERVE: &str = "\

@@ -58,6 +58,9 @@ pub enum Command {
     Passwd(PasswdArguments),
     /// Look into a running smppmux and change it.
     Ctl(Box<CtlArguments>),
+    /// Watch a running smppmux in the terminal: rates, response times, cores, servers, clients, queue.
+    #[command(after_help = help::TOP)]
+    Top(Box<CtlTarget>),
     /// Decode PDUs, explain names and numbers of SMPP.
     #[command(subcommand)]
     Pdu(PduCommand),

@@ -31,7 +31,7 @@ const REFUSAL_OCTETS_MAX: usize = 64 << 10;
 
 /// A client of one smppmux.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     runtime: Runtime,
     target: Target,
 }
@@ -39,16 +39,21 @@ pub(super) struct Client {
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// Whether more is wanted.
-pub(super) type Taken = Result<ControlFlow<()>, Failure>;
+pub(crate) type Taken = Result<ControlFlow<()>, Failure>;
 
 impl Client {
     /// A client that has not connected yet.
-    pub(super) fn new(target: Target) -> Result<Self, Failure> {
+    pub(crate) fn new(target: Target) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("smppmux ctl: {error}")))?;
         Ok(Self { runtime, target })
+    }
+
+    /// Where it connects, in words.
+    pub(crate) fn place(&self) -> String {
+        self.target.place.words()
     }
 
     /// Reads something. The answer's text comes back.
@@ -63,8 +68,13 @@ impl Client {
 
     /// Has something begin, and hands what comes of it to `take` until it ends, or `take` wants no more. `take` gets an empty piece
     /// first, when it has begun.
-    pub(super) fn follow(&self, path: &str, take: &mut dyn FnMut(&[u8]) -> Taken) -> Result<(), Failure> {
-        let request = self.request(&Method::POST, path, "")?;
+    pub(crate) fn follow(
+        &self,
+        method: &Method,
+        path: &str,
+        take: &mut dyn FnMut(&[u8]) -> Taken,
+    ) -> Result<(), Failure> {
+        let request = self.request(method, path, "")?;
         self.runtime.block_on(async {
             let unreachable = |error: AnyError| self.unreachable(&*error);
             let mut answer = in_time(self.open(request)).await.map_err(unreachable)?;
@@ -211,7 +221,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// An answer as what it says.
-pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
         let reason =
             format!("smppmux ctl: the answer is not understood ({error}); is it of another version?");

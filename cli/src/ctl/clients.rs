@@ -40,7 +40,7 @@ impl View for Clients {
 }
 
 impl ClientRow {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         if self.system_id.is_empty() {
             "(forwarded)"
         } else {
@@ -48,7 +48,7 @@ impl ClientRow {
         }
     }
 
-    fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match (self.is_draining, self.sessions) {
             (true, 0) => "drained",
             (true, _) => "draining",

@@ -19,7 +19,9 @@ use crate::admin::api;
 use crate::arguments::{CtlArguments, CtlCommand, CtlSubject};
 use crate::exit::Failure;
 use crate::route::Explanation;
-use client::Client;
+pub(crate) use client::{Client, parse};
+use std::time::Duration;
+pub(crate) use target::find as find_target;
 use view::show;
 
 /// Shows or changes something in a running smppmux.
@@ -68,13 +70,18 @@ pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
     }
 }
 
+/// The two largest units of so many seconds.
+pub(crate) fn readable(seconds: f64) -> String {
+    status::readable(Duration::from_secs(seconds as u64))
+}
+
 /// Has something changed, and says what has happened.
 fn change(client: &Client, arguments: &CtlArguments, path: &str, body: &str) -> Result<(), Failure> {
     let answer = client.post(path, body)?;
     let text = if arguments.json {
         answer
     } else {
-        client::parse::<api::change::Changed>(&answer)?.done
+        parse::<api::change::Changed>(&answer)?.done
     };
     crate::print(&format!("{}\n", text.trim_end()));
     Ok(())

@@ -33,7 +33,7 @@ impl View for Servers {
 }
 
 impl ServerRow {
-    fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         match (self.is_draining, self.sessions) {
             (true, _) if self.outstanding == 0 => "drained",
             (true, _) => "draining",

@@ -89,7 +89,7 @@ impl Status {
 }
 
 /// The two largest units of a duration.
-fn readable(duration: Duration) -> String {
+pub(super) fn readable(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {

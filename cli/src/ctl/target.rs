@@ -11,7 +11,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:9775";
 
 /// Where to connect, and what to show there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub(super) place: Place,
     pub(super) token_file: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ pub(super) enum Place {
 /// # Errors
 ///
 /// Exit code 64 for a URL that is none, 66 or 78 for the configuration file.
-pub(super) fn find(arguments: &CtlTarget) -> Result<Target, Failure> {
+pub(crate) fn find(arguments: &CtlTarget) -> Result<Target, Failure> {
     let token_file = arguments.token_file.clone();
     let place = if let Some(socket) = &arguments.socket {
         Place::Socket(socket.clone())

@@ -3,6 +3,7 @@
 use super::client::{Client, Taken};
 use crate::arguments::{CtlSubject, TraceFormat};
 use crate::exit::{self, Failure};
+use hyper::Method;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
@@ -29,7 +30,7 @@ pub(super) fn trace(
         path: output,
         to: None,
     };
-    client.follow(&path, &mut |octets| output.write(octets))
+    client.follow(&Method::POST, &path, &mut |octets| output.write(octets))
 }
 
 /// Where the trace goes. A file is opened when the trace has begun, so that one that is refused leaves it as it was.

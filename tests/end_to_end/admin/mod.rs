@@ -10,6 +10,7 @@ mod metrics;
 mod reload;
 mod reload_others;
 mod routes;
+mod top;
 mod trace;
 mod under_load;
 

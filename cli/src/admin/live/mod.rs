@@ -1,4 +1,4 @@
-//! The figures of every second, for whoever watches: the dashboard.
+//! The figures of every second, for whoever watches: the dashboard and `smppmux top`.
 //!
 //! One task makes them while somebody watches, and a little longer so that a page that is loaded again has its history: one
 //! snapshot a second, one text of it, handed to all. Who watches asks the engines nothing.
@@ -15,7 +15,8 @@ mod growth;
 mod rows;
 
 pub(crate) use feed::{Feed, HangUp};
-pub(crate) use figures::Live;
+pub(crate) use figures::{History, Live, Point};
+pub(crate) use rows::{LiveClient, LiveCore, LiveServer};
 
 /// Watchers at once.
 const WATCHERS_MAX: usize = 32;
