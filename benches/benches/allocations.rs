@@ -4,8 +4,10 @@
 //! Debug builds check the engine's invariants after every event, which allocates; so this is no `cargo test`.
 
 use smppmux_benches::{RoundTrip, TwoCores, settings};
+use smppmux_engine::core::contract::CoreIndex;
+use smppmux_engine::core::message_log::MessageRecords;
 use smppmux_engine::core::settings::Settings;
-use smppmux_engine::shell::{IoDriver, RunningEngines, ShellSettings, run_engines};
+use smppmux_engine::shell::{IoDriver, MessageLogLanes, RunningEngines, ShellSettings, run_engines};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{self, Read, Write};
@@ -75,6 +77,7 @@ fn count() {
 fn main() -> ExitCode {
     let mut round_trip = RoundTrip::new();
     round_trip.submit_for_receipt(0);
+    let mut logged = RoundTrip::logged();
     let mut two_cores = TwoCores::new();
     let mut outcomes = vec![
         (
@@ -93,10 +96,23 @@ fn main() -> ExitCode {
             "deliver_sm across cores",
             of_rounds(NUMBER, || two_cores.deliver()),
         ),
+        (
+            "logged submit_sm and deliver_sm",
+            of_rounds(NUMBER, || {
+                logged.submit();
+                let number = logged.deliver();
+                assert_eq!(logged.take_records(), 4);
+                number
+            }),
+        ),
     ];
     for (name, driver) in [
-        ("submit_sm through sockets, ring driver", IoDriver::Ring),
-        ("submit_sm through sockets, epoll driver", IoDriver::Epoll),
+        ("submit_sm through sockets, ring driver", (IoDriver::Ring, false)),
+        (
+            "submit_sm through sockets, epoll driver",
+            (IoDriver::Epoll, false),
+        ),
+        ("logged submit_sm through sockets, epoll", (IoDriver::Epoll, true)),
     ] {
         match of_sockets(driver) {
             Ok(allocations) => outcomes.push((name, allocations)),
@@ -118,9 +134,10 @@ fn of_rounds(number: u32, mut round: impl FnMut() -> u32) -> u64 {
 }
 
 /// What an engine allocates between an ESME and an SMSC, both on threads of this process that do not count.
-fn of_sockets(driver: IoDriver) -> Result<u64, String> {
+/// Records of messages, where they are logged, fill their lane and are then counted.
+fn of_sockets((driver, is_logged): (IoDriver, bool)) -> Result<u64, String> {
     IGNORED.set(true);
-    let engines = start_engine(driver, start_smsc()).map_err(|error| error.to_string())?;
+    let engines = start_engine(driver, start_smsc(), is_logged).map_err(|error| error.to_string())?;
     let address = engines.listening()[0].address;
     let end = Instant::now() + PATIENCE;
     while engines.report(PATIENCE)[0].engine.servers[0].bound_sessions == 0 {
@@ -140,14 +157,19 @@ fn of_sockets(driver: IoDriver) -> Result<u64, String> {
 fn start_engine(
     driver: IoDriver,
     smsc: SocketAddr,
+    is_logged: bool,
 ) -> Result<RunningEngines, smppmux_engine::shell::StartError> {
     let template = settings();
     let mut vservers = template.vservers.clone();
     vservers[0].listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     let mut servers = template.servers.clone();
     servers[0].addresses = vec![smsc.to_string()];
-    let settings = Settings::new(template.engine, vservers, servers, template.clients.clone(), 1);
+    let settings = Settings::new(template.engine, vservers, servers, template.clients.clone(), 1)
+        .with_message_log(is_logged);
     let mut shell_settings = ShellSettings::for_cpus(vec![0]);
+    let lanes = MessageLogLanes::new(1);
+    drop(lanes.take(CoreIndex(0), MessageRecords::with_room(1 << 20)));
+    shell_settings.message_log = Some(lanes);
     shell_settings.io_driver = driver;
     run_engines(shell_settings, Arc::new(settings))
 }

@@ -17,6 +17,7 @@ fn main() {
         .unwrap_or(1_000);
     let mut round_trip = RoundTrip::new();
     round_trip.submit_for_receipt(0);
+    let mut logged = RoundTrip::logged();
     let mut two_cores = TwoCores::new();
     let mut sum = 0_u64;
     for _ in 0..messages {
@@ -28,9 +29,21 @@ fn main() {
                 number
             }
             "deliver" => round_trip.deliver(),
+            "submit-logged" => {
+                let number = logged.submit();
+                assert_eq!(logged.take_records(), 2, "the submit and its answer");
+                number
+            }
+            "deliver-logged" => {
+                let number = logged.deliver();
+                assert_eq!(logged.take_records(), 2, "the message and its answer");
+                number
+            }
             "receipt" => round_trip.receipt(),
             "deliver-across-cores" => two_cores.deliver(),
-            _ => panic!("submit, submit-for-receipt, deliver, receipt or deliver-across-cores"),
+            _ => panic!(
+                "submit, submit-for-receipt, submit-logged, deliver, deliver-logged, receipt or deliver-across-cores"
+            ),
         });
     }
     println!("{messages} messages, sum of numbers {sum}");

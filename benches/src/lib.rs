@@ -74,6 +74,20 @@ impl RoundTrip {
         round_trip
     }
 
+    /// The same with a log of all messages.
+    pub fn logged() -> Self {
+        Self::with_settings(Arc::new(settings().with_message_log(true)), b"888765")
+    }
+
+    /// Takes the records of a turn out, as the shell does; gives how many there were.
+    pub fn take_records(&mut self) -> usize {
+        self.engine.poll_message_log().map_or(0, |records| {
+            let count = records.len();
+            records.clear();
+            count
+        })
+    }
+
     /// One submit_sm to the server and its answer back; the sequence number that the client got.
     pub fn submit(&mut self) -> u32 {
         Self::round(

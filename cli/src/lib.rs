@@ -10,6 +10,7 @@ mod ctl;
 pub mod demo;
 mod exit;
 mod logging;
+mod message_log;
 mod passwd;
 mod pdu;
 mod route;

@@ -6,6 +6,7 @@ use smppmux::config::Configuration;
 use smppmux::config::admin::AdminSection;
 use smppmux::config::client::ClientSection;
 use smppmux::config::engine::EngineSection;
+use smppmux::config::message_log::MessageLogSection;
 use smppmux::config::route::RouteSection;
 use smppmux::config::section::Section;
 use smppmux::config::server::ServerSection;
@@ -63,6 +64,7 @@ fn every_key_is_documented() {
     compare::<RouteSection>();
     compare::<QueueSection>();
     compare::<ReceiptsSection>();
+    compare::<MessageLogSection>();
     compare::<AdminSection>();
 }
 

@@ -16,6 +16,8 @@ mod forward;
 mod hashing;
 mod kill;
 mod message_ids;
+mod message_log;
+mod message_log_files;
 mod message_ownership;
 mod operations_down;
 mod outbind;

@@ -5,6 +5,7 @@
 
 use crate::event::{Event, Input, LinkId};
 use crate::link::{End, Link, Peer, Sending};
+use crate::message_log::ToldMessages;
 use crate::pdu::Pdu;
 use crate::scenario::{HASH_OF, Scenario};
 use crate::world::{Phase, World};
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     pub(crate) gave_up: BTreeMap<String, Moment>,
     /// Whose last session the engine has unbound, and when.
     pub(crate) unbound: BTreeMap<String, Moment>,
+    /// By the message log.
+    pub(crate) told: ToldMessages,
 }
 
 impl Host {
@@ -65,6 +68,7 @@ impl Host {
             mailboxes: BTreeMap::new(),
             gave_up: BTreeMap::new(),
             unbound: BTreeMap::new(),
+            told: ToldMessages::default(),
         }
     }
 
@@ -194,6 +198,7 @@ impl World {
         while let Some(notice) = self.hosts[core].engine.poll_notice() {
             self.note(core, notice);
         }
+        self.hear_message_log(core);
         let next = self.hosts[core].engine.next_timeout();
         if next < self.hosts[core].timer_at {
             self.hosts[core].timer_at = next;
@@ -455,7 +460,9 @@ fn describe(message: &CoreMessage) -> String {
         }
         CoreMessage::Answer(answer) => {
             let outcome = match &answer.outcome {
-                CoreOutcome::Answered(_) | CoreOutcome::AnsweredBy(..) => "answered".to_owned(),
+                CoreOutcome::Answered(_) | CoreOutcome::AnsweredBy(..) | CoreOutcome::AnsweredFor(..) => {
+                    "answered".to_owned()
+                }
                 CoreOutcome::Refused { .. } => "refused".to_owned(),
                 CoreOutcome::Returned { status, .. } => format!("returned {status:?}"),
                 CoreOutcome::Failed(status) => format!("failed {status:?}"),

@@ -15,6 +15,7 @@ mod heard;
 mod host;
 mod ledger;
 mod link;
+mod message_log;
 mod network;
 mod operator;
 mod pdu;

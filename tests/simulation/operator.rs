@@ -161,6 +161,7 @@ impl World {
         }
         let settings = Settings::new(old.engine.clone(), vservers, servers, clients, old.seed())
             .with_receipts(old.receipts.clone())
+            .with_message_log(old.has_message_log)
             .with_routes(old.routes.clone());
         Command::Reconfigure(NewSettings(Arc::new(settings.with_retired(retired.0, retired.1))))
     }

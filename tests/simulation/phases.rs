@@ -52,6 +52,7 @@ impl World {
             }
             Phase::Leaving => {
                 self.check_nothing_left();
+                self.check_message_log();
                 self.drain_all();
             }
             Phase::Draining | Phase::Over => self.check_drained(),

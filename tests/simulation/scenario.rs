@@ -86,7 +86,9 @@ impl Scenario {
         if faults.server_call > 0 {
             calls::allow(&mut servers);
         }
-        let settings = Settings::new(engine, vservers, servers, clients, random.next());
+        let seed = random.next();
+        let settings =
+            Settings::new(engine, vservers, servers, clients, seed).with_message_log(seed.is_multiple_of(2));
         Self {
             engines,
             settings: Arc::new(settings),

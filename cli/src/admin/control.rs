@@ -3,6 +3,7 @@
 //! Must never wait for the control core without a limit: a call that is not answered in time fails.
 
 use super::trace::Traced;
+use crate::message_log::LogFigures;
 use smppmux_engine::core::report::{ServerReport, Wanted};
 use smppmux_engine::core::settings::{ServerIndex, Settings};
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
@@ -94,6 +95,8 @@ pub(crate) struct Snapshot {
     pub(crate) phase: Phase,
     /// Since the engines started.
     pub(crate) uptime: Duration,
+    /// How the message log stands, once there was one.
+    pub(crate) message_log: Option<LogFigures>,
     /// How many engines there are.
     pub(crate) cores: u16,
     /// Those that answered in time.
@@ -138,6 +141,7 @@ impl Snapshot {
             listening: Vec::new(),
             phase: Phase::Serving,
             uptime: Duration::ZERO,
+            message_log: None,
             cores: u16::try_from(reports.len()).unwrap_or(u16::MAX),
             reports,
             wanted: Wanted::default(),

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod flags;
 mod hint;
 pub mod key;
+pub mod message_log;
 pub mod problem;
 pub mod reload;
 pub mod route;
@@ -34,6 +35,7 @@ use admin::AdminSection;
 use client::ClientSection;
 use engine::EngineSection;
 use key::Origin;
+use message_log::MessageLogSection;
 use problem::Problem;
 use route::RouteSection;
 use section::{Item, Section};
@@ -63,12 +65,22 @@ pub struct Configuration {
     pub queue: Item<QueueSection>,
     /// `[receipts]`.
     pub receipts: Item<ReceiptsSection>,
+    /// `[message-log]`.
+    pub message_log: Item<MessageLogSection>,
     /// `[admin]`.
     pub admin: Item<AdminSection>,
 }
 
-const SECTION_NAMES: [&str; 8] = [
-    "engine", "vserver", "server", "client", "route", "queue", "receipts", "admin",
+const SECTION_NAMES: [&str; 9] = [
+    "engine",
+    "vserver",
+    "server",
+    "client",
+    "route",
+    "queue",
+    "receipts",
+    "message-log",
+    "admin",
 ];
 
 impl Configuration {
@@ -106,6 +118,7 @@ impl Configuration {
             "engine" => self.engine = Item::read(value, problems),
             "queue" => self.queue = Item::read(value, problems),
             "receipts" => self.receipts = Item::read(value, problems),
+            "message-log" => self.message_log = Item::read(value, problems),
             "admin" => self.admin = Item::read(value, problems),
             "vserver" => self.vservers = read_each(value, problems),
             "server" => self.servers = read_each(value, problems),

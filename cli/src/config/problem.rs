@@ -15,7 +15,13 @@ const SHOWN_MAX: usize = 50;
 const LINE_CHARACTERS_MAX: usize = 160;
 
 /// Keys whose lines are not shown.
-const SECRET_KEYS: [&str; 4] = ["password", "outbind-password", "message-id-key", "rss-key"];
+const SECRET_KEYS: [&str; 5] = [
+    "password",
+    "outbind-password",
+    "message-id-key",
+    "rss-key",
+    "address-key",
+];
 
 /// One thing that is wrong, or that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]

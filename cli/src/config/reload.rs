@@ -36,6 +36,8 @@ pub struct Changes {
     pub has_other_routes: bool,
     /// `[engine]` is.
     pub has_other_engine: bool,
+    /// `[message-log]` is.
+    pub has_other_message_log: bool,
 }
 
 /// What is different in one kind of section.
@@ -121,6 +123,7 @@ impl Configuration {
             vservers: changed_vservers,
             has_other_routes: !is_same_list(&self.routes, &new.routes),
             has_other_engine: self.engine.section != new.engine.section,
+            has_other_message_log: self.message_log.section != new.message_log.section,
         };
         let configuration = Self {
             vservers,
@@ -275,6 +278,9 @@ impl fmt::Display for Changes {
         }
         if self.has_other_engine {
             formatter.write_str("; [engine] changed")?;
+        }
+        if self.has_other_message_log {
+            formatter.write_str("; [message-log] changed")?;
         }
         Ok(())
     }

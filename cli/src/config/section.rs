@@ -13,7 +13,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// Keys whose values must not be repeated in a message.
-const SECRET_KEYS: [&str; 4] = ["password", "password-hash", "message-id-key", "rss-key"];
+const SECRET_KEYS: [&str; 5] = [
+    "password",
+    "password-hash",
+    "message-id-key",
+    "rss-key",
+    "address-key",
+];
 
 /// A table of the configuration file.
 pub trait Section: DeserializeOwned + Default {

@@ -25,36 +25,33 @@ const GSM_EXTENSION: [(u8, char); 10] = [
     (0x65, '€'),
 ];
 
+const DEFAULT_ALPHABET: &str = "the message centre's default alphabet, read as GSM 03.38";
+
 /// The text in quotes with the alphabet that it was read by; hexadecimal where the octets are no text.
 pub(super) fn text(data_coding: u8, octets: &[u8]) -> String {
+    match read(data_coding, octets) {
+        Some((characters, alphabet)) => format!("{characters:?} ({alphabet})"),
+        None => hexadecimal(octets),
+    }
+}
+
+/// The characters, and the alphabet that they were read by; `None` where the octets are no text. Which default alphabet a message
+/// centre has is its own choice: it is read as GSM 03.38, unless the octets do not allow that.
+pub(crate) fn read(data_coding: u8, octets: &[u8]) -> Option<(String, &'static str)> {
     let (alphabet, characters) = match data_coding {
-        0x00 => return default_alphabet(octets),
+        0x00 => (DEFAULT_ALPHABET, gsm(octets)),
         0x01 => ("IA5", latin(octets)),
         0x03 => ("Latin-1", latin(octets)),
         0x08 => ("UCS-2", wide(octets)),
         // GSM 03.38 coding groups: general and message class, uncompressed.
         0x10..=0x1F | 0x30..=0x3F | 0xF0..=0xFF => match data_coding & 0x0C {
-            0x00 => return default_alphabet(octets),
+            0x00 => (DEFAULT_ALPHABET, gsm(octets)),
             0x08 if data_coding < 0xF0 => ("UCS-2", wide(octets)),
-            _ => return hexadecimal(octets),
+            _ => return None,
         },
-        _ => return hexadecimal(octets),
+        _ => return None,
     };
-    match characters {
-        Some(characters) => format!("{characters:?} ({alphabet})"),
-        None => hexadecimal(octets),
-    }
-}
-
-/// Which default alphabet a message centre has is its own choice: read as GSM 03.38, unless the octets do not
-/// allow that.
-fn default_alphabet(octets: &[u8]) -> String {
-    match gsm(octets) {
-        Some(characters) => {
-            format!("{characters:?} (the message centre's default alphabet, read as GSM 03.38)")
-        }
-        None => hexadecimal(octets),
-    }
+    characters.map(|characters| (characters, alphabet))
 }
 
 fn gsm(octets: &[u8]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! `smppmux pdu`: shows PDUs field by field, and explains names and numbers of SMPP.
 
-mod characters;
+pub(crate) mod characters;
 mod content;
 mod explain;
 mod hex;

@@ -71,6 +71,7 @@ impl ControlCore {
             listening: self.engines.listening().to_vec(),
             phase: self.phase(),
             uptime: now.saturating_duration_since(self.answering.started_at),
+            message_log: self.reloader.message_log.figures(),
             cores: self.engines.cores(),
             reports: self.engines.detailed_report(REPORT_LIMIT, wanted),
             wanted,

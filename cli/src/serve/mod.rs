@@ -20,6 +20,7 @@ use crate::config::problem::{Problem, Source};
 use crate::config::{self, Configuration, Effective};
 use crate::exit::{self, Failure};
 use crate::logging;
+use crate::message_log::MessageLog;
 use control::ControlCore;
 use reload::Reloader;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -40,6 +41,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let loaded = load(&arguments)?;
     let (mut effective, warnings) = loaded.settle()?;
     receipts::place_queue(&mut effective, arguments.config.as_deref());
+    receipts::place_message_log(&mut effective, arguments.config.as_deref());
     let receipts_folder = receipts::folder(&loaded.configuration, arguments.config.as_deref());
     logging::start(log_format, log_level);
     for warning in warnings {
@@ -50,7 +52,8 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("signals cannot be received: {error}")))?;
     let doors = open_doors(&effective.process.admin)?;
     let receipt_log = receipts::open(&mut effective, receipts_folder.as_deref())?;
-    let reloader = Reloader::new(arguments, loaded.configuration, receipt_log.clone());
+    let message_log = start_message_log(&mut effective)?;
+    let reloader = Reloader::new(arguments, loaded.configuration, receipt_log.clone(), message_log);
     let engines = run_engines(effective.process.shell.clone(), Arc::clone(&effective.settings))
         .map_err(|error| start_failure(&error))?;
     announce(&effective, &engines);
@@ -62,6 +65,17 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         log.finish();
     }
     outcome
+}
+
+/// Opens the message log, if there is to be one; a reload may want one later.
+fn start_message_log(effective: &mut Effective) -> Result<MessageLog, Failure> {
+    let mut log = MessageLog::new(effective.process.shell.cpus.len());
+    let prepared = log.prepare(effective.process.message_log.clone());
+    prepared
+        .and_then(|prepared| log.use_prepared(prepared, &effective.settings))
+        .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("smppmux: {error}")))?;
+    effective.process.shell.message_log = Some(log.lanes());
+    Ok(log)
 }
 
 /// A configuration as it was read, with the flags laid over it.

@@ -28,6 +28,13 @@ pub(super) fn place_queue(effective: &mut Effective, file: Option<&Path>) {
     }
 }
 
+/// And the folder of the message log.
+pub(super) fn place_message_log(effective: &mut Effective, file: Option<&Path>) {
+    if let Some(log) = &mut effective.process.message_log {
+        log.start_at(file.and_then(Path::parent).unwrap_or(Path::new("")));
+    }
+}
+
 /// Opens the log and gives its key to the engines.
 ///
 /// # Errors

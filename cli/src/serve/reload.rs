@@ -3,6 +3,7 @@
 //! All or nothing: a file with a problem, or with a change that needs a restart, changes nothing at all.
 
 use super::control::ControlCore;
+use super::receipts::place_message_log;
 use super::{Loaded, load};
 use crate::admin::control::Refusal;
 use crate::arguments::ServeArguments;
@@ -10,6 +11,7 @@ use crate::check::available_cpus;
 use crate::config::problem::{Problem, Source};
 use crate::config::reload::Merged;
 use crate::config::{Configuration, Effective, settle_continuing};
+use crate::message_log::MessageLog;
 use smppmux_engine::core::contract::{Command, CoreIndex, NewSettings};
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::shell::ReceiptLog;
@@ -22,6 +24,7 @@ pub(super) struct Reloader {
     arguments: ServeArguments,
     running: Configuration,
     receipt_log: Option<ReceiptLog>,
+    pub(super) message_log: MessageLog,
 }
 
 impl Reloader {
@@ -29,11 +32,13 @@ impl Reloader {
         arguments: ServeArguments,
         running: Configuration,
         receipt_log: Option<ReceiptLog>,
+        message_log: MessageLog,
     ) -> Self {
         Self {
             arguments,
             running,
             receipt_log,
+            message_log,
         }
     }
 
@@ -53,7 +58,10 @@ impl Reloader {
             .map_err(|obstacles| needs_restart(&loaded.source, &obstacles))?;
         let settled = settle_continuing(&merged.configuration, Vec::new(), &available_cpus(), settings);
         match settled.effective {
-            Some(effective) => Ok((merged, effective, warnings)),
+            Some(mut effective) => {
+                place_message_log(&mut effective, self.arguments.config.as_deref());
+                Ok((merged, effective, warnings))
+            }
             None => {
                 // The file alone is good, so what is in the way is what it must stand beside.
                 Err(needs_restart(&loaded.source, &settled.problems))
@@ -99,12 +107,16 @@ impl ControlCore {
             .read_tls(&effective.process.shell.tls)
             .map_err(|error| Refusal::NotNow(format!("TLS: {error}")))?;
         let settings = effective.settings;
+        let message_log = self.reloader.message_log.prepare(effective.process.message_log);
+        let message_log = message_log.map_err(|error| Refusal::NotNow(error.to_string()))?;
         // Before the engines make records of new accounts.
         let log = self.reloader.receipt_log.as_ref();
         if log.is_some_and(|log| !log.use_settings(&settings)) {
             let reason = "the log of receipts is behind and takes nothing new; try again";
             return Err(Refusal::NotNow(reason.into()));
         }
+        let message_log = self.reloader.message_log.use_prepared(message_log, &settings);
+        message_log.map_err(|error| Refusal::NotNow(error.to_string()))?;
         if let Some(store) = self.engines.store() {
             store.use_settings(&settings);
         }

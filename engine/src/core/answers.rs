@@ -7,6 +7,7 @@ use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
 use super::figures::{RequestKind, Rule};
+use super::message_log::Reason;
 use super::queue::drain::Delivery;
 use super::sequence::{Origin, Pending, Window};
 use super::session::{SessionState, Side};
@@ -29,8 +30,9 @@ impl PacketEngine {
             pending,
             is_watched,
             is_leaving,
+            is_logged,
         } = taken;
-        let is_plain = !(is_error | is_watched | pending.has_note | pending.expired);
+        let is_plain = !(is_error | is_watched | pending.has_note | pending.expired | is_logged);
         match pending.origin {
             Origin::Session {
                 connection,
@@ -59,6 +61,9 @@ impl PacketEngine {
         pdu: &[u8],
     ) {
         let is_error = !header.command_status.is_ok();
+        if self.message_log.is_on {
+            self.know_far((from, header.sequence_number), pending, Reason::None);
+        }
         self.segment_settled(pending.note, !is_error && !pending.expired);
         if pending.has_note && !is_error {
             self.remember_submit(now, server, from, pending, &header, pdu);
@@ -68,6 +73,7 @@ impl PacketEngine {
             // It was no answer for the requester, or has been passed on in another form.
         } else if pending.expired {
             self.counters.late_answers += 1;
+            self.log_late_answer(now, pending, &header, pdu);
         } else {
             self.pass_to_requester(now, server, pending, header, pdu);
         }
@@ -81,11 +87,13 @@ impl PacketEngine {
             return self.unmatched_answer(now, from);
         };
         let (server, pending) = (taken.server, *taken.pending);
+        self.know_far((from, header.sequence_number), &pending, Reason::Nack);
         self.segment_settled(pending.note, false);
         if self.watch_answer(now, from, server, &pending, header, pdu) {
             // It goes to another server.
         } else if pending.expired {
             self.counters.late_answers += 1;
+            self.log_late_answer(now, &pending, &header, pdu);
         } else {
             self.fail_request(now, &pending, header.command_status);
         }
@@ -111,6 +119,9 @@ impl PacketEngine {
         let Some(pending) = self.take_from_client(from, &header) else {
             return self.unmatched_answer(now, from);
         };
+        if self.message_log.is_on {
+            self.log_client_answer(now, from, &pending, &header);
+        }
         self.segment_settled(pending.note, header.command_status.is_ok() && !pending.expired);
         if pending.expired {
             self.late_answer_from_client(now, &pending, header.command_status);
@@ -123,7 +134,9 @@ impl PacketEngine {
                     self.send_response_copy(connection, pdu, &header, sequence_number);
                     self.server_request_answered(now, connection, header.command_id, header.command_status);
                 }
-                Origin::Core { core, reference } => self.send_core_answer_copy(core, reference, pdu),
+                Origin::Core { core, reference } => {
+                    self.send_core_answer_copy(core, reference, (from, header.sequence_number), pdu);
+                }
                 Origin::Queue { place, number } => {
                     let delivery = Delivery::Answered(header.command_status);
                     self.queued_ended(now, place, number, delivery);
@@ -152,6 +165,9 @@ impl PacketEngine {
         let header = as_error(header, Status::ESME_RX_T_APPN);
         let status = header.command_status;
         let pending = self.take_from_client(from, &header);
+        if let Some(pending) = &pending {
+            self.know_far((from, header.sequence_number), pending, Reason::Nack);
+        }
         self.segment_settled(pending.and_then(|pending| pending.note), false);
         match pending {
             None => self.unmatched_answer(now, from),
@@ -164,7 +180,8 @@ impl PacketEngine {
                 Origin::Core { core, reference } => {
                     let mut response = self.buffers.take();
                     write_header_only(&mut response, pending.command.response(), status, 0);
-                    self.send_core_answer(core, reference, CoreOutcome::Answered(response));
+                    self.send_core_answer_copy(core, reference, (from, header.sequence_number), &response);
+                    self.buffers.give(response);
                 }
                 _ => self.fail_request(now, &pending, status),
             },
@@ -173,6 +190,7 @@ impl PacketEngine {
 
     /// Tells whoever asked that a request failed, with the request's own response. The entry is gone already.
     pub(super) fn fail_request(&mut self, now: Moment, pending: &Pending, status: Status) {
+        self.know_pending(pending, Reason::None);
         match pending.origin {
             Origin::Session {
                 connection,
@@ -210,7 +228,7 @@ impl PacketEngine {
             Some(session) if session.server().is_some() => {
                 self.answer_mobile_originated(now, to, &header, status);
             }
-            _ => {}
+            _ => self.log_own_answer(now, to, &header, status),
         }
     }
 
@@ -222,6 +240,7 @@ impl PacketEngine {
         header: &Header,
         status: Status,
     ) {
+        self.log_own_answer(now, to, header, status);
         let (command, number) = (header.command_id.response(), header.sequence_number);
         let version = self.sessions.get(to).map(|session| session.version);
         let status = version.map_or(status, |version| status_for(version, status));
@@ -329,7 +348,9 @@ impl PacketEngine {
                 connection,
                 sequence_number,
             } => {
+                let begun = self.begin_logged_answer(connection);
                 self.answer_to_client(now, server, connection, sequence_number, header, pdu);
+                self.end_logged_answer(now, begun, server, pending, &header, pdu);
             }
             Origin::Core { core, reference } => {
                 let copy = self.buffers.copy_of(pdu);
@@ -370,6 +391,7 @@ impl PacketEngine {
             pending,
             is_watched: state.is_watched,
             is_leaving: side.is_leaving | matches!(session.state, SessionState::Unbinding(_)),
+            is_logged: self.message_log.is_on,
         })
     }
 
@@ -430,6 +452,8 @@ struct TakenFromServer<'a> {
     is_watched: bool,
     /// Its session ends once everything is answered.
     is_leaving: bool,
+    /// Messages are logged.
+    is_logged: bool,
 }
 
 /// Takes the request that `header` answers; an answer of another kind than its request matches nothing.

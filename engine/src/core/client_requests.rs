@@ -6,6 +6,7 @@ use super::choice::Way;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::figures::RequestKind;
+use super::message_log::Reason;
 use super::receipts::{noted_server, read_note};
 use super::relay::Relay;
 use super::routing::Routed;
@@ -107,13 +108,13 @@ impl PacketEngine {
                 self.release_bind(now, from);
                 return self.client_request(now, from, header, pdu);
             }
-            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+            let refusal = Refusal::Status(Status::ESME_RINVBNDSTS);
+            return self.refuse_uncounted(now, from, &header, pdu, &refusal);
         }
         let vserver = client.vserver;
         let request = match check(&self.settings, vserver, version, header.command_id, pdu) {
             Ok(request) => request,
-            Err(Refusal::Fault(fault)) => return self.refuse_fault(now, from, &header, &fault),
-            Err(Refusal::Status(status)) => return self.refuse(now, from, &header, status),
+            Err(refusal) => return self.refuse_uncounted(now, from, &header, pdu, &refusal),
         };
         // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
         let must_queue = client.held_requests > 0;
@@ -121,7 +122,11 @@ impl PacketEngine {
             return;
         };
         self.counters.client_requests += 1;
+        if self.message_log.is_on {
+            self.log_submit(now, from, &header, pdu);
+        }
         if let Some(status) = self.refusal_of_counted(now, from, is_curbed, refusal) {
+            self.know_reason(from, &header, now, Reason::Limit);
             self.answer_client(now, from, header, status);
         } else if must_queue {
             self.hold_request(now, from, header, pdu, Journey::starting(now));
@@ -141,7 +146,7 @@ impl PacketEngine {
         let journey = Journey::starting(now);
         match self.route_request(now, from, &header, pdu, journey) {
             Routed::Sent => {}
-            Routed::Rejected(status) => self.answer_client(now, from, header, status),
+            Routed::Rejected(status) => self.answer_rejected(now, from, header, journey, status),
             Routed::NoWay(way) => self.no_way(now, from, header, pdu, way, journey),
         }
     }
@@ -210,7 +215,7 @@ impl PacketEngine {
             return match self.route_request(now, from, &header, pdu, journey) {
                 Routed::Sent => RetryOutcome::Sent,
                 Routed::Rejected(status) => {
-                    self.answer_client(now, from, header, status);
+                    self.answer_rejected(now, from, header, journey, status);
                     RetryOutcome::Sent
                 }
                 Routed::NoWay(way) => RetryOutcome::NoWay(way),
@@ -234,6 +239,7 @@ impl PacketEngine {
 
     /// Answers a counted request of a client with a status of our own.
     pub(super) fn answer_client(&mut self, now: Moment, to: ConnectionId, header: Header, status: Status) {
+        self.log_own_answer(now, to, &header, status);
         self.send_header(to, header.command_id.response(), status, header.sequence_number);
         self.counters.client_answers_own += 1;
         self.client_request_answered(now, to, header.command_id, status);
@@ -351,10 +357,11 @@ impl PacketEngine {
         journey: Journey,
     ) {
         let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
-            return;
+            return self.log_own_answer(now, from, &header, Status::ESME_RSYSERR);
         };
         let settings = Arc::clone(&self.settings);
         let vserver = &settings.vservers[usize::from(client.vserver.0)];
+        self.know_reason(from, &header, journey.arrived_at, way.into());
         match way {
             NoWay::NoRoom if vserver.overload == Overload::Hold => {
                 self.hold_request(now, from, header, pdu, journey);

@@ -186,7 +186,9 @@ impl PacketEngine {
             self.queue.marks.answered(bucket, is_queued);
         }
         let is_ok = match &answer.outcome {
-            CoreOutcome::Answered(pdu) | CoreOutcome::AnsweredBy(_, pdu) => {
+            CoreOutcome::Answered(pdu)
+            | CoreOutcome::AnsweredBy(_, pdu)
+            | CoreOutcome::AnsweredFor(_, pdu) => {
                 Header::read(pdu).is_some_and(|header| header.command_status.is_ok())
             }
             _ => false,
@@ -214,8 +216,12 @@ impl PacketEngine {
     fn core_request_ended(&mut self, now: Moment, from: CoreIndex, pending: &Pending, outcome: CoreOutcome) {
         match outcome {
             _ if pending.expired => self.counters.late_answers += 1,
-            CoreOutcome::Answered(pdu) => self.core_answered(now, pending, None, pdu),
+            CoreOutcome::Answered(pdu) => {
+                self.log_core_answer(now, pending, &pdu);
+                self.core_answered(now, pending, None, pdu);
+            }
             CoreOutcome::AnsweredBy(server, pdu) => self.core_answered(now, pending, Some(server), pdu),
+            CoreOutcome::AnsweredFor(by, pdu) => self.client_of_core_answered(now, from, pending, by, pdu),
             // One that is not late has been sent elsewhere before this.
             CoreOutcome::Refused { pdu, .. } => self.buffers.give(pdu),
             CoreOutcome::Verdict(verdict, pdu) => self.verdict_came(now, from, pending, verdict, pdu),
@@ -232,11 +238,22 @@ impl PacketEngine {
             .push_back((core, CoreMessage::Answer(CoreAnswer { reference, outcome })));
     }
 
-    /// Sends the far peer's answer home; the asking core puts in the original number.
+    /// Sends a client's answer home; the asking core puts in the original number. `by`: its session, and the number there.
     #[inline]
-    pub(super) fn send_core_answer_copy(&mut self, core: CoreIndex, reference: u32, pdu: &[u8]) {
+    pub(super) fn send_core_answer_copy(
+        &mut self,
+        core: CoreIndex,
+        reference: u32,
+        by: (ConnectionId, u32),
+        pdu: &[u8],
+    ) {
         let copy = self.buffers.copy_of(pdu);
-        self.send_core_answer(core, reference, CoreOutcome::Answered(copy));
+        let outcome = if self.message_log.is_on {
+            CoreOutcome::AnsweredFor(self.answered_for(by), copy)
+        } else {
+            CoreOutcome::Answered(copy)
+        };
+        self.send_core_answer(core, reference, outcome);
     }
 
     /// A message found no way to its core: a request is as good as refused by it, entries wait for their new home, anything
@@ -394,7 +411,13 @@ impl PacketEngine {
 
     /// `by`: the server that answered.
     #[inline]
-    fn core_answered(&mut self, now: Moment, pending: &Pending, by: Option<ServerIndex>, pdu: BytesMut) {
+    pub(super) fn core_answered(
+        &mut self,
+        now: Moment,
+        pending: &Pending,
+        by: Option<ServerIndex>,
+        pdu: BytesMut,
+    ) {
         if let Some(server) = pending.remote_server() {
             self.servers[usize::from(server.0)].measure(now.nanoseconds_since(pending.sent_at));
         }
@@ -428,7 +451,9 @@ impl PacketEngine {
         };
         match (by, Header::read(&pdu)) {
             (Some(server), Some(header)) => {
+                let begun = self.begin_logged_answer(connection);
                 self.answer_to_client(now, server, connection, sequence_number, header, &pdu);
+                self.end_logged_answer(now, begun, server, pending, &header, &pdu);
             }
             (None, Some(header)) => {
                 self.send_response_copy(connection, &pdu, &header, sequence_number);
@@ -504,7 +529,8 @@ impl PacketEngine {
     pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8], journey: Journey) {
         let Some(header) = Header::read(pdu) else { return };
         match self.retry_client_request(now, from, pdu, journey) {
-            RetryOutcome::Sent | RetryOutcome::Gone => {}
+            RetryOutcome::Sent => {}
+            RetryOutcome::Gone => self.log_own_answer(now, from, &header, Status::ESME_RSYSERR),
             RetryOutcome::NoWay(way) => self.no_way(now, from, header, pdu, way, journey),
         }
     }
@@ -519,10 +545,11 @@ impl PacketEngine {
         not_at: Option<CoreIndex>,
         pdu: &[u8],
     ) {
-        let Some(session) = self.sessions.get(server_session) else {
-            return;
+        let session = self.sessions.get(server_session);
+        let side = session.and_then(|session| Some((session, session.server()?)));
+        let Some((session, side)) = side else {
+            return self.log_requester_gone(now, pending);
         };
-        let Some(side) = session.server() else { return };
         let (identity, vserver) = (
             side.identity,
             self.settings.servers[usize::from(side.server.0)].mobile_originated_vserver,

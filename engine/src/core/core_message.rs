@@ -4,6 +4,7 @@
 //! the messages and are re-used where they arrive: no allocation per message in a steady state.
 
 pub use super::concatenation::PinId;
+use super::contract::ConnectionId;
 use super::directory::{DirectoryAcknowledgement, DirectoryUpdate};
 use super::entry_lanes::KeyedEntry;
 use super::lease::{LeaseGrants, LeaseQuestion};
@@ -223,6 +224,17 @@ pub struct CoreAnswer {
     pub outcome: CoreOutcome,
 }
 
+/// Whose answer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnsweredFor {
+    /// The account, where it is a configured one.
+    pub account: Option<ClientIndex>,
+    /// Its session at the core that answers.
+    pub connection: ConnectionId,
+    /// The number that the request had there.
+    pub sequence_number: u32,
+}
+
 /// How a request to another core went.
 #[derive(Debug)]
 pub enum CoreOutcome {
@@ -230,6 +242,8 @@ pub enum CoreOutcome {
     Answered(BytesMut),
     /// The same from a server, which the asking core may not have known.
     AnsweredBy(ServerIndex, BytesMut),
+    /// The same from a client, where the message log wants to know which.
+    AnsweredFor(AnsweredFor, BytesMut),
     /// Nothing was written to any peer; the request comes back and may be tried elsewhere.
     Refused {
         /// The request as it came.

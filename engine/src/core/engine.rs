@@ -19,6 +19,7 @@ use super::figures::{PastExchanges, Violations};
 use super::hold::Hold;
 use super::identities::Identities;
 use super::lease::Leases;
+use super::message_log::MessageLog;
 use super::operator::Operator;
 use super::outbox::Outbox;
 use super::output::Buffers;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 /// Something happens: call the matching `handle_*`. Several may follow each other; together they are one *turn*.
 /// When the turn ends, call until each says `None`, in this order: [`poll_transmit`](Self::poll_transmit),
 /// [`poll_core_message`](Self::poll_core_message), [`poll_store`](Self::poll_store), [`poll_action`](Self::poll_action),
-/// [`poll_notice`](Self::poll_notice). (Transmit before action: a `Close` must find its last bytes handed out.)
+/// [`poll_notice`](Self::poll_notice); and [`poll_message_log`](Self::poll_message_log) once. (Transmit before action: a `Close` must find its last bytes handed out.)
 /// Then wait for the next event, or until [`next_timeout`](Self::next_timeout), and call
 /// [`handle_timeout`](Self::handle_timeout).
 ///
@@ -93,6 +94,7 @@ pub struct PacketEngine {
     pub(super) past: PastExchanges,
     pub(super) operator: Operator,
     pub(super) traces: Traces,
+    pub(super) message_log: MessageLog,
     /// What other cores have said of servers that this core does not know yet: they have their new settings already.
     pub(super) early_server_entries: Vec<(CoreIndex, DirectoryEntry)>,
     pub(super) random: Random,
@@ -184,10 +186,12 @@ impl PacketEngine {
             past: PastExchanges::new(settings.vservers.len()),
             operator: Operator::default(),
             traces: Traces::default(),
+            message_log: MessageLog::default(),
             early_server_entries: Vec::new(),
             random: Random::new(seed ^ u64::from(core.0)),
             settings,
         };
+        engine.message_log.turn(engine.settings.has_message_log);
         engine.connect_all_servers(now);
         engine
     }

@@ -6,6 +6,7 @@
 use super::client_requests::RetryOutcome;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
+use super::message_log::Reason;
 use super::sequence::Journey;
 use super::session::Session;
 use super::settings::VserverIndex;
@@ -56,6 +57,24 @@ impl Hold {
     }
 }
 
+/// The requests that a session has in the hold, in order.
+pub(super) fn held_requests(mut held: &[u8]) -> impl Iterator<Item = (Header, Journey)> {
+    std::iter::from_fn(move || {
+        let (journey, rest) = held.split_first_chunk::<JOURNEY_OCTETS>()?;
+        let header = Header::read(rest)?;
+        held = rest.get(header.command_length as usize..)?;
+        Some((header, read_journey(*journey)))
+    })
+}
+
+fn read_journey([at @ .., resends, high, low]: [u8; JOURNEY_OCTETS]) -> Journey {
+    Journey {
+        arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(at)),
+        resends,
+        route: u16::from_be_bytes([high, low]),
+    }
+}
+
 /// Where a request that came at `arrival` belongs among held ones.
 fn place_by_arrival(held: &[u8], arrival: Moment) -> usize {
     let mut place = 0;
@@ -87,6 +106,7 @@ impl PacketEngine {
         let hold = &mut self.vservers[usize::from(vserver.0)].hold;
         if hold.requests >= HELD_REQUESTS_MAX || client.held.len() + pdu.len() > HELD_OCTETS_PER_SESSION_MAX {
             self.counters.throttled += 1;
+            self.know_reason(from, &header, journey.arrived_at, Reason::NoRoom);
             return self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
         }
         if client.held_requests == 0 {
@@ -170,6 +190,7 @@ impl PacketEngine {
                 }
                 self.drop_first_held(vserver, from);
                 if let Some(header) = Header::read(&pdu) {
+                    self.know_reason(from, &header, journey.arrived_at, Reason::NoRoom);
                     let status = self.status_of_expired(vserver);
                     self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
                     self.answer_client(now, from, header, status);
@@ -194,9 +215,10 @@ impl PacketEngine {
         else {
             return;
         };
-        while let Some((pdu, _)) = self.first_held(from) {
+        while let Some((pdu, journey)) = self.first_held(from) {
             self.drop_first_held(vserver, from);
             if let Some(header) = Header::read(&pdu) {
+                self.know_reason(from, &header, journey.arrived_at, Reason::NoRoom);
                 let status = self.status_of_expired(vserver);
                 self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
                 self.answer_client(now, from, header, status);
@@ -250,12 +272,7 @@ impl PacketEngine {
             return None;
         }
         let (journey, rest) = client.held.split_first_chunk::<JOURNEY_OCTETS>()?;
-        let [at @ .., resends, high, low] = *journey;
-        let journey = Journey {
-            arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(at)),
-            resends,
-            route: u16::from_be_bytes([high, low]),
-        };
+        let journey = read_journey(*journey);
         let octets = Header::read(rest)?.command_length as usize;
         let mut pdu = self.buffers.take();
         pdu.extend_from_slice(rest.get(..octets)?);

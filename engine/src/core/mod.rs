@@ -13,6 +13,7 @@ pub mod core_message;
 pub mod directory;
 pub mod figures;
 pub mod lease;
+pub mod message_log;
 pub mod queue;
 pub mod range;
 pub mod rate;

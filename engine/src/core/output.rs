@@ -111,6 +111,12 @@ impl Output {
         self.handed_octets + self.pending.len() as u64
     }
 
+    /// What was appended since the stream ended there, of what the shell has not taken.
+    pub(super) fn since(&self, stream_end: u64) -> &[u8] {
+        let before = usize::try_from(stream_end.saturating_sub(self.handed_octets)).unwrap_or(usize::MAX);
+        self.pending.get(before..).unwrap_or_default()
+    }
+
     /// Whether the shell may take a buffer now.
     #[inline]
     pub(super) fn may_hand_out(&self) -> bool {

@@ -42,7 +42,7 @@ pub(super) fn append_receipt_with_id(
 }
 
 /// Reads a receipt, marked as one or not.
-pub(super) fn read_receipt(pdu: &[u8]) -> Option<Receipt<'_>> {
+pub fn read_receipt(pdu: &[u8]) -> Option<Receipt<'_>> {
     match Header::read(pdu)?.command_id {
         CommandId::DELIVER_SM => {
             let message = MessageView::parse(pdu).ok()?;

@@ -48,6 +48,7 @@ impl PacketEngine {
             return;
         }
         let old = std::mem::replace(&mut self.settings, Arc::clone(settings));
+        self.message_log.turn(settings.has_message_log);
         let seed = self.random.next();
         for ((index, vserver), settings_of) in (0..).zip(&mut self.vservers).zip(&settings.vservers) {
             vserver.balancer = Balancer::new(settings_of, &settings.servers);

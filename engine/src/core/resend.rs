@@ -8,6 +8,7 @@ use super::congestion::{append_without_congestion, congestion_state};
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::message_log::Reason;
 use super::output::Remains;
 use super::pace::is_throttling;
 use super::sequence::{Journey, Mark, Origin, Pending};
@@ -56,6 +57,7 @@ impl PacketEngine {
         self.settle_retained(from, pending);
         if let Some(request) = request {
             self.counters.resent += 1;
+            self.log_tried_again(now, pending, status, Reason::None);
             self.send_again(now, pending, request, status, pending.journey());
             return true;
         }
@@ -90,6 +92,7 @@ impl PacketEngine {
         }
         let request = self.buffers.copy_of(pdu);
         self.counters.resent += 1;
+        self.log_tried_again(now, pending, Status::ESME_RSYSERR, Reason::SessionLost);
         self.send_again(now, pending, request, Status::ESME_RSYSERR, journey);
         true
     }
@@ -118,6 +121,7 @@ impl PacketEngine {
                 self.pause_remote(now, core, server);
             }
             self.counters.resent += 1;
+            self.log_tried_again(now, pending, status, Reason::None);
             self.send_again(now, pending, pdu, status, journey);
         } else {
             self.buffers.give(pdu);

@@ -7,6 +7,7 @@ use super::client_requests::{NoWay, Refusal, check};
 use super::contract::ConnectionId;
 use super::core_message::AccountAt;
 use super::engine::{PacketEngine, Vserver};
+use super::message_log::Reason;
 use super::output::Buffers;
 use super::route::{
     CannotRewrite, Direction, Hop, HopGuard, RouteAction, RouteGroups, RouteQuery, RouteTable,
@@ -210,6 +211,20 @@ impl PacketEngine {
             self.buffers.give(changed);
         }
         routed
+    }
+
+    /// Answers a client's request that a rule rejects.
+    #[cold]
+    pub(super) fn answer_rejected(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        journey: Journey,
+        status: Status,
+    ) {
+        self.know_reason(from, &header, journey.arrived_at, Reason::Rule);
+        self.answer_client(now, from, header, status);
     }
 
     /// A checked and counted message of a server that has to meet the rules: sends it on, or answers it.

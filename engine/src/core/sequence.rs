@@ -289,6 +289,11 @@ impl Window {
         }
     }
 
+    /// The number that was reserved last.
+    pub(super) const fn last_number(&self) -> u32 {
+        predecessor(self.next_number)
+    }
+
     /// Puts a note on the request that was reserved last.
     pub(super) fn note_last(&mut self, note: Note) {
         let number = predecessor(self.next_number);

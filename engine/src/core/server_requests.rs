@@ -3,6 +3,7 @@
 //! Invariant: every deliver_sm and data_sm that was counted gets exactly one answer. Must never hand a message to a session
 //! that cannot receive, or to a pool that a more specific range covers.
 
+use super::client_requests::Refusal;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{AccountAt, CoreRequest, CoreTarget, MessageSender, PoolHandle};
 use super::engine::PacketEngine;
@@ -118,13 +119,14 @@ impl PacketEngine {
         let (server, identity, is_leaving) = (side.server, side.identity, side.is_leaving);
         if !may_send {
             if !self.is_stranger(now, from) {
-                self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+                let refusal = Refusal::Status(Status::ESME_RINVBNDSTS);
+                self.refuse_uncounted(now, from, &header, pdu, &refusal);
             }
             return;
         }
         let message = match CheckedMessage::check(header.command_id, pdu) {
             Ok(message) => message,
-            Err(fault) => return self.refuse_fault(now, from, &header, &fault),
+            Err(fault) => return self.refuse_uncounted(now, from, &header, pdu, &Refusal::Fault(fault)),
         };
         session.faults = 0;
         let is_curbed = session.is_curbed;
@@ -135,6 +137,7 @@ impl PacketEngine {
             .exchanges
             .request(RequestKind::of_server(header.command_id));
         if is_leaving || self.drain.is_some() {
+            self.log_mobile_originated(now, from, &header, pdu);
             return self.answer_mobile_originated(now, from, &header, Status::ESME_RX_T_APPN);
         }
         let vserver = self.settings.servers[usize::from(server.0)].mobile_originated_vserver;
@@ -147,6 +150,9 @@ impl PacketEngine {
             && self.receipt_from_server(now, server, vserver, identity, &message, origin)
         {
             return;
+        }
+        if self.message_log.is_on {
+            self.log_mobile_originated(now, from, &header, pdu);
         }
         if is_curbed && let (None, Some(vserver)) = (identity, vserver) {
             return self.route_message(now, from, server, &header, pdu, vserver);

@@ -7,6 +7,7 @@ use super::contract::{Action, CloseReason, ClosedBy, ConnectionId, Notice, Unsen
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::figures::Rule;
+use super::message_log::Reason;
 use super::output::{Output, Remains};
 use super::queue::drain::Delivery;
 use super::sequence::{Note, Origin, Pending, Window};
@@ -407,6 +408,7 @@ impl PacketEngine {
         self.leave_books_of(now, id, client);
         self.past.keep(client.vserver, client.client, &client.exchanges);
         self.forget_waiting_bind(id);
+        self.log_forgotten(now, id, client);
         self.forget_held(client.vserver, id, client.held_requests);
         if let Some(identity) = client.identity {
             self.leave_identity(now, identity, id);
@@ -446,6 +448,7 @@ impl PacketEngine {
                 _ if is_server && self.resend_lost(now, pending, remains) => {}
                 _ => {
                     self.segment_settled(pending.note, false);
+                    self.know_pending(pending, Reason::SessionLost);
                     let status = if is_server {
                         Status::ESME_RSYSERR
                     } else {

@@ -59,6 +59,8 @@ pub struct Settings {
     pub receipts: ReceiptStore,
     /// Routing rules; the first that matches wins.
     pub routes: Vec<RouteRule>,
+    /// Every message is logged (see [`message_log`](super::message_log)).
+    pub has_message_log: bool,
     lookups: Lookups,
 }
 
@@ -149,6 +151,7 @@ impl Settings {
             clients,
             receipts: ReceiptStore::default(),
             routes: Vec::new(),
+            has_message_log: false,
             lookups: Lookups {
                 accounts,
                 claimable,
@@ -172,6 +175,15 @@ impl Settings {
     #[must_use]
     pub fn with_receipts(self, receipts: ReceiptStore) -> Self {
         Self { receipts, ..self }
+    }
+
+    /// The same with or without a log of all messages.
+    #[must_use]
+    pub fn with_message_log(self, has_message_log: bool) -> Self {
+        Self {
+            has_message_log,
+            ..self
+        }
     }
 
     /// The same with routing rules.

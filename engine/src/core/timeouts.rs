@@ -5,6 +5,7 @@
 use super::contract::{Action, CloseReason, ConnectionId};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
+use super::message_log::Reason;
 use super::routing::is_curbed;
 use super::sequence::{Origin, Pending};
 use super::session::{ServerSide, Session, SessionState, Side};
@@ -158,6 +159,7 @@ impl PacketEngine {
             pending.expired = true;
             let pending = *pending;
             self.settle_retained(id, &pending);
+            self.know_far((id, number), &pending, Reason::Timeout);
             self.counters.timeouts += 1;
             // A server that stops answering must not keep the good name of its last answers.
             if let Some(side) = self.sessions.get(id).and_then(Session::server) {
@@ -172,6 +174,7 @@ impl PacketEngine {
         if let Origin::Core { core, reference } = pending.origin {
             return self.send_core_answer(core, reference, CoreOutcome::TimedOut);
         }
+        self.know_pending(pending, Reason::Timeout);
         let status = self.timeout_status(pending);
         self.fail_request(now, pending, status);
     }

@@ -133,6 +133,11 @@ impl CoreStart {
                 .map(|store| StoreThread::client(&store, self.core, waker)),
             events: self.events,
             receipt_log: self.shell_settings.receipt_log.as_ref().map(ReceiptLog::lane),
+            message_log: self
+                .shell_settings
+                .message_log
+                .as_ref()
+                .map(|log| log.lane(self.core)),
         });
         CoreParts {
             clock: self.clock,

@@ -8,6 +8,7 @@ use crate::core::contract::{
     Unsent,
 };
 use crate::core::core_message::CoreMessage;
+use crate::core::message_log::MessageRecords;
 use crate::core::report::{Report, Wanted};
 use crate::core::settings::{ServerIndex, VserverIndex};
 use crate::core::store_message::{StoreCommand, StoreEvent};
@@ -42,6 +43,10 @@ pub(crate) trait Engine: 'static {
     fn poll_notice(&mut self) -> Option<Notice>;
     /// Records for the log of receipts; engines of tests have none.
     fn poll_receipt_log(&mut self) -> Option<BytesMut> {
+        None
+    }
+    /// The turn's records of messages; engines of tests have none.
+    fn poll_message_log(&mut self) -> Option<&mut MessageRecords> {
         None
     }
     /// A buffer of records has come back.
@@ -134,6 +139,10 @@ impl Engine for PacketEngine {
 
     fn poll_receipt_log(&mut self) -> Option<BytesMut> {
         self.poll_receipt_log()
+    }
+
+    fn poll_message_log(&mut self) -> Option<&mut MessageRecords> {
+        self.poll_message_log()
     }
 
     fn handle_log_buffer(&mut self, buffer: BytesMut) {

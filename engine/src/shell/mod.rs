@@ -25,6 +25,7 @@ mod io_driver;
 mod io_uring_probe;
 mod link;
 mod message;
+mod message_log;
 mod passwords;
 mod proxy_header;
 mod receipt_log;
@@ -45,6 +46,7 @@ mod turn_loop;
 
 pub use event::{Event, EventWaker};
 pub use io_driver::IoDriver;
+pub use message_log::MessageLogLanes;
 pub use passwords::{HashCost, WrongHash, check_hash, hash_password};
 pub use receipt_log::{LoadReport, LogFigures, LogLane, LogLimits, ReceiptLog, ReceiptLogError};
 pub use report::{CoreReport, ShellReport};

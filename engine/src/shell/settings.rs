@@ -1,6 +1,7 @@
 //! What the shell is told: which CPUs, how much room, how connections are spread. The rest is the core's `Settings`.
 
 use super::io_driver::IoDriver;
+use super::message_log::MessageLogLanes;
 use super::receipt_log::ReceiptLog;
 use super::tls::TlsSettings;
 use crate::store::StoreSettings;
@@ -38,6 +39,8 @@ pub struct ShellSettings {
     pub tls: TlsSettings,
     /// Where receipts and mapped ids are kept over a restart, opened; `None`: nowhere.
     pub receipt_log: Option<ReceiptLog>,
+    /// Where records of messages go; `None`: nowhere, whatever `Settings::has_message_log` says.
+    pub message_log: Option<MessageLogLanes>,
     /// Where queued messages are kept; goes with `EngineSettings::has_queue`.
     pub store: Option<StoreSettings>,
 }
@@ -58,6 +61,7 @@ impl ShellSettings {
             distribution,
             tls: TlsSettings::default(),
             receipt_log: None,
+            message_log: None,
             store: None,
         }
     }

@@ -55,6 +55,9 @@ pub fn run_engines(
     if let Some(log) = &log {
         log.start(&settings).map_err(StartError::ReceiptLog)?;
     }
+    if let Some(lanes) = &shell_settings.message_log {
+        lanes.set_clock(clock);
+    }
     // Before anything listens: what cannot be kept safe must not be taken in.
     let store = match shell_settings.store.clone() {
         Some(store) => Some(StoreThread::start(store, Arc::clone(&settings)).map_err(StartError::Store)?),

@@ -26,7 +26,8 @@ fn with_traffic() -> (Administered, AnsweringSmsc, Esme) {
     let configuration = Configuration::with_engines(2)
         .server("smsc-a", "0A", smsc.address(), "")
         // A name that has to be escaped in every format.
-        .client("es\\\"me", "address-ranges = [\".*\"]");
+        .client("es\\\"me", "address-ranges = [\".*\"]")
+        .section("[message-log]\npath = \"log\"");
     let mut administered = Administered::start(&configuration);
     administered.smppmux.wait_for_log("smppmux ready");
     let mut esme = Esme::bind(administered.smppmux.address(), "es\"me");
@@ -90,6 +91,9 @@ fn expected() -> Vec<(String, f64)> {
         ("smppmux_ready", 1.0),
         ("smppmux_map_entries_lost_total", 0.0),
         ("smppmux_receipt_records_lost_total", 0.0),
+        // Each message and its answer.
+        ("smppmux_message_log_records_total", 4.0 * MESSAGES as f64),
+        ("smppmux_message_log_lost_total{where=\"lane\"}", 0.0),
     ] {
         samples.push((start.to_owned(), value));
     }

@@ -418,6 +418,9 @@ impl World {
             }
         }
         while self.cores[core].engine.poll_notice().is_some() {}
+        if let Some(records) = self.cores[core].engine.poll_message_log() {
+            records.clear();
+        }
         for link in resumed {
             self.show(link);
         }

@@ -6,6 +6,7 @@
 mod clients;
 mod cores;
 mod family;
+mod message_log;
 mod process;
 mod queue;
 mod servers;
@@ -79,6 +80,9 @@ impl Collector for Figures {
         vservers::write(&mut families, &self.snapshot)?;
         servers::write(&mut families, &self.snapshot)?;
         clients::write(&mut families, &self.snapshot)?;
+        if let Some(figures) = &self.snapshot.message_log {
+            message_log::write(&mut families, figures)?;
+        }
         match &self.queue {
             Some(queue) => queue::write(&mut families, queue),
             None => Ok(()),

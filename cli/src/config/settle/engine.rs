@@ -6,6 +6,7 @@ use crate::config::choices::Store;
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
+use crate::message_log::MessageLogSettings;
 use smppmux_engine::core::settings::EngineSettings;
 use smppmux_engine::shell::ShellSettings;
 use smppmux_flow_distributor::{PinRule, PinSubject, RssBits, Settings as DistributorSettings};
@@ -23,6 +24,8 @@ pub struct ProcessSettings {
     pub control_cpu: Option<u16>,
     /// Where metrics, health and control are offered.
     pub admin: AdminSettings,
+    /// How messages are logged; `None`: they are not.
+    pub message_log: Option<MessageLogSettings>,
 }
 
 impl Settling<'_> {
@@ -72,10 +75,12 @@ impl Settling<'_> {
                 distribution,
                 tls: self.tls_settings(),
                 receipt_log: None,
+                message_log: None,
                 store,
             },
             control_cpu: engine.control_core.value,
             admin: self.admin_settings(),
+            message_log: self.message_log_settings(),
         }
     }
 

@@ -8,6 +8,7 @@ mod admission;
 mod clients;
 mod engine;
 mod limits;
+mod message_log;
 mod names;
 mod no_effect;
 mod outbind;
@@ -133,6 +134,7 @@ fn settle_beside(
         let (retired_servers, retired_clients) = configuration.retired();
         let settings = Settings::new(engine, vservers, servers, clients, seed)
             .with_receipts(receipts)
+            .with_message_log(process.message_log.is_some())
             .with_routes_in(routes, groups)
             .with_retired(retired_servers, retired_clients);
         Effective {

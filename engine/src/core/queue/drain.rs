@@ -13,7 +13,7 @@ use super::super::server_requests::CheckedMessage;
 use super::super::session::Session;
 use super::super::store_message::{Fate, StoreCommand};
 use super::super::time::Moment;
-use super::super::wire::Status;
+use super::super::wire::{Header, Status};
 use super::enqueue::checked;
 use super::lines::{Standing, Waiting, Way};
 use super::rings::{Entry, RingKey, Wake};
@@ -323,6 +323,10 @@ impl PacketEngine {
             }
             None => None,
         };
+        if let Some(way) = way {
+            let account = account.map(|of| of.account);
+            self.log_queued(now, (place, number as u32), way.session(), account, &pdu);
+        }
         let Some(line) = self.queue.lines.get_mut(place) else {
             return Turn::Over;
         };
@@ -355,12 +359,16 @@ impl PacketEngine {
             // It was settled by an earlier answer, which came late.
             return;
         };
-        let number = waiting.number;
+        let (number, command) = (waiting.number, Header::read(&waiting.pdu));
         let was_in_flight = std::mem::replace(&mut waiting.in_flight, false);
         head.in_flight -= u32::from(was_in_flight);
         let is_settled = matches!(delivery, Delivery::Answered(status) if !is_temporary(status));
         head.is_run_broken |= !is_settled;
         let way = head.way;
+        if let Some(header) = command {
+            let name = (place, number as u32);
+            self.log_queued_end(now, name, header.command_id, delivery, was_in_flight);
+        }
         let ring = self.ring_of_line(place);
         if let (Some(Way::Core(_, _, key)), true) = (way, was_in_flight)
             && let Some(ring) = self.queue.rings.get_mut(key)

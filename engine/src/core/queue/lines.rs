@@ -81,6 +81,16 @@ pub(in crate::core) enum Way {
     Core(CoreIndex, PoolHandle, RingKey),
 }
 
+impl Way {
+    /// The session, where it stands on this core.
+    pub(in crate::core) const fn session(self) -> Option<ConnectionId> {
+        match self {
+            Self::Session(connection) => Some(connection),
+            Self::Core(..) => None,
+        }
+    }
+}
+
 impl QueueLine {
     /// Nothing is left of it, as far as this core knows.
     pub(in crate::core) fn is_done(&self) -> bool {

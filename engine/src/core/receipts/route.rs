@@ -141,10 +141,12 @@ impl PacketEngine {
                 let rewritten = self.rewritten_receipt(server, at.vserver, Some(found), None, &message);
                 let policy = self.settings.vservers[usize::from(at.vserver.0)].receipts;
                 let account = (policy.route == ReceiptRoute::Submitter).then_some(at);
+                self.log_receipt(now, origin, &pdu, rewritten.as_deref(), Some(found.account));
                 self.deliver_rewritten(now, vserver, &message, rewritten, account, origin)
             }
             (Ok(message), None) if question.query.needs_source => {
                 // Nothing but its text looked like a receipt: a message like any other, which meets the rules.
+                self.log_mobile_originated(now, connection, &header, &pdu);
                 if self
                     .sessions
                     .get(connection)
@@ -155,9 +157,13 @@ impl PacketEngine {
                 }
                 self.deliver_or_queue(now, vserver, &message, origin)
             }
-            (Ok(_), None) if policy.unknown == UnknownReceipt::Refuse => Err(Status::ESME_RX_P_APPN),
+            (Ok(_), None) if policy.unknown == UnknownReceipt::Refuse => {
+                self.log_receipt(now, origin, &pdu, None, None);
+                Err(Status::ESME_RX_P_APPN)
+            }
             (Ok(message), None) => {
                 let rewritten = self.rewritten_receipt(server, vserver, None, None, &message);
+                self.log_receipt(now, origin, &pdu, rewritten.as_deref(), None);
                 self.deliver_rewritten(now, vserver, &message, rewritten, None, origin)
             }
         };
@@ -184,6 +190,9 @@ impl PacketEngine {
         };
         let sent = CheckedMessage::check(message.command, &rewritten)
             .is_ok_and(|copy| self.deliver_to_identity(now, identity, &copy, origin, false));
+        if sent {
+            self.log_receipt(now, origin, message.pdu, Some(&rewritten), None);
+        }
         self.buffers.give(rewritten);
         sent
     }
@@ -198,6 +207,7 @@ impl PacketEngine {
         origin: Origin,
     ) -> bool {
         let rewritten = self.rewritten_receipt(server, vserver, None, None, message);
+        self.log_receipt(now, origin, message.pdu, rewritten.as_deref(), None);
         if let Err(status) = self.deliver_rewritten(now, vserver, message, rewritten, None, origin)
             && let Origin::Session {
                 connection,

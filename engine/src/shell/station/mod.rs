@@ -24,6 +24,7 @@ use super::engine::Engine;
 use super::event::EventSender;
 use super::link::{LinkId, LinkTable, Phase};
 use super::message::ShellMessage;
+use super::message_log::MessageLogLane;
 use super::passwords::PasswordClient;
 use super::receipt_log::LogLane;
 use super::report::ShellReport;
@@ -72,6 +73,7 @@ pub(crate) struct Station<E> {
     store: Option<StoreClient>,
     events: EventSender,
     receipt_log: Option<LogLane>,
+    message_log: Option<MessageLogLane>,
     report: ShellReport,
     lifecycle: Lifecycle,
 }
@@ -90,6 +92,7 @@ pub(crate) struct StationParts<E> {
     pub(crate) store: Option<StoreClient>,
     pub(crate) events: EventSender,
     pub(crate) receipt_log: Option<LogLane>,
+    pub(crate) message_log: Option<MessageLogLane>,
 }
 
 /// What the control core has ordered last.
@@ -123,6 +126,7 @@ impl<E: Engine> Station<E> {
             store: parts.store,
             events: parts.events,
             receipt_log: parts.receipt_log,
+            message_log: parts.message_log,
             report: ShellReport::default(),
             lifecycle: Lifecycle::Running,
         }

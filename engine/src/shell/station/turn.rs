@@ -34,6 +34,9 @@ impl<E: Engine> Station<E> {
             drop(self.endpoint.try_control(core, ShellMessage::Load(connections)));
         }
         self.endpoint.ring_bells();
+        if let (Some(log), Some(records)) = (&self.message_log, self.engine.poll_message_log()) {
+            log.hand_over(records);
+        }
         rounds == ROUNDS_MAX || handshakes_wait
     }
 

@@ -1,0 +1,90 @@
+//! The shadow of the message log: every submit, message and receipt that an engine tells of is told an end of, once, by that engine;
+//! and nothing is told an end of that was not told of.
+//!
+//! It knows records only, not what they are about.
+
+use crate::world::World;
+use smppmux_engine::core::message_log::{MessageRecord, Outcome, RecordKind, Requester};
+use smppmux_engine::core::wire::CommandId;
+use std::collections::BTreeMap;
+
+/// What one core has told of.
+#[derive(Debug, Default)]
+pub(crate) struct ToldMessages {
+    /// Requests without an end, by whose they are: kind of requester, session or line, its use, number.
+    open: BTreeMap<(u8, u32, u32, u32), u32>,
+    pub(crate) records: u64,
+}
+
+const fn key(requester: Requester) -> Option<(u8, u32, u32, u32)> {
+    match requester {
+        Requester::Session {
+            connection,
+            sequence_number,
+        } => Some((0, connection.index, connection.generation, sequence_number)),
+        Requester::Queue { place, number } => Some((1, place, 0, number)),
+        Requester::Unknown => None,
+    }
+}
+
+impl ToldMessages {
+    fn hear(&mut self, record: &MessageRecord) {
+        self.records += 1;
+        let Some(key) = key(record.requester) else {
+            assert_eq!(record.outcome, Outcome::Late, "nobody's answer: {record:?}");
+            return;
+        };
+        if record.kind != RecordKind::Answer {
+            *self.open.entry(key).or_default() += 1;
+            return;
+        }
+        let is_queued = matches!(record.requester, Requester::Queue { .. });
+        let ends = match record.outcome {
+            Outcome::Passed | Outcome::Own | Outcome::Queued | Outcome::RequesterGone => true,
+            // A queued message that is tried again is told of again.
+            Outcome::TriedAgain => is_queued,
+            Outcome::Late | Outcome::Open => false,
+        };
+        if !ends {
+            return;
+        }
+        let Some(open) = self.open.get_mut(&key) else {
+            // A receipt that is refused before it is known whose it is has nothing but its answer.
+            let may_be_alone = record.command == CommandId::DELIVER_SM.response() && !record.status.is_ok();
+            assert!(may_be_alone, "an answer to nothing: {record:?}");
+            return;
+        };
+        *open -= 1;
+        if *open == 0 {
+            self.open.remove(&key);
+        }
+    }
+}
+
+impl World {
+    /// Takes a turn's records.
+    pub(crate) fn hear_message_log(&mut self, core: usize) {
+        let host = &mut self.hosts[core];
+        if let Some(records) = host.engine.poll_message_log() {
+            assert_eq!(
+                records.lost(),
+                0,
+                "a turn with more records than there is room for"
+            );
+            let (told, trace, now) = (&mut host.told, &self.trace, self.now);
+            records.for_each(|record, _| {
+                trace.line(now, || format!("core {core} record {record:?}"));
+                told.hear(record);
+            });
+            records.clear();
+        }
+    }
+
+    /// Nobody is there any more, so nothing is open but what stands in the queue.
+    pub(crate) fn check_message_log(&self) {
+        for (core, host) in self.hosts.iter().enumerate().filter(|(_, host)| host.serves()) {
+            let open = &host.told.open;
+            assert!(open.is_empty(), "core {core} has told no end of {open:?}");
+        }
+    }
+}
