@@ -137,6 +137,11 @@ impl IndirectionTable {
         usize::from(self.cores_of_buckets[self.bucket_of(hash)])
     }
 
+    /// How many buckets lead to a core.
+    pub fn buckets_of(&self, core: usize) -> usize {
+        self.iter().filter(|named| *named == core).count()
+    }
+
     /// The core of each bucket, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> {
         self.cores_of_buckets.iter().map(|core| usize::from(*core))

@@ -9,7 +9,7 @@
 //!    index an [`IndirectionTable`] that names a core; `account` does so with the system_id, after the bind.
 //!
 //! Long-lived binds defeat a static hash, so the table is a value with a version: [`plan_rebalancing`] says which
-//! buckets to rewrite, and every core gets the same new copy. Only new flows follow.
+//! buckets to rewrite, a [`Balancer`] when, and every core gets the same new copy. Only new flows follow.
 //!
 //! Invariants: a chosen core is always one of the configured cores and, where a rule matched, one of the rule's.
 //! The same key, table and flow give the same core on every core of the process (`rss`, `account`).
@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod balancer;
 mod core_set;
 mod distributor;
 mod flow;
@@ -30,6 +31,7 @@ mod scheme;
 mod settings;
 mod toeplitz;
 
+pub use balancer::{Balancer, CoreWork, Look, Policy};
 pub use core_set::{CORES_MAX, CoreSet, CoreSetError};
 pub use distributor::Distributor;
 pub use flow::Flow;

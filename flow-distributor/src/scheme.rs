@@ -35,6 +35,14 @@ impl Scheme {
         Self::Account,
     ];
 
+    /// Whether it places new flows by the indirection table.
+    pub const fn has_buckets(self) -> bool {
+        match self {
+            Self::Rss | Self::RssTwoTuple => true,
+            Self::LeastLoaded | Self::RoundRobin | Self::Account => false,
+        }
+    }
+
     /// As the flag spells it.
     pub const fn name(self) -> &'static str {
         match self {
