@@ -128,6 +128,7 @@ fn core(core: u16) -> CoreReport {
             ..Report::default()
         },
         shell: ShellReport::default(),
+        ..CoreReport::default()
     }
 }
 

@@ -7,8 +7,10 @@ use super::steering::Entrance;
 use crate::core::contract::Command;
 use crate::core::core_message::CoreMessage;
 use crate::core::report::Wanted;
+use smppmux_flow_distributor::IndirectionTable;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// One message of the mesh. Its lane is fixed by its kind; the engines' messages say theirs themselves.
 #[derive(Debug)]
@@ -25,8 +27,10 @@ pub(crate) enum ShellMessage {
     LoadHeard,
     /// An order of the control core (a request).
     Command(Command),
-    /// The order was given to the engine (an answer).
+    /// The order was given to the engine, or the table is in use (an answer).
     CommandTaken,
+    /// The control core publishes a table by which new connections find their core (a request).
+    Table(Arc<IndirectionTable>),
     /// The control core asks for figures (a request). The token comes back with them.
     ReportRequest(u32, Wanted),
     /// The figures (an answer).

@@ -49,7 +49,7 @@ pub use io_driver::IoDriver;
 pub use message_log::MessageLogLanes;
 pub use passwords::{HashCost, WrongHash, check_hash, hash_password};
 pub use receipt_log::{LoadReport, LogFigures, LogLane, LogLimits, ReceiptLog, ReceiptLogError};
-pub use report::{CoreReport, ShellReport};
+pub use report::{CoreReport, ShellReport, SteeringReport};
 pub use running::{EngineUnreachable, EnginesFailed, Listening, RunningEngines};
 pub use settings::ShellSettings;
 pub use start::run_engines;

@@ -10,6 +10,17 @@ pub struct CoreReport {
     pub engine: Report,
     /// What the shell around it counted.
     pub shell: ShellReport,
+    /// How it spreads new connections.
+    pub steering: SteeringReport,
+}
+
+/// How one core spreads the connections that it accepts. Empty where `distribution` has no buckets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SteeringReport {
+    /// Version of the indirection table in use.
+    pub table_version: u64,
+    /// Connections that were accepted on this core since its start, by the bucket that said where they belong.
+    pub arrivals: Vec<u64>,
 }
 
 /// What the shell of one core counted since its start. `links_open` and `mailbox_messages` are gauges.

@@ -11,6 +11,7 @@ use crate::core::report::Wanted;
 use crate::core::settings::VserverIndex;
 use crate::store::{StoreControl, StoreThread};
 use smppmux_c2c::{Endpoint, ThreadParker};
+use smppmux_flow_distributor::IndirectionTable;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -102,10 +103,22 @@ impl RunningEngines {
     /// # Errors
     /// When the engine has stopped, or is so stuck that it left 64 orders unread.
     pub fn command(&self, core: CoreIndex, command: Command) -> Result<(), EngineUnreachable> {
+        self.request(core, ShellMessage::Command(command))
+    }
+
+    /// Has one engine spread new connections by this table, unless it has a newer one.
+    ///
+    /// # Errors
+    /// As for [`command`](Self::command).
+    pub fn use_table(&self, core: CoreIndex, table: Arc<IndirectionTable>) -> Result<(), EngineUnreachable> {
+        self.request(core, ShellMessage::Table(table))
+    }
+
+    fn request(&self, core: CoreIndex, message: ShellMessage) -> Result<(), EngineUnreachable> {
         let mut control = lock(&self.control);
         // Answers to earlier orders bring their credits back.
         control.take_reports(0, &mut Vec::new());
-        let sent = control.endpoint.try_request(core, ShellMessage::Command(command));
+        let sent = control.endpoint.try_request(core, message);
         control.endpoint.ring_bells();
         sent.map_err(|_| EngineUnreachable { core })
     }

@@ -2,11 +2,14 @@
 //!
 //! `least-loaded` needs every core's number of connections. Cores share no memory, so each tells the others its own
 //! number when that has changed, and tells again only after it was acknowledged.
+//!
+//! The `rss` schemes need a table, which the control core may publish anew; for it the new connections of each bucket are counted here.
 
+use super::report::SteeringReport;
 use super::sockets;
 use crate::core::contract::CoreIndex;
 use crate::core::settings::{ServerIndex, VserverIndex};
-use smppmux_flow_distributor::{Distributor, Flow, Scheme, Settings, SettingsError};
+use smppmux_flow_distributor::{Distributor, Flow, IndirectionTable, Scheme, Settings, SettingsError};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ pub(crate) struct Steering {
     load: Vec<u32>,
     /// What each core has been told last, and whether it has acknowledged that.
     told: Vec<Told>,
+    /// Connections that were accepted here, by the bucket that says their core. Empty where the scheme has no buckets.
+    arrivals: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,9 +65,15 @@ impl Steering {
             Scheme::Rss | Scheme::RssTwoTuple | Scheme::RoundRobin | Scheme::Account => 0,
         };
         let own_core = usize::from(own_core.0);
+        let buckets = if settings.scheme.has_buckets() {
+            settings.bits.buckets()
+        } else {
+            0
+        };
         Ok(Self {
             own_core,
             distributor: Distributor::new(own_core, settings)?,
+            arrivals: vec![0; buckets],
             load: vec![0; cores],
             told: vec![Told::default(); cores],
         })
@@ -80,8 +91,25 @@ impl Steering {
             destination,
             listener: &listener.name,
         };
+        let bucket = self.distributor.bucket_of(&flow);
+        if let Some(arrivals) = bucket.and_then(|bucket| self.arrivals.get_mut(bucket)) {
+            *arrivals += 1;
+        }
         let core = self.distributor.choose(&flow, &self.load);
         CoreIndex(u16::try_from(core).unwrap_or_default())
+    }
+
+    /// The control core has published a table: new connections go by it, if it is newer than the one in use.
+    pub(crate) fn install(&mut self, table: Arc<IndirectionTable>) {
+        self.distributor.install(table);
+    }
+
+    /// What the control core needs to publish a better table.
+    pub(crate) fn report(&self) -> SteeringReport {
+        SteeringReport {
+            table_version: self.distributor.table().version(),
+            arrivals: self.arrivals.clone(),
+        }
     }
 
     /// A client's connection began on this core.
@@ -152,6 +180,45 @@ mod tests {
         steering.load_acknowledged(CoreIndex(2));
         assert_eq!(steering.poll_load(), Some((CoreIndex(2), 2)));
         assert_eq!(steering.poll_load(), None);
+    }
+
+    /// Goal: connections are counted by bucket, and follow the newest table, whatever comes late.
+    #[test]
+    fn new_connections_follow_the_newest_table() {
+        let mut steering = steering(Scheme::RssTwoTuple);
+        let any_socket = || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            OwnedFd::from(socket)
+        };
+        let socket = any_socket();
+        let listener = Listener {
+            entrance: Entrance::Clients(VserverIndex(0)),
+            name: "sms".into(),
+            address: ([127, 0, 0, 1], 2775).into(),
+            socket: any_socket(),
+            is_tls: false,
+            user_timeout: None,
+        };
+        let peer = SocketAddr::from(([192, 0, 2, 1], 40_000));
+        let first = steering.choose(&listener, &socket, peer);
+        let report = steering.report();
+        let bucket = report.arrivals.iter().position(|arrivals| *arrivals == 1);
+        let bucket = bucket.expect("it was counted");
+        let mut table = IndirectionTable::clone(steering.distributor.table());
+        let other = (usize::from(first.0) + 1) % 3;
+        let old = Arc::new(table.clone());
+        table.rewrite(bucket, other).expect("they are there");
+        steering.install(Arc::new(table));
+        steering.install(old);
+        assert_eq!(usize::from(steering.choose(&listener, &socket, peer).0), other);
+        let report = steering.report();
+        assert_eq!((report.table_version, report.arrivals[bucket]), (1, 2));
+    }
+
+    /// Goal: schemes without buckets count none.
+    #[test]
+    fn other_schemes_have_no_buckets() {
+        assert_eq!(steering(Scheme::RoundRobin).report(), SteeringReport::default());
     }
 
     /// Goal: schemes that do not ask for the load cost no messages.

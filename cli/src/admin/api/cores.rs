@@ -75,7 +75,7 @@ impl Cores {
 
 impl CoreRow {
     pub(crate) fn of(report: &CoreReport) -> Self {
-        let CoreReport { engine, shell } = report;
+        let CoreReport { engine, shell, .. } = report;
         Self {
             core: engine.core,
             client_connections: engine.client_connections,

@@ -79,6 +79,10 @@ impl<E: Engine> Station<E> {
                 self.obey(now, command);
                 self.endpoint.answer(from, ShellMessage::CommandTaken);
             }
+            ShellMessage::Table(table) => {
+                self.steering.install(table);
+                self.endpoint.answer(from, ShellMessage::CommandTaken);
+            }
             ShellMessage::ReportRequest(token, wanted) => {
                 let report = Box::new(self.report(wanted));
                 self.endpoint.answer(from, ShellMessage::Report(token, report));
@@ -126,6 +130,7 @@ impl<E: Engine> Station<E> {
         CoreReport {
             engine: self.engine.report(wanted),
             shell,
+            steering: self.steering.report(),
         }
     }
 }

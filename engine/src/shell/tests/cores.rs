@@ -1,13 +1,16 @@
 //! Several engines: hand-overs, messages between cores, wake-ups.
 
 use super::fake_engine::order;
-use super::harness::{Client, Harness, TestedDriver};
-use smppmux_flow_distributor::Scheme;
+use super::harness::{Client, Harness, TestedDriver, wait_until};
+use crate::core::contract::CoreIndex;
+use smppmux_flow_distributor::{IndirectionTable, RssBits, Scheme};
+use std::sync::Arc;
 use std::time::Duration;
 
 on_every_driver!(
     connections_are_handed_over,
     least_loaded_fills_the_emptier_core,
+    new_connections_follow_a_published_table,
     refused_hand_overs_stay,
     an_idle_core_answers_soon,
     no_wake_up_is_lost,
@@ -81,6 +84,41 @@ fn least_loaded_fills_the_emptier_core(driver: TestedDriver) {
         on_core_1.abs_diff(left) <= 2,
         "{left} on core 0, {on_core_1} on core 1"
     );
+}
+
+/// Goal: new connections follow a table that the control core publishes, on every core; those that are there stay.
+fn new_connections_follow_a_published_table(driver: TestedDriver) {
+    let harness = Harness::start_with(driver, 2, |settings| {
+        settings.distribution.scheme = Scheme::Rss;
+    });
+    let mut before: Vec<(u16, Client)> = Vec::new();
+    for _ in 0..60 {
+        let mut client = harness.connect();
+        before.push((core_of(&mut client), client));
+    }
+    assert!((0..2).all(|core| before.iter().any(|(of, _)| *of == core)));
+    let mut table = IndirectionTable::round_robin(RssBits::MAX, 2).expect("two cores");
+    for bucket in 0..table.buckets() {
+        table.rewrite(bucket, 1).expect("they are there");
+    }
+    let (version, table) = (table.version(), Arc::new(table));
+    for core in 0..2 {
+        let used = harness.running().use_table(CoreIndex(core), Arc::clone(&table));
+        used.expect("it runs");
+    }
+    wait_until("the table is in use", || {
+        harness
+            .reports()
+            .iter()
+            .all(|report| report.steering.table_version == version)
+    });
+    for _ in 0..60 {
+        assert_eq!(core_of(&mut harness.connect()), 1);
+    }
+    assert!(before.iter_mut().all(|(core, client)| core_of(client) == *core));
+    let reports = harness.reports();
+    let arrivals = reports.iter().flat_map(|report| &report.steering.arrivals);
+    assert_eq!(arrivals.sum::<u64>(), 120);
 }
 
 /// Goal: a mailbox without room keeps connections where they were accepted; none is lost.
