@@ -62,6 +62,13 @@ impl Configuration {
         }
     }
 
+    /// Spreads connections over the engines in another way than in turn.
+    #[must_use]
+    pub fn distribution(mut self, scheme: &str) -> Self {
+        self.engine = self.engine.replace("\"round-robin\"", &format!("\"{scheme}\""));
+        self
+    }
+
     /// Listens at this address instead of a free port.
     #[must_use]
     pub fn listening_at(mut self, address: SocketAddr) -> Self {

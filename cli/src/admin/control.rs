@@ -8,6 +8,7 @@ use smppmux_engine::core::report::{ServerReport, Wanted};
 use smppmux_engine::core::settings::{ServerIndex, Settings};
 use smppmux_engine::shell::{CoreReport, EventWaker, Listening};
 use smppmux_engine::store::StoreControl;
+use smppmux_flow_distributor::IndirectionTable;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -101,8 +102,27 @@ pub(crate) struct Snapshot {
     pub(crate) cores: u16,
     /// Those that answered in time.
     pub(crate) reports: Vec<CoreReport>,
+    /// How new connections are spread, where that goes by buckets.
+    pub(crate) balance: Option<Balance>,
     /// The details that the reports have.
     pub(crate) wanted: Wanted,
+}
+
+/// How new connections are spread over the engines.
+#[derive(Clone, Debug)]
+pub(crate) struct Balance {
+    /// Which engine gets the connections of each bucket.
+    pub(crate) table: Arc<IndirectionTable>,
+    /// Whether the control core rewrites it.
+    pub(crate) is_automatic: bool,
+    /// The load of each engine in percent of the mean, where it was looked at and there was any.
+    pub(crate) loads: Vec<Option<u64>>,
+    /// How often the table was rewritten.
+    pub(crate) rewrites: u64,
+    /// How many buckets were moved by that.
+    pub(crate) moved_buckets: u64,
+    /// How long ago the last rewrite was.
+    pub(crate) since_rewrite: Option<Duration>,
 }
 
 impl Snapshot {
@@ -144,6 +164,7 @@ impl Snapshot {
             message_log: None,
             cores: u16::try_from(reports.len()).unwrap_or(u16::MAX),
             reports,
+            balance: None,
             wanted: Wanted::default(),
         }
     }

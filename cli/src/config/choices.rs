@@ -63,6 +63,17 @@ choices!(Scheme:
     "account" => Self::Account,
 );
 
+/// Whether the table of new connections is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebalance {
+    /// It stays as it is.
+    Off,
+    /// When the engines are uneven.
+    Auto,
+}
+
+choices!(Rebalance: "off" => Self::Off, "auto" => Self::Auto);
+
 choices!(RssHash: "ahash" => Self::Ahash, "toeplitz" => Self::Toeplitz);
 
 choices!(ReceiptRoute: "submitter" => Self::Submitter, "address" => Self::Address);

@@ -1,6 +1,7 @@
 //! `[engine]`: limits and tuning that hold for every packet engine. Each per-core flag of `serve` is a key
 //! here too.
 
+use super::choices::Rebalance;
 use super::key::Key;
 use super::section::Section;
 use super::texts::{CpuList, Octets};
@@ -43,6 +44,12 @@ pub struct EngineSection {
     /// Rules that come before `distribution`: connections of a network or a vserver go to these engines only.
     /// Default: none.
     pub pins: Key<Vec<Key<PinRule>>>,
+    /// Whether the table of the `rss` distributions is rewritten when the engines are uneven. Default: `"off"`.
+    pub rebalance: Key<Rebalance>,
+    /// How often the load of the engines is looked at for that. Default: `"5s"`.
+    pub rebalance_interval: Key<Duration>,
+    /// How far above the mean the busiest engine may be, in percent of the mean. Default: 20.
+    pub rebalance_threshold: Key<u32>,
     /// Sessions that every core keeps towards a server that does not say otherwise. Default: 1.
     pub connections_per_server: Key<u32>,
     /// Requests in flight on a session of a server that does not say otherwise. Default: 1000.
@@ -83,6 +90,9 @@ impl Default for EngineSection {
             rss_key: Key::unset(),
             rss_bits: Key::by_default(7),
             pins: Key::by_default(Vec::new()),
+            rebalance: Key::by_default(Rebalance::Off),
+            rebalance_interval: Key::by_default(Duration::from_secs(5)),
+            rebalance_threshold: Key::by_default(20),
             connections_per_server: Key::by_default(1),
             window: Key::by_default(1000),
             first_sequence_number: Key::by_default(1),

@@ -110,6 +110,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["14:12: `rss-bits` is 8; it must be from 1 to 7"],
     ),
     (
+        "[engine]\nrebalance-interval = \"1ms\"\nrebalance-threshold = 4",
+        &[
+            "14:22: `rebalance-interval` is 1ms; it must be from 100ms to 1h",
+            "15:23: `rebalance-threshold` is 4; it must be from 5 to 1000",
+        ],
+    ),
+    (
         "[engine]\nmax-pdu = 1000000",
         &[
             "14:11: `output-buffer` (1048576) must be at least twice `max-pdu` (1000000), so that a large PDU does not fill it alone",
@@ -299,7 +306,8 @@ fn tls_is_not_dropped_without_a_word() {
 #[test]
 fn keys_without_effect_are_warned_of() {
     let text = format!(
-        "{VSERVER}{SERVER}{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n[engine]\ndistribution = \"account\"\n"
+        "{VSERVER}{SERVER}{CLIENT}rate = 5\n[receipts]\nstore = \"durable\"\n[engine]\ndistribution = \"account\"\n\
+         rebalance = \"auto\"\n"
     );
     let settled = settled(&text).expect("this is TOML");
     assert!(settled.effective.is_some());
@@ -308,5 +316,5 @@ fn keys_without_effect_are_warned_of() {
         .iter()
         .filter_map(|warning| warning.message.split(" has no effect").next())
         .collect();
-    assert_eq!(warned, ["`distribution = \"account\"`"]);
+    assert_eq!(warned, ["`distribution = \"account\"`", "`rebalance`"]);
 }

@@ -74,6 +74,10 @@ impl ControlCore {
             message_log: self.reloader.message_log.figures(),
             cores: self.engines.cores(),
             reports: self.engines.detailed_report(REPORT_LIMIT, wanted),
+            balance: self
+                .rebalancing
+                .as_ref()
+                .map(|rebalancing| rebalancing.balance(now)),
             wanted,
         });
         self.answering.last = Some((now, Arc::clone(&snapshot)));

@@ -11,10 +11,12 @@
 use super::answering::Answering;
 use super::notice_log::NoticeLog;
 use super::readiness::Readiness;
+use super::rebalancing::Rebalancing;
 use super::reload::Reloader;
 use super::supervisor::Supervisor;
 use super::traces::Traces;
 use crate::admin::Doors;
+use crate::config::Effective;
 use crate::exit::{self, Failure};
 use signal_hook::consts::SIGHUP;
 use signal_hook::iterator::Signals;
@@ -49,6 +51,7 @@ pub(super) struct ControlCore {
     pub(super) readiness: Readiness,
     pub(super) answering: Answering,
     pub(super) reloader: Reloader,
+    pub(super) rebalancing: Option<Rebalancing>,
     pub(super) traces: Traces,
     pub(super) supervisor: Supervisor,
     pub(super) drain: Option<Drain>,
@@ -67,17 +70,19 @@ pub(super) struct Drain {
 impl ControlCore {
     /// Takes charge of running engines, and answers who calls through the open doors.
     pub(super) fn new(
-        settings: Arc<Settings>,
+        effective: Effective,
         engines: RunningEngines,
         signals: Signals,
         doors: Doors,
         reloader: Reloader,
     ) -> Self {
         let now = Instant::now();
+        let settings = effective.settings;
         let answering = Answering::start(doors, &engines, now);
         Self {
             answering,
             reloader,
+            rebalancing: Rebalancing::new(&effective.process, now),
             traces: Traces::default(),
             supervisor: Supervisor::new(now),
             settings: Arc::clone(&settings),
@@ -122,6 +127,7 @@ impl ControlCore {
             self.supervisor.give_sign_of_life(now, || {
                 engines.report(REPORT_LIMIT).len() == usize::from(engines.cores())
             });
+            self.look_at_load(now);
             self.log.turn_second(now);
             self.end_unread_traces(now);
         }

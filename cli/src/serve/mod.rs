@@ -7,6 +7,7 @@ mod answering;
 mod control;
 mod notice_log;
 mod readiness;
+mod rebalancing;
 mod receipts;
 mod reload;
 mod supervisor;
@@ -60,7 +61,7 @@ pub(crate) fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     if let Some(cpu) = effective.process.control_cpu {
         pin_to(cpu);
     }
-    let outcome = ControlCore::new(effective.settings, engines, signals, doors, reloader).run();
+    let outcome = ControlCore::new(effective, engines, signals, doors, reloader).run();
     if let Some(log) = receipt_log {
         log.finish();
     }

@@ -7,6 +7,7 @@ mod dead_letters;
 mod figures;
 mod live;
 mod metrics;
+mod rebalancing;
 mod reload;
 mod reload_others;
 mod routes;

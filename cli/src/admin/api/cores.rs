@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::problem::{NoParameters, Problem};
-use crate::admin::control::Snapshot;
+use crate::admin::control::{Balance, Snapshot};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,25 @@ use utoipa::ToSchema;
 pub(crate) struct Cores {
     /// One for each.
     pub(crate) cores: Vec<CoreRow>,
+    /// How new connections are spread over them; missing where `distribution` has no buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) buckets: Option<Buckets>,
+}
+
+/// The table by which the `rss` distributions spread new connections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Buckets {
+    /// Whether the control core rewrites it when the engines are uneven (`rebalance`).
+    pub(crate) is_automatic: bool,
+    /// The engine of each bucket.
+    pub(crate) cores: Vec<u16>,
+    /// How often it was rewritten since the start.
+    pub(crate) rewrites: u64,
+    /// How many buckets were moved by that.
+    pub(crate) moved_buckets: u64,
+    /// How long ago the last rewrite was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds_since_rewrite: Option<f64>,
 }
 
 /// One packet engine.
@@ -48,6 +67,14 @@ pub(crate) struct CoreRow {
     pub(crate) core_wakes: u64,
     /// Turns of its loop.
     pub(crate) turns: u64,
+    /// How long those took that had something to do.
+    pub(crate) busy_milliseconds: u64,
+    /// Buckets of new connections that lead to it, where `distribution` has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) buckets: Option<u64>,
+    /// Its load in percent of the mean, where `rebalance` looks at it and there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) load_percent: Option<u64>,
     /// Octets read.
     pub(crate) received_octets: u64,
     /// Octets handed out for writing.
@@ -68,14 +95,35 @@ pub(super) async fn cores(State(state): State<ApiState>, _: NoParameters) -> Res
 impl Cores {
     fn of(snapshot: &Snapshot) -> Self {
         Self {
-            cores: snapshot.reports.iter().map(CoreRow::of).collect(),
+            cores: snapshot
+                .reports
+                .iter()
+                .map(|report| CoreRow::of(report, snapshot.balance.as_ref()))
+                .collect(),
+            buckets: snapshot.balance.as_ref().map(Buckets::of),
+        }
+    }
+}
+
+impl Buckets {
+    fn of(balance: &Balance) -> Self {
+        let cores = balance.table.iter();
+        Self {
+            is_automatic: balance.is_automatic,
+            cores: cores
+                .map(|core| u16::try_from(core).unwrap_or(u16::MAX))
+                .collect(),
+            rewrites: balance.rewrites,
+            moved_buckets: balance.moved_buckets,
+            seconds_since_rewrite: balance.since_rewrite.map(|time| time.as_secs_f64()),
         }
     }
 }
 
 impl CoreRow {
-    pub(crate) fn of(report: &CoreReport) -> Self {
+    pub(crate) fn of(report: &CoreReport, balance: Option<&Balance>) -> Self {
         let CoreReport { engine, shell, .. } = report;
+        let place = usize::from(engine.core);
         Self {
             core: engine.core,
             client_connections: engine.client_connections,
@@ -91,6 +139,9 @@ impl CoreRow {
             core_messages_refused: shell.core_messages_refused,
             core_wakes: shell.core_wakes,
             turns: shell.turns,
+            busy_milliseconds: u64::try_from(shell.turn_times.sum().as_millis()).unwrap_or(u64::MAX),
+            buckets: balance.map(|balance| balance.table.buckets_of(place) as u64),
+            load_percent: balance.and_then(|balance| *balance.loads.get(place)?),
             received_octets: engine.counters.received_octets,
             transmitted_octets: engine.counters.transmitted_octets,
         }

@@ -204,7 +204,7 @@ pub(super) fn cores(snapshot: &Snapshot, growth: &Growth<'_>) -> Vec<LiveCore> {
             0.0
         };
         LiveCore {
-            row: CoreRow::of(report),
+            row: CoreRow::of(report, snapshot.balance.as_ref()),
             load: super::growth::rounded(load.clamp(0.0, 1.0)),
             mailbox_messages: report.shell.mailbox_messages,
             client_requests_per_second: growth.rate_of(core, |core| core.engine.counters.client_requests),

@@ -1,7 +1,7 @@
 //! Each packet engine: load, octets, and the traffic with the others.
 
 use super::family::{Families, Labels, label};
-use crate::admin::control::Snapshot;
+use crate::admin::control::{Balance, Snapshot};
 use smppmux_engine::shell::CoreReport;
 use std::fmt;
 
@@ -107,6 +107,26 @@ const DROPS: [(&str, Figure); 3] = [
     ("stale_answer", |core| core.engine.counters.core_answers_stale),
 ];
 
+fn write_balance(families: &mut Families<'_>, balance: &Balance) -> fmt::Result {
+    let table = &balance.table;
+    let cores = (0..table.cores()).map(|core| (label("core", &core), table.buckets_of(core) as u64));
+    families.gauge(
+        "core_buckets",
+        "Buckets of new connections that lead to the core",
+        cores,
+    )?;
+    families.counter(
+        "rebalance_rewrites",
+        "Rewrites of the table by which new connections find their core",
+        [(Labels::new(), balance.rewrites)],
+    )?;
+    families.counter(
+        "rebalance_moved_buckets",
+        "Buckets that were moved to another core",
+        [(Labels::new(), balance.moved_buckets)],
+    )
+}
+
 pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let each = |figure: Figure| {
         let reports = snapshot.reports.iter();
@@ -117,6 +137,9 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
     }
     for (name, help, figure) in COUNTERS {
         families.counter(name, help, each(figure))?;
+    }
+    if let Some(balance) = &snapshot.balance {
+        write_balance(families, balance)?;
     }
     let turns = snapshot.reports.iter();
     families.times(

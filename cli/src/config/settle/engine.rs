@@ -2,14 +2,14 @@
 
 use super::limits::{CONNECTIONS_MAX, DAY, MILLISECOND, WINDOW_MAX};
 use super::{AdminSettings, Settling, blame};
-use crate::config::choices::Store;
+use crate::config::choices::{Rebalance, Store};
 use crate::config::engine::EngineSection;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
 use crate::message_log::MessageLogSettings;
 use smppmux_engine::core::settings::EngineSettings;
 use smppmux_engine::shell::ShellSettings;
-use smppmux_flow_distributor::{PinRule, PinSubject, RssBits, Settings as DistributorSettings};
+use smppmux_flow_distributor::{PinRule, PinSubject, RssBits, Settings as DistributorSettings, Tolerance};
 use std::time::Duration;
 
 /// Largest command_length that may be configured.
@@ -22,6 +22,10 @@ pub struct ProcessSettings {
     pub shell: ShellSettings,
     /// CPU of the control core, if it is pinned.
     pub control_cpu: Option<u16>,
+    /// How often the control core looks at the load, if it rewrites the table of new connections.
+    pub rebalance_interval: Option<Duration>,
+    /// How far above the mean the busiest engine may be.
+    pub rebalance_tolerance: Tolerance,
     /// Where metrics, health and control are offered.
     pub admin: AdminSettings,
     /// How messages are logged; `None`: they are not.
@@ -60,6 +64,12 @@ impl Settling<'_> {
             &engine.spin_before_park,
             &(Duration::ZERO..=Duration::from_secs(1)),
         );
+        self.period(
+            "rebalance-interval",
+            &engine.rebalance_interval,
+            &(Duration::from_millis(100)..=Duration::from_secs(3600)),
+        );
+        self.number("rebalance-threshold", &engine.rebalance_threshold, &(5..=1000));
         let distribution = self.distribution(engine, cpus.len());
         let store = self.store_settings();
         ProcessSettings {
@@ -79,6 +89,11 @@ impl Settling<'_> {
                 store,
             },
             control_cpu: engine.control_core.value,
+            rebalance_interval: (engine.rebalance.value == Rebalance::Auto)
+                .then_some(engine.rebalance_interval.value),
+            rebalance_tolerance: Tolerance {
+                percent: engine.rebalance_threshold.value,
+            },
             admin: self.admin_settings(),
             message_log: self.message_log_settings(),
         }

@@ -1,7 +1,8 @@
 //! Keys whose features come with later versions: one warning for each, so that nobody relies on what does not
 //! happen.
 
-use super::Settling;
+use super::{Settling, blame};
+use crate::config::choices::Rebalance;
 use crate::config::key::Key;
 use smppmux_flow_distributor::Scheme;
 
@@ -16,6 +17,14 @@ impl Settling<'_> {
                 "distribution = \"account\"",
                 "connections stay on the core that accepted them",
             );
+        }
+        let rebalance = &configuration.engine.section.rebalance;
+        if rebalance.value == Rebalance::Auto && !distribution.value.has_buckets() {
+            let message = format!(
+                "`rebalance` has no effect with `distribution = \"{}\"`: only the rss distributions have a table that can be rewritten",
+                distribution.value
+            );
+            self.warn(blame(rebalance, distribution), message);
         }
     }
 
