@@ -27,7 +27,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use writer::{Order, Writer};
+
+/// How long the writer is waited for when something changes.
+const SETTLING_TIME: Duration = Duration::from_millis(500);
 
 /// How messages are logged.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,10 +190,16 @@ impl MessageLog {
         if let Some(running) = &self.running {
             // It ends only when it is told to.
             let _ = running.orders.send(Order::Names(Arc::clone(settings)));
-            let _ = running.orders.send(match wanted {
-                Some(wanted) => Order::Use(Box::new(wanted), file.map(Box::new)),
-                None => Order::Rest,
-            });
+            let Some(wanted) = wanted else {
+                let _ = running.orders.send(Order::Rest);
+                return Ok(());
+            };
+            let (done, is_done) = channel();
+            let _ = running
+                .orders
+                .send(Order::Use(Box::new(wanted), file.map(Box::new), done));
+            // Whoever is told of the change may rely on it; a disk that hangs must not hang the control core.
+            let _ = is_done.recv_timeout(SETTLING_TIME);
         }
         Ok(())
     }

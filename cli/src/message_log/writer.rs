@@ -13,7 +13,7 @@ use smppmux_engine::shell::MessageLogLanes;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::{info, warn};
@@ -33,8 +33,8 @@ const TELL_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) enum Order {
     /// Names of servers and accounts that records from now on may mean.
     Names(Arc<Settings>),
-    /// Write like this; into another file, if there is one.
-    Use(Box<MessageLogSettings>, Option<Box<LogFile>>),
+    /// Write like this; into another file, if there is one. Say so when it is done.
+    Use(Box<MessageLogSettings>, Option<Box<LogFile>>, Sender<()>),
     /// Nothing is logged any more.
     Rest,
     /// The engines have stopped.
@@ -97,7 +97,11 @@ impl Writer {
             let patience = self.rest_at.map_or(patience, |_| INTERVAL);
             match orders.recv_timeout(patience) {
                 Ok(Order::Names(names)) => self.names = names,
-                Ok(Order::Use(settings, file)) => self.use_settings(*settings, file),
+                Ok(Order::Use(settings, file, done)) => {
+                    self.use_settings(*settings, file);
+                    // Nobody may wait any more.
+                    let _ = done.send(());
+                }
                 Ok(Order::Rest) => self.rest_at = Some(Instant::now() + REST_AFTER),
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => self.empty_lanes(),
