@@ -160,7 +160,10 @@ impl World {
                 self.hosts[core].drain_began.get_or_insert(now);
                 self.hosts[core].engine.handle_command(now, Command::Drain);
             }
-            Input::Order(order) => self.obey(core, order),
+            Input::Order(order) => {
+                self.excuse_unread_binds(core);
+                self.obey(core, order);
+            }
             Input::TurnEnds | Input::StallEnds => {}
         }
         if !cfg!(debug_assertions) {
@@ -168,8 +171,8 @@ impl World {
         }
     }
 
-    /// A core that stood still for longer than a bind may take gives it up before it has read the answer that waits, and reads what
-    /// waits behind that for nothing.
+    /// A core that stood still for longer than a bind may take, or until a server's login was another one, gives the bind up before it has
+    /// read the answer that waits, and reads what waits behind that for nothing.
     fn excuse_unread_binds(&mut self, core: usize) {
         if !self.hosts[core].has_stalled {
             return;
