@@ -243,7 +243,7 @@ fn an_account_within_its_rate_is_not_throttled_on_any_engine() {
     let smsc = AnsweringSmsc::start("smsc");
     let configuration = Configuration::with_engines(3)
         .server("smsc", "0A", smsc.address(), "")
-        .client("esme1", "rate = 10\nburst = 1");
+        .client("esme1", "rate = 20\nburst = 1");
     let smppmux = start_ready(&configuration);
     let bind = |engine| Esme::bind_with(smppmux.address(), BindRequest::of("esme1").at_engine(engine));
     let mut clients = [0, 1, 2].map(bind);
@@ -251,7 +251,7 @@ fn an_account_within_its_rate_is_not_throttled_on_any_engine() {
         let client: &mut Esme = &mut clients[turn];
         let answer = client.submit_and_wait("4477", "in time");
         assert_eq!(answer.status(), Status::ESME_ROK, "engine {turn}");
-        // A tenth of a second, and what the engines take to tell each other.
+        // A twentieth of a second, and what the engines take to tell each other on a busy machine.
         thread::sleep(Duration::from_millis(150));
     }
     let statuses: Vec<Status> = (0..12)

@@ -8,8 +8,11 @@ use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::deliver_sm;
 use smppmux_tests::peer::{Peer, Received};
 use smppmux_tests::smsc::Smsc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+/// By then a busy machine has told all engines of a reload.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 const WIDE: &str = "address-ranges = [\"88\", \"8887\", \"4477\"]";
 
 fn configuration(smsc: &Smsc, wide: &str) -> Configuration {
@@ -101,7 +104,12 @@ fn who_claims_everything_follows_a_reload() {
     ));
     administered.ctl_text(&["reload"]);
     for server in &mut servers {
-        assert_eq!(receiver(server, &mut clients, "3312"), Ok(0));
+        // The other engine hears of it a moment later.
+        let deadline = Instant::now() + HEARD_WITHIN;
+        while receiver(server, &mut clients, "3312") != Ok(0) {
+            assert!(Instant::now() < deadline, "the range that is new is nobody's");
+            thread::sleep(Duration::from_millis(20));
+        }
         assert_eq!(
             receiver(server, &mut clients, "447701"),
             Err(Status::ESME_RINVDSTADR)
