@@ -100,6 +100,8 @@ export async function drainsByKeyboard(browser, scene) {
   await page.waitForFunction(() => document.querySelector("dialog[open]") === null, null, LIMIT);
   must(await focused() === "Drain client clinic", "who cancels is back at the button");
   await page.keyboard.press("Enter");
+  // What is typed before it is open is lost.
+  await page.getByRole("dialog", { name: "Allow changes" }).getByLabel("Token").and(page.locator(":focus")).waitFor(LIMIT);
   await page.keyboard.type(TOKEN);
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Drain clinic?" }).waitFor(LIMIT);
