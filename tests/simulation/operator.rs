@@ -76,9 +76,7 @@ impl World {
         match (command, peer) {
             (Command::DrainClient(client), Peer::Esme(_)) => self.has_account(peer, *client),
             (Command::Reconfigure(NewSettings(new)), Peer::Smsc(index)) => {
-                let (new_server, old_server) = (&new.servers[index], &old.servers[index]);
-                new_server.system_type != old_server.system_type
-                    || new_server.outbind != old_server.outbind
+                new.servers[index].system_type != old.servers[index].system_type
                     || new.is_retired_server(ServerIndex(index as u16))
             }
             (Command::Reconfigure(NewSettings(new)), Peer::Esme(_)) => (0..new.clients.len())

@@ -111,12 +111,15 @@ impl PacketEngine {
         if before.window != configured.window {
             self.resize_windows(index, configured.window);
         }
-        let kept = if is_new_login || settings.is_retired_server(index) {
-            0
+        let kept = if is_new_login || settings.is_retired_server(index) || !self.is_shared(index) {
+            Some(0)
+        } else if before.connections != configured.connections {
+            Some(self.wanted_connections(index, configured))
         } else {
-            self.wanted_connections(index, configured)
+            // Which core holds how many moves while servers come and go; that is no reason to part with one that is bound.
+            None
         };
-        for id in self.surplus_sessions(index, kept) {
+        for id in kept.map_or_else(Vec::new, |kept| self.surplus_sessions(index, kept)) {
             self.leave_gently(now, id);
         }
         if is_new_login || before.outbind != configured.outbind || settings.is_retired_server(index) {

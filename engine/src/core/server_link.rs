@@ -13,7 +13,7 @@ use super::routing::is_curbed;
 use super::sequence::{Origin, Pending, Window};
 use super::server::Server;
 use super::session::{BindKind, ServerSide, Session, SessionState, Side};
-use super::settings::{Auth, Connections, ServerBind, ServerIndex, ServerSettings};
+use super::settings::{Auth, Connections, ServerBind, ServerIndex, ServerSettings, VserverSettings};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Bind, BindRespView, Header, Status, Version, write_pdu};
@@ -354,14 +354,18 @@ impl PacketEngine {
         retry_after
     }
 
+    /// Whether a server has sessions that all clients share: a vserver that checks binds itself lists it.
+    pub(super) fn is_shared(&self, index: ServerIndex) -> bool {
+        let vservers = &self.settings.vservers;
+        let lists_it = |vserver: &VserverSettings| vserver.servers.contains(&index);
+        vservers
+            .iter()
+            .any(|vserver| vserver.auth == Auth::Local && lists_it(vserver))
+    }
+
     /// How many connections this core should hold at a server.
     pub(super) fn wanted_connections(&self, index: ServerIndex, configured: &ServerSettings) -> u32 {
-        let is_shared = self
-            .settings
-            .vservers
-            .iter()
-            .any(|vserver| vserver.auth == Auth::Local && vserver.servers.contains(&index));
-        if !is_shared {
+        if !self.is_shared(index) {
             return 0;
         }
         // Each server starts at another core; those that have stopped are left out.
