@@ -196,12 +196,7 @@ impl PacketEngine {
                 connection,
                 sequence_number,
             } => {
-                let header = Header {
-                    command_length: 16,
-                    command_id: pending.command,
-                    command_status: status,
-                    sequence_number,
-                };
+                let header = Header::alone(pending.command, status, sequence_number);
                 self.fail_for_session(now, connection, header, status);
             }
             Origin::Core { core, reference } => {

@@ -420,11 +420,21 @@ pub(super) mod tests {
 
     /// A client that has sent the bind of `esme`, for no range.
     pub(crate) fn binding_client(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
-        let peer = "192.0.2.1:40000".parse().unwrap();
+        binding_client_from(engine, now, "192.0.2.1", b"secret")
+    }
+
+    /// The same from this address, with this password.
+    pub(crate) fn binding_client_from(
+        engine: &mut PacketEngine,
+        now: Moment,
+        peer: &str,
+        password: &[u8],
+    ) -> ConnectionId {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
         let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
         let bind = Bind {
             system_id: b"esme",
-            password: b"secret",
+            password,
             system_type: b"",
             version: Version::V34,
             addr_ton: 0,

@@ -304,10 +304,9 @@ mod tests {
     use super::*;
     use crate::core::contract::{ClosedBy, CoreIndex};
     use crate::core::engine;
+    use crate::core::settings::Settings;
     use crate::core::settings::samples::{client_settings, vserver_settings};
-    use crate::core::settings::{Settings, VserverIndex};
-    use crate::core::wire::{Bind, CommandId, Header, Version, write_pdu};
-    use std::net::SocketAddr;
+    use crate::core::wire::Header;
     use std::sync::Arc;
 
     /// Goal: a verdict is remembered for its account, stored hash and password alone, and for an hour; wrong ones never push
@@ -357,22 +356,7 @@ mod tests {
 
     /// A client that binds from this address; what it is answered at once.
     fn bind(engine: &mut PacketEngine, peer: &str, password: &[u8]) -> (ConnectionId, Option<Status>) {
-        let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
-        let client = engine
-            .handle_accepted(Moment::START, VserverIndex(0), peer)
-            .unwrap();
-        let bind = Bind {
-            system_id: b"esme",
-            password,
-            system_type: b"",
-            version: Version::V34,
-            addr_ton: 0,
-            addr_npi: 0,
-            address_range: b"",
-        };
-        let mut pdu = BytesMut::new();
-        write_pdu(&mut pdu, CommandId::BIND_TRANSMITTER, Status::ESME_ROK, 1, &bind).expect("it fits");
-        engine.handle_bytes(Moment::START, client, &pdu);
+        let client = engine::tests::binding_client_from(engine, Moment::START, peer, password);
         (client, answer(engine))
     }
 

@@ -257,12 +257,7 @@ impl PacketEngine {
         } = pending.origin
         {
             self.know_pending(pending, Reason::None);
-            let header = Header {
-                command_length: 0,
-                command_id: pending.command,
-                command_status: Status::ESME_ROK,
-                sequence_number,
-            };
+            let header = Header::alone(pending.command, Status::ESME_ROK, sequence_number);
             self.log_own_answer(now, connection, &header, Status::ESME_RSYSERR);
         }
     }
@@ -379,12 +374,7 @@ impl PacketEngine {
     ) {
         if self.message_log.is_on && !matches!(pending.origin, Origin::Core { .. }) {
             self.know_pending(pending, reason);
-            let header = Header {
-                command_length: 0,
-                command_id: pending.command.response(),
-                command_status: status,
-                sequence_number: 0,
-            };
+            let header = Header::alone(pending.command.response(), status, 0);
             let requester = requester_of(pending.origin);
             self.log_far_answer(now, requester, &header, Outcome::TriedAgain, &[]);
         }
@@ -470,12 +460,7 @@ impl PacketEngine {
             let known = self.message_log.take_known(requester);
             self.message_log.known = Some(Known { reason, ..known });
         }
-        let header = Header {
-            command_length: 0,
-            command_id: command.response(),
-            command_status: status,
-            sequence_number: 0,
-        };
+        let header = Header::alone(command.response(), status, 0);
         self.log_far_answer(now, requester, &header, outcome, &[]);
     }
 

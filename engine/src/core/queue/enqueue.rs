@@ -342,12 +342,7 @@ impl PacketEngine {
             sequence_number,
         } = pending.origin
         {
-            let header = Header {
-                command_length: 16,
-                command_id: pending.command,
-                command_status: Status::ESME_ROK,
-                sequence_number,
-            };
+            let header = Header::alone(pending.command, Status::ESME_ROK, sequence_number);
             self.answer_mobile_originated(now, connection, &header, Status::ESME_ROK);
         }
     }

@@ -214,12 +214,7 @@ impl PacketEngine {
                 sequence_number,
             } = origin
         {
-            let header = Header {
-                command_length: 16,
-                command_id: message.command,
-                command_status: status,
-                sequence_number,
-            };
+            let header = Header::alone(message.command, status, sequence_number);
             self.fail_for_session(now, connection, header, status);
         }
         true

@@ -35,6 +35,16 @@ impl Header {
         })
     }
 
+    /// The header of a PDU that has nothing else.
+    pub const fn alone(command_id: CommandId, command_status: Status, sequence_number: u32) -> Self {
+        Self {
+            command_length: HEADER_OCTETS as u32,
+            command_id,
+            command_status,
+            sequence_number,
+        }
+    }
+
     /// The header as it stands on the wire.
     #[inline]
     pub fn to_octets(self) -> [u8; HEADER_OCTETS] {

@@ -37,12 +37,7 @@ pub fn write_header_only(
     command_status: Status,
     sequence_number: u32,
 ) {
-    let header = Header {
-        command_length: HEADER_OCTETS as u32,
-        command_id,
-        command_status,
-        sequence_number,
-    };
+    let header = Header::alone(command_id, command_status, sequence_number);
     buffer.put_slice(&header.to_octets());
 }
 
