@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod arguments;
+mod calendar;
 mod check;
 mod completions;
 pub mod config;

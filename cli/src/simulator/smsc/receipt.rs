@@ -10,6 +10,8 @@ use smppmux_engine::core::wire::{
     Address, Body, CommandId, Message, PduWriter, Status, Tag, Version, WriteFault,
 };
 
+use crate::calendar::date_of_day;
+
 use super::arguments::SmscArguments;
 use super::choice::{FinalState, ReceiptForm};
 use super::message_id::{IdForm, MessageId};
@@ -113,7 +115,7 @@ pub(super) fn now_s() -> u64 {
 
 /// `YYMMDDhhmm`, UTC.
 fn minute(since_epoch_s: u64) -> String {
-    let (year, month, day) = civil_date(since_epoch_s / 86_400);
+    let (year, month, day) = date_of_day(since_epoch_s / 86_400);
     let (hour, minute) = (since_epoch_s / 3_600 % 24, since_epoch_s / 60 % 60);
     format!("{:02}{month:02}{day:02}{hour:02}{minute:02}", year % 100)
 }
@@ -121,26 +123,6 @@ fn minute(since_epoch_s: u64) -> String {
 /// `YYMMDDhhmmsst00+`: an absolute time of SMPP, UTC (v3.4 section 7.1.1).
 pub(super) fn absolute_time(since_epoch_s: u64) -> String {
     format!("{}{:02}000+", minute(since_epoch_s), since_epoch_s % 60)
-}
-
-/// Year, month and day of a day number since 1970-01-01, in the Gregorian calendar: days are counted in years that start
-/// on 1 March, so that the leap day is the last of its year.
-const fn civil_date(day_number: u64) -> (u64, u64, u64) {
-    const DAYS_TO_1970: u64 = 719_468;
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    let days = day_number + DAYS_TO_1970;
-    let (era, day_of_era) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = era * 400 + year_of_era + (month <= 2) as u64;
-    (year, month, day)
 }
 
 #[cfg(test)]
