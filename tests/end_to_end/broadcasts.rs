@@ -67,10 +67,9 @@ fn start() -> Stand {
 }
 
 fn bind(stand: &Stand, system_id: &str, engine: usize) -> Esme {
-    let request = BindRequest {
-        version: Version::V50,
-        ..BindRequest::of(system_id).at_engine(engine)
-    };
+    let request = BindRequest::of(system_id)
+        .at_engine(engine)
+        .with_version(Version::V50);
     Esme::bind_with(stand.smppmux.address(), request)
 }
 
@@ -212,10 +211,9 @@ fn a_broadcast_finds_no_other_server() {
     let [mut left, mut right] = [&smscs[0], &smscs[1]].map(|smsc| smsc.accept_bound().0);
     smppmux.wait_for_log("smppmux ready");
     for engine in 0..2 {
-        let request = BindRequest {
-            version: Version::V50,
-            ..BindRequest::of("alice").at_engine(engine)
-        };
+        let request = BindRequest::of("alice")
+            .at_engine(engine)
+            .with_version(Version::V50);
         let mut alice = Esme::bind_with(smppmux.address(), request);
         alice.send(&broadcast(2, "b#mx-0A", 0));
         let number = left.expect(CommandId::BROADCAST_SM).sequence_number();
@@ -230,10 +228,7 @@ fn a_broadcast_finds_no_other_server() {
     }
     drop(left);
     smppmux.wait_for_log("server lost");
-    let request = BindRequest {
-        version: Version::V50,
-        ..BindRequest::of("alice")
-    };
+    let request = BindRequest::of("alice").with_version(Version::V50);
     let mut alice = Esme::bind_with(smppmux.address(), request);
     for request in [
         broadcast(3, "b#mx-0A", 0),
@@ -256,10 +251,9 @@ fn older_servers_get_no_broadcast() {
     let (mut server, _) = smsc.accept_bound();
     smppmux.wait_for_log("smppmux ready");
     for engine in 0..2 {
-        let request = BindRequest {
-            version: Version::V50,
-            ..BindRequest::of("alice").at_engine(engine)
-        };
+        let request = BindRequest::of("alice")
+            .at_engine(engine)
+            .with_version(Version::V50);
         let mut alice = Esme::bind_with(smppmux.address(), request);
         for request in [
             broadcast(2, "", 0),

@@ -55,11 +55,9 @@ fn start(bind_tlvs: &[(u16, &[u8])], interval: &str) -> Stand {
         peer
     });
     smppmux.wait_for_log("smppmux ready");
-    let request = BindRequest {
-        version: Version::V50,
-        address_range: "44",
-        ..BindRequest::of("esme1")
-    };
+    let request = BindRequest::of("esme1")
+        .with_version(Version::V50)
+        .with_range("44");
     let client = Esme::bind_with(smppmux.address(), request);
     Stand {
         smppmux,

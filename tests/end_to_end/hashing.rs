@@ -44,10 +44,9 @@ fn start(hash_key: &str) -> ([AnsweringSmsc; 2], impl Fn(usize) -> Esme) {
         .client("esme", "");
     let smppmux = start_ready(&configuration);
     let bind = move |engine| {
-        let request = BindRequest {
-            version: Version::V50,
-            ..BindRequest::of("esme").at_engine(engine)
-        };
+        let request = BindRequest::of("esme")
+            .at_engine(engine)
+            .with_version(Version::V50);
         Esme::bind_with(smppmux.address(), request)
     };
     (servers, bind)

@@ -49,6 +49,12 @@ impl<'a> BindRequest<'a> {
         }
     }
 
+    /// The same with this interface_version.
+    #[must_use]
+    pub const fn with_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// The same with this range.
     #[must_use]
     pub const fn with_range(self, address_range: &'a str) -> Self {
