@@ -189,7 +189,7 @@ impl PacketEngine {
     pub(super) fn segment_waits(&mut self, now: Moment, owner: Owner, sendable: &Sendable<'_>) {
         let until = now + self.patience_for_order(owner);
         self.pins
-            .refused(sendable.pin, sendable.segment.place.sequence, until, now);
+            .refused(sendable.pin, sendable.segment.place.sequence, until);
     }
 
     /// Whether segments may be sent to their home on another core just now.

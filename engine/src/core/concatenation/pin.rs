@@ -64,10 +64,8 @@ pub(super) struct Pin {
     pub(super) in_flight: u32,
     /// Segments that have come so far.
     pub(super) turns: u32,
-    /// Segments that found no room and were not sent since: none of a later turn goes before them, so that order is kept.
+    /// Segments that found no room and were not sent since: none of a later turn goes before them while they are waited for.
     pub(super) waiting: SegmentSet,
-    /// The first of them may have been given up by its sender: then all may go.
-    pub(super) waiting_until: Moment,
     pub(super) deadline: Moment,
     /// Hashes of the sessions that sent its last segments.
     pub(super) origins: [u32; ORIGINS_KEPT],

@@ -76,6 +76,8 @@ struct Known {
     content: u32,
     /// Its place in the order in which its message's segments came.
     turn: u32,
+    /// Where it found no room: so long the later ones stay behind it. Its sender may have given it up by then.
+    waited_for_until: Moment,
 }
 
 #[derive(Debug)]
@@ -172,6 +174,7 @@ impl Pins {
         let known = Known {
             content: segment.content,
             turn,
+            waited_for_until: Moment::START,
         };
         // What comes again keeps its turn.
         self.segments.entry((id.index, sequence)).or_insert(known);
@@ -243,29 +246,29 @@ impl Pins {
     }
 
     /// A segment found no room: those that came after it stay behind it, for so long.
-    pub(super) fn refused(&mut self, id: PinId, sequence: u8, until: Moment, now: Moment) {
-        let is_first = self.is_before_all_that_wait(id, sequence);
+    pub(super) fn refused(&mut self, id: PinId, sequence: u8, until: Moment) {
+        if let Some(known) = self.segments.get_mut(&(id.index, sequence)) {
+            known.waited_for_until = until;
+        }
         if let Some(pin) = self.get_mut(id) {
-            if pin.waiting_until <= now {
-                pin.waiting = SegmentSet::default();
-            }
-            if is_first || pin.waiting.is_empty() {
-                pin.waiting_until = until;
-            }
             pin.waiting.insert(sequence);
         }
     }
 
     /// Whether a segment may go now, as far as order matters.
     pub(super) fn may_go(&self, id: PinId, sequence: u8, now: Moment) -> bool {
-        self.get(id)
-            .is_some_and(|pin| pin.waiting_until <= now || self.is_before_all_that_wait(id, sequence))
-    }
-
-    fn is_before_all_that_wait(&self, id: PinId, sequence: u8) -> bool {
+        let Some(pin) = self.get(id) else {
+            return false;
+        };
+        if pin.waiting.is_empty() {
+            return true;
+        }
         let turn = self.turn(id, sequence);
-        self.get(id)
-            .is_none_or(|pin| pin.waiting.iter().all(|waiting| turn <= self.turn(id, waiting)))
+        let holds_back = |waiting: u8| {
+            let known = self.segments.get(&(id.index, waiting));
+            known.is_some_and(|known| known.turn < turn && now < known.waited_for_until)
+        };
+        !pin.waiting.iter().any(holds_back)
     }
 
     fn turn(&self, id: PinId, sequence: u8) -> u32 {
@@ -405,7 +408,6 @@ impl Pins {
             in_flight: 0,
             turns: 0,
             waiting: SegmentSet::default(),
-            waiting_until: Moment::START,
             deadline,
             origins: [0; ORIGINS_KEPT],
         });

@@ -110,11 +110,11 @@ fn order_is_kept_for_a_while() {
     }
     let until = START + Duration::from_secs(2);
     let third = pins.note(id, 3).unwrap();
-    pins.refused(id, 2, until, START);
-    pins.refused(id, 1, until, START);
+    pins.refused(id, 2, until);
+    pins.refused(id, 1, until);
     assert!(pins.may_go(id, 1, START) && !pins.may_go(id, 2, START));
     pins.unsent(third);
-    pins.refused(id, 3, until, START);
+    pins.refused(id, 3, until);
     assert!(pins.may_go(id, 3, START), "it came back, and came first");
     assert!(!pins.may_go(id, 1, START) && !pins.may_go(id, 2, START));
     assert!(pins.may_go(id, 2, until), "its sender may have given up");
@@ -131,12 +131,28 @@ fn order_is_kept_behind_the_first() {
         pins.enter(START, owner(1), &segment(1, 5, 3, sequence, 0), 1);
     }
     let until = START + Duration::from_secs(2);
-    pins.refused(id, 1, until, START);
-    pins.refused(id, 2, until, START);
+    pins.refused(id, 1, until);
+    pins.refused(id, 2, until);
     pins.note(id, 1).unwrap();
     assert!(pins.may_go(id, 2, START) && !pins.may_go(id, 3, START));
     pins.note(id, 2).unwrap();
     assert!(pins.may_go(id, 3, START));
+}
+
+/// Goal: when one that waits has been given up, those behind it that still wait keep their place before the later ones.
+#[test]
+fn each_is_waited_for_by_itself() {
+    let mut pins = pins(10);
+    let id = pins.enter(START, owner(1), &segment(1, 5, 3, 1, 0), 1);
+    for sequence in [2, 3] {
+        pins.enter(START, owner(1), &segment(1, 5, 3, sequence, 0), 1);
+    }
+    let given_up = START + Duration::from_secs(2);
+    pins.refused(id, 1, given_up);
+    pins.refused(id, 2, given_up + Duration::from_secs(1));
+    assert!(!pins.may_go(id, 2, START));
+    assert!(pins.may_go(id, 2, given_up) && !pins.may_go(id, 3, given_up));
+    assert!(pins.may_go(id, 3, given_up + Duration::from_secs(1)));
 }
 
 /// Goal: a segment from the queue, which has the reference that its message leaves under, finds its message by that; one that
