@@ -1,12 +1,13 @@
 //! `auth = "forward"`: a server decides about a client's bind.
 
+use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
 
 use smppmux_engine::core::wire::{BindLimits, BindView, CommandId, Status, Version};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{Pdu, bind, header_only, response_with_id};
+use smppmux_tests::pdu::{Pdu, bind, deliver_sm, header_only, response_with_id};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::{Smsc, answer_bind};
@@ -138,4 +139,39 @@ fn an_old_password_is_asked_for_again() {
     assert_credentials(&bind, "wonder");
     let answer = second.expect(CommandId::BIND_TRANSCEIVER_RESP);
     assert_eq!(answer.status(), Status::ESME_ROK);
+}
+
+/// Goal: a reload leaves clients that a server has bound, and their sessions there, alone: both ways messages go on, and nobody is unbound.
+#[test]
+fn a_reload_leaves_forwarded_sessions_alone() {
+    let smsc = Smsc::start();
+    let configuration = Configuration::with_engines(1)
+        .vserver("auth = \"forward\"")
+        .server("smsc", "0A", smsc.address(), "");
+    let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
+    let mut client = Esme::start_bind(smppmux.address(), request("wonder"));
+    let (mut server, _) = smsc.accept_bound();
+    client.expect(CommandId::BIND_TRANSCEIVER_RESP);
+    for lines in ["", "weight = 3"] {
+        let configuration = Configuration::with_engines(1)
+            .vserver("auth = \"forward\"")
+            .server("smsc", "0A", smsc.address(), lines);
+        smppmux.rewrite(&configuration);
+        smppmux.signal(Signal::HUP);
+        smppmux.wait_for_log("configuration read again");
+        client.submit("4477", "text");
+        let number = server.expect(CommandId::SUBMIT_SM).sequence_number();
+        server.send(&response_with_id(CommandId::SUBMIT_SM_RESP, number, "id"));
+        assert_eq!(
+            client.expect(CommandId::SUBMIT_SM_RESP).status(),
+            Status::ESME_ROK
+        );
+        server.send(&deliver_sm(7, "2000", "4477", "back"));
+        assert_eq!(client.take_delivery().text(), "back");
+        assert_eq!(
+            server.expect(CommandId::DELIVER_SM_RESP).status(),
+            Status::ESME_ROK
+        );
+    }
+    assert!(smsc.accept_within(NO_CONNECTION_TIME).is_none());
 }

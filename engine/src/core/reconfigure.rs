@@ -40,6 +40,23 @@ impl Server {
     }
 }
 
+/// Which sessions a core keeps at a server, but for those that the server has opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// So many of each kind that all clients share; `None`: all.
+    shared: Option<u32>,
+    /// Those for one identity alone.
+    identities: bool,
+}
+
+impl Kept {
+    /// None that all clients share.
+    pub(super) const SHARED_NONE: Self = Self {
+        shared: Some(0),
+        identities: true,
+    };
+}
+
 impl PacketEngine {
     /// Goes on with these settings. Settings that do not continue the old ones are not taken.
     pub(super) fn reconfigure(&mut self, now: Moment, settings: &Arc<Settings>) {
@@ -111,26 +128,30 @@ impl PacketEngine {
         if before.window != configured.window {
             self.resize_windows(index, configured.window);
         }
-        let kept = if is_new_login || settings.is_retired_server(index) || !self.is_shared(index) {
-            Some(0)
-        } else if before.connections != configured.connections {
-            Some(self.wanted_connections(index, configured))
-        } else {
-            // Which core holds how many moves while servers come and go; that is no reason to part with one that is bound.
-            None
+        let is_retired = settings.is_retired_server(index);
+        let kept = Kept {
+            shared: if is_new_login || is_retired || !self.is_shared(index) {
+                Some(0)
+            } else if before.connections != configured.connections {
+                Some(self.wanted_connections(index, configured))
+            } else {
+                // Which core holds how many moves while servers come and go; that is no reason to part with one that is bound.
+                None
+            },
+            identities: !is_new_login && !is_retired && self.may_decide_binds(index),
         };
-        for id in kept.map_or_else(Vec::new, |kept| self.surplus_sessions(index, kept)) {
+        for id in self.surplus_sessions(index, kept) {
             self.leave_gently(now, id);
         }
-        if is_new_login || before.outbind != configured.outbind || settings.is_retired_server(index) {
+        if is_new_login || before.outbind != configured.outbind || is_retired {
             for id in self.called_sessions(index) {
                 self.leave_gently(now, id);
             }
         }
     }
 
-    /// The sessions of a server beyond the first `kept` of each kind; those for one identity alone stay, but for none at all.
-    fn surplus_sessions(&self, index: ServerIndex, kept: u32) -> Vec<ConnectionId> {
+    /// The sessions of a server that are more than these.
+    pub(super) fn surplus_sessions(&self, index: ServerIndex, kept: Kept) -> Vec<ConnectionId> {
         let mut counts = [0_u32; 3];
         let mut surplus = Vec::new();
         for id in &self.servers[usize::from(index.0)].sessions {
@@ -138,9 +159,14 @@ impl PacketEngine {
             let Some(side) = side.filter(|side| side.caller.is_none()) else {
                 continue;
             };
-            let count = &mut counts[side.bind as usize];
-            *count += u32::from(!side.is_leaving && side.identity.is_none());
-            if *count > kept || (kept == 0 && side.identity.is_some()) {
+            let is_surplus = if side.identity.is_some() {
+                !kept.identities
+            } else {
+                let count = &mut counts[side.bind as usize];
+                *count += u32::from(!side.is_leaving);
+                kept.shared.is_some_and(|kept| *count > kept)
+            };
+            if is_surplus {
                 surplus.push(*id);
             }
         }
@@ -148,7 +174,7 @@ impl PacketEngine {
     }
 
     /// No new requests on this session, neither way; it is unbound once both sides' requests are answered.
-    fn leave_gently(&mut self, now: Moment, id: ConnectionId) {
+    pub(super) fn leave_gently(&mut self, now: Moment, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };

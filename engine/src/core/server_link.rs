@@ -9,11 +9,11 @@ use super::contract::{Action, CloseReason, ConnectionId, CoreIndex, Notice};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
 use super::figures::Rule;
+use super::reconfigure::Kept;
 use super::routing::is_curbed;
 use super::sequence::{Origin, Pending, Window};
-use super::server::Server;
 use super::session::{BindKind, ServerSide, Session, SessionState, Side};
-use super::settings::{Auth, Connections, ServerBind, ServerIndex, ServerSettings, VserverSettings};
+use super::settings::{Auth, Connections, ServerBind, ServerIndex, ServerSettings};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Bind, BindRespView, Header, Status, Version, write_pdu};
@@ -350,17 +350,27 @@ impl PacketEngine {
             reconnect.rounds_given_up += 1;
             reconnect.failures = 0;
             self.directory.changed(&DirectoryKey::Server(index));
+            // Another core makes its sessions now: one that we are just making would be one too many.
+            for id in self.surplus_sessions(index, Kept::SHARED_NONE) {
+                self.leave_gently(now, id);
+            }
         }
         retry_after
     }
 
     /// Whether a server has sessions that all clients share: a vserver that checks binds itself lists it.
     pub(super) fn is_shared(&self, index: ServerIndex) -> bool {
-        let vservers = &self.settings.vservers;
-        let lists_it = |vserver: &VserverSettings| vserver.servers.contains(&index);
-        vservers
-            .iter()
-            .any(|vserver| vserver.auth == Auth::Local && lists_it(vserver))
+        self.is_listed(index, Auth::Local)
+    }
+
+    /// Whether a server may have sessions for one identity alone.
+    pub(super) fn may_decide_binds(&self, index: ServerIndex) -> bool {
+        self.is_listed(index, Auth::Forward)
+    }
+
+    fn is_listed(&self, index: ServerIndex, auth: Auth) -> bool {
+        let mut vservers = self.settings.vservers.iter();
+        vservers.any(|vserver| vserver.auth == auth && vserver.servers.contains(&index))
     }
 
     /// How many connections this core should hold at a server.
@@ -376,7 +386,7 @@ impl PacketEngine {
         let server = &self.servers[usize::from(index.0)];
         match configured.connections {
             Connections::PerCore(count) => {
-                let may_follow = rotation.first() == Some(&self.core) || server.is_known_to_be_bound();
+                let may_follow = rotation.first() == Some(&self.core) || has_bound(self, index);
                 if may_follow { count } else { 0 }
             }
             Connections::Total(count) => {
@@ -395,7 +405,7 @@ impl PacketEngine {
                     .filter(|core| rounds(core) == fewest)
                     .collect();
                 let is_first = holders.first() == Some(&self.core);
-                if !is_first && !server.is_known_to_be_bound() {
+                if !is_first && !has_bound(self, index) {
                     return 0;
                 }
                 share_of(self.core, &holders, count)
@@ -406,13 +416,6 @@ impl PacketEngine {
     fn is_shared_session(&self, id: ConnectionId, kind: BindKind) -> bool {
         let side = self.sessions.get(id).and_then(Session::server);
         side.is_some_and(|side| side.identity.is_none() && side.caller.is_none() && side.bind == kind)
-    }
-}
-
-impl Server {
-    /// Some core's directory entry shows a bound session, or one of ours is.
-    fn is_known_to_be_bound(&self) -> bool {
-        self.is_bound_somewhere() || self.remotes.iter().any(|remote| remote.has_bound)
     }
 }
 
