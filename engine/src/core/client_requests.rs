@@ -361,26 +361,22 @@ impl PacketEngine {
         };
         let settings = Arc::clone(&self.settings);
         let vserver = &settings.vservers[usize::from(client.vserver.0)];
-        self.know_reason(from, &header, journey.arrived_at, way.into());
-        match way {
+        let status = match way {
             NoWay::NoRoom if vserver.overload == Overload::Hold => {
-                self.hold_request(now, from, header, pdu, journey);
+                return self.hold_request(now, from, header, pdu, journey);
             }
             NoWay::NoRoom => {
                 self.counters.throttled += 1;
-                self.answer_client(now, from, header, Status::ESME_RTHROTTLED);
+                Status::ESME_RTHROTTLED
             }
-            NoWay::NoServer if self.is_too_long_for_all(vserver, &header, pdu) => {
-                self.answer_client(now, from, header, Status::ESME_RINVMSGLEN);
-            }
+            NoWay::NoServer if self.is_too_long_for_all(vserver, &header, pdu) => Status::ESME_RINVMSGLEN,
             NoWay::NoServer if vserver.all_servers_down == AllServersDown::Hold => {
-                self.hold_request(now, from, header, pdu, journey);
+                return self.hold_request(now, from, header, pdu, journey);
             }
-            NoWay::NoServer => {
-                let status = self.status_without_server(vserver, header.command_id);
-                self.answer_client(now, from, header, status);
-            }
-        }
+            NoWay::NoServer => self.status_without_server(vserver, header.command_id),
+        };
+        self.know_reason(from, &header, journey.arrived_at, way.into());
+        self.answer_client(now, from, header, status);
     }
 
     /// The servers that are up are of versions that take no such text, and never will; one that drains might have taken it.

@@ -9,6 +9,8 @@
 mod answers;
 mod record;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 pub use record::{
     FarSession, MessageRecord, MessageRecords, Outcome, Reason, RecordKind, RecordOctets, Requester,

@@ -1,0 +1,81 @@
+use super::*;
+use crate::core::contract::{ConnectionId, CoreIndex};
+use crate::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome};
+use crate::core::directory::DirectoryEntry;
+use crate::core::engine;
+use crate::core::settings::samples::vserver_settings;
+use crate::core::settings::{AllServersDown, VserverSettings};
+use crate::core::wire::{Address, Header, Message, Status, write_header_only, write_pdu};
+use bytes::BytesMut;
+use std::sync::Arc;
+
+/// One of `cores` engines that logs and holds what no server takes, and a bound client.
+fn logging_engine(cores: u16) -> (PacketEngine, ConnectionId) {
+    let vserver = VserverSettings {
+        all_servers_down: AllServersDown::Hold,
+        ..vserver_settings()
+    };
+    let settings = engine::tests::settings(vserver).with_message_log(true);
+    let mut engine = PacketEngine::new(CoreIndex(0), cores, Arc::new(settings), 1, Moment::START);
+    let client = engine::tests::binding_client(&mut engine, Moment::START);
+    engine.release_bind(Moment::START, client);
+    (engine, client)
+}
+
+fn message(command: CommandId) -> BytesMut {
+    let address = |addr| Address { ton: 1, npi: 1, addr };
+    let message = Message {
+        source: address(b"1000"),
+        destination: address(b"4477"),
+        ..Message::default()
+    };
+    let mut pdu = BytesMut::new();
+    write_pdu(&mut pdu, command, Status::ESME_ROK, 9, &message).expect("it fits");
+    pdu
+}
+
+fn header_alone(command: CommandId, status: Status, number: u32) -> BytesMut {
+    let mut pdu = BytesMut::new();
+    write_header_only(&mut pdu, command, status, number);
+    pdu
+}
+
+/// What has been told since the last time.
+fn told(engine: &mut PacketEngine) -> Vec<MessageRecord> {
+    let mut told = Vec::new();
+    if let Some(records) = engine.poll_message_log() {
+        records.for_each(|record, _| told.push(*record));
+        records.clear();
+    }
+    told
+}
+
+/// Goal: a request that was held and then passed on has an answer that says nothing of why it was held. Method: the server is
+/// another core's, so nothing is known of its session.
+#[test]
+fn what_was_held_is_not_told_as_failed() {
+    let ((mut engine, client), now) = (logging_engine(2), Moment::START);
+    engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
+    assert_eq!(engine.report().held_requests, 1);
+    let (server, other) = (ServerIndex(0), CoreIndex(1));
+    let entry = DirectoryEntry::Server {
+        server,
+        sessions: 1,
+        has_bound: true,
+        has_room: true,
+        rounds_given_up: 0,
+    };
+    engine.directory_entry_of(now, other, entry);
+    engine.handle_timeout(now);
+    let reference = std::iter::from_fn(|| engine.poll_core_message())
+        .find_map(|(_, message)| match message {
+            CoreMessage::Request(request) => Some(request.reference),
+            _ => None,
+        })
+        .expect("it leaves the hold");
+    let response = header_alone(CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, 9);
+    let outcome = CoreOutcome::AnsweredBy(server, response);
+    engine.handle_core_message(now, other, CoreMessage::Answer(CoreAnswer { reference, outcome }));
+    let ends: Vec<_> = told(&mut engine).iter().map(|record| (record.outcome, record.reason)).collect();
+    assert_eq!(ends, [(Outcome::Open, Reason::None), (Outcome::Passed, Reason::None)]);
+}
