@@ -93,6 +93,7 @@ impl PacketEngine {
             // It goes to another server.
         } else if pending.expired {
             self.counters.late_answers += 1;
+            let header = as_response(header, &pending);
             self.log_late_answer(now, &pending, &header, pdu);
         } else {
             self.fail_request(now, &pending, header.command_status);
@@ -171,7 +172,10 @@ impl PacketEngine {
         self.segment_settled(pending.and_then(|pending| pending.note), false);
         match pending {
             None => self.unmatched_answer(now, from),
-            Some(pending) if pending.expired => self.counters.late_answers += 1,
+            Some(pending) if pending.expired => {
+                self.counters.late_answers += 1;
+                self.log_late_answer(now, &pending, &as_response(header, &pending), &[]);
+            }
             Some(pending) => match pending.origin {
                 // Its own word, whatever the status: it is not as if the client were gone.
                 Origin::Queue { place, number } => {
@@ -469,6 +473,14 @@ const fn as_error(header: Header, status: Status) -> Header {
         }
     } else {
         header
+    }
+}
+
+/// A generic_nack as the response that it stands for.
+const fn as_response(header: Header, pending: &Pending) -> Header {
+    Header {
+        command_id: pending.command.response(),
+        ..header
     }
 }
 

@@ -44,8 +44,9 @@ const fn requester_of(origin: Origin) -> Requester {
 
 /// The id in a response that says that all is well.
 fn message_id<'a>(header: &Header, pdu: &'a [u8]) -> &'a [u8] {
-    let has_id = header.command_status.is_ok() && header.command_id != CommandId::GENERIC_NACK;
-    let view = MessageIdRespView::parse(pdu).ok().filter(|_| has_id);
+    let view = MessageIdRespView::parse(pdu)
+        .ok()
+        .filter(|_| header.command_status.is_ok());
     view.map_or(&[], |view| view.message_id())
 }
 
@@ -348,7 +349,7 @@ impl PacketEngine {
         }
     }
 
-    /// A server's answer came after its time.
+    /// An answer came after its time.
     #[cold]
     pub(in crate::core) fn log_late_answer(
         &mut self,

@@ -1,8 +1,9 @@
 use super::*;
-use crate::core::contract::{ConnectionId, CoreIndex};
+use crate::core::contract::{Action, ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome};
 use crate::core::directory::DirectoryEntry;
 use crate::core::engine;
+use crate::core::sequence::{Origin, Pending};
 use crate::core::settings::samples::vserver_settings;
 use crate::core::settings::{AllServersDown, VserverSettings};
 use crate::core::wire::{Address, Header, Message, Status, write_header_only, write_pdu};
@@ -76,6 +77,70 @@ fn what_was_held_is_not_told_as_failed() {
     let response = header_alone(CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, 9);
     let outcome = CoreOutcome::AnsweredBy(server, response);
     engine.handle_core_message(now, other, CoreMessage::Answer(CoreAnswer { reference, outcome }));
-    let ends: Vec<_> = told(&mut engine).iter().map(|record| (record.outcome, record.reason)).collect();
-    assert_eq!(ends, [(Outcome::Open, Reason::None), (Outcome::Passed, Reason::None)]);
+    let ends: Vec<_> = told(&mut engine)
+        .iter()
+        .map(|record| (record.outcome, record.reason))
+        .collect();
+    assert_eq!(
+        ends,
+        [(Outcome::Open, Reason::None), (Outcome::Passed, Reason::None)]
+    );
+}
+
+/// Our session towards the server, bound.
+fn bound_server(engine: &mut PacketEngine) -> ConnectionId {
+    let now = Moment::START;
+    let server = std::iter::from_fn(|| engine.poll_action())
+        .find_map(|action| match action {
+            Action::Connect { connection, .. } => Some(connection),
+            _ => None,
+        })
+        .expect("a connection is wanted");
+    engine.handle_connected(now, server);
+    let bind = std::iter::from_fn(|| engine.poll_transmit())
+        .find(|transmit| transmit.connection == server)
+        .and_then(|transmit| Header::read(&transmit.octets))
+        .expect("a bind");
+    let answer = header_alone(bind.command_id.response(), Status::ESME_ROK, bind.sequence_number);
+    engine.handle_bytes(now, server, &answer);
+    server
+}
+
+/// Goal: a generic_nack after its time is told as the late answer that it is, whichever side it comes from, and nothing of it is
+/// left for another answer.
+#[test]
+fn a_late_nack_is_told() {
+    let ((mut engine, client), now) = (logging_engine(1), Moment::START);
+    let server = bound_server(&mut engine);
+    let ways = [
+        (client, server, CommandId::SUBMIT_SM),
+        (server, client, CommandId::DELIVER_SM),
+    ];
+    for (requester, far, command) in ways {
+        let origin = Origin::Session {
+            connection: requester,
+            sequence_number: 7,
+        };
+        let pending = Pending {
+            expired: true,
+            ..Pending::new(origin, command, now)
+        };
+        let session = engine.sessions.get_mut(far).expect("it is there");
+        let number = session.window.reserve(pending).expect("room");
+        engine.servers[0].outstanding += u32::from(far == server);
+        let nack = header_alone(CommandId::GENERIC_NACK, Status::ESME_RSYSERR, number);
+        engine.handle_bytes(now, far, &nack);
+        let told: Vec<_> = told(&mut engine)
+            .iter()
+            .map(|record| (record.command, record.outcome, record.reason, record.status))
+            .collect();
+        let late = (
+            command.response(),
+            Outcome::Late,
+            Reason::Nack,
+            Status::ESME_RSYSERR,
+        );
+        assert_eq!(told, [late]);
+        assert!(engine.message_log.known.is_none());
+    }
 }
