@@ -52,8 +52,7 @@ impl PacketEngine {
         // A segment keeps to its session: its client has to try again.
         let request = (throttles && pending.note.is_none() && self.may_go_elsewhere(now, pending))
             .then(|| self.copy_retained(from, pending))
-            .flatten()
-            .filter(|request| may_move(pending, request, true));
+            .flatten();
         self.settle_retained(from, pending);
         if let Some(request) = request {
             self.counters.resent += 1;
@@ -198,9 +197,10 @@ impl PacketEngine {
         self.settings.vservers.get(usize::from(client.vserver.0))
     }
 
+    /// A copy of a request that is kept and may go elsewhere.
     fn copy_retained(&mut self, session: ConnectionId, pending: &Pending) -> Option<BytesMut> {
         let session = self.sessions.get(session)?;
         let pdu = session.output.retained(pending.stream_end, pending.octets)?;
-        Some(self.buffers.copy_of(pdu))
+        may_move(pending, pdu, true).then(|| self.buffers.copy_of(pdu))
     }
 }
