@@ -91,7 +91,7 @@ impl MessageLog {
         self.is_on = is_on;
         if !is_on {
             *self = Self::default();
-        } else if self.records.is_empty() {
+        } else if self.records.memory_octets() == 0 {
             self.records = MessageRecords::with_room(TURN_OCTETS);
         }
     }

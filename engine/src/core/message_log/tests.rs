@@ -144,3 +144,25 @@ fn a_late_nack_is_told() {
         assert!(engine.message_log.known.is_none());
     }
 }
+
+/// Goal: a reload that leaves the log on takes no memory anew.
+#[test]
+fn memory_is_taken_once() {
+    let mut log = MessageLog::default();
+    let mut octets_at = || {
+        log.turn(true);
+        let requester = Requester::Queue { place: 0, number: 0 };
+        let record = MessageRecord::new(Moment::START, RecordKind::Submit, CommandId::SUBMIT_SM, requester);
+        let octets = RecordOctets {
+            first: b"PDU",
+            ..RecordOctets::default()
+        };
+        log.records.push(record, octets);
+        let mut place = None;
+        log.records
+            .for_each(|_, octets| place = Some(octets.first.as_ptr()));
+        log.records.clear();
+        place
+    };
+    assert_eq!(octets_at(), octets_at());
+}
