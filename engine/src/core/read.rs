@@ -2,6 +2,7 @@
 //!
 //! Must never look behind a bad command_length: SMPP cannot find back into step.
 
+use super::client_requests::Refusal;
 use super::contract::{Action, CloseReason, ConnectionId, ReadOutcome};
 use super::engine::PacketEngine;
 use super::figures::Rule;
@@ -216,6 +217,28 @@ impl PacketEngine {
         if !header.command_id.is_response() {
             self.send_header(from, header.command_id.response(), status, header.sequence_number);
             self.guard_output(now, from);
+        }
+    }
+
+    /// Answers a request that was not counted with what is wrong with it.
+    #[cold]
+    pub(super) fn refuse_uncounted(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        pdu: &[u8],
+        refusal: &Refusal,
+    ) {
+        match refusal {
+            Refusal::Fault(fault) => {
+                self.log_refused(now, from, header, pdu, fault.status);
+                self.refuse_fault(now, from, header, fault);
+            }
+            Refusal::Status(status) => {
+                self.log_refused(now, from, header, pdu, *status);
+                self.refuse(now, from, header, *status);
+            }
         }
     }
 

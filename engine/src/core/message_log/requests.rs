@@ -1,6 +1,5 @@
 //! Records of what comes in: submits, MO, receipts, and what leaves the queue.
 
-use super::super::client_requests::Refusal;
 use super::super::contract::ConnectionId;
 use super::super::engine::PacketEngine;
 use super::super::receipt_tag::read_receipt;
@@ -8,7 +7,7 @@ use super::super::sequence::Origin;
 use super::super::session::Side;
 use super::super::settings::ClientIndex;
 use super::super::time::Moment;
-use super::super::wire::{CommandId, DataView, EsmClass, Fault, Header, MessageView};
+use super::super::wire::{CommandId, DataView, EsmClass, Fault, Header, MessageView, Status};
 use super::{FarSession, MessageRecord, Reason, RecordKind, RecordOctets, Requester, is_message};
 
 impl PacketEngine {
@@ -150,37 +149,30 @@ impl PacketEngine {
         self.message_log.records.push(record, octets);
     }
 
-    /// Refuses what was not counted, and has it in the log.
+    /// A request that was not counted is about to be refused.
     #[cold]
-    pub(in crate::core) fn refuse_uncounted(
+    pub(in crate::core) fn log_refused(
         &mut self,
         now: Moment,
         from: ConnectionId,
         header: &Header,
         pdu: &[u8],
-        refusal: &Refusal,
+        status: Status,
     ) {
-        if self.message_log.is_on {
-            let status = match refusal {
-                Refusal::Fault(fault) => fault.status,
-                Refusal::Status(status) => *status,
-            };
-            let is_client = self
-                .sessions
-                .get(from)
-                .is_some_and(|session| session.client().is_some());
-            if is_client {
-                self.log_submit(now, from, header, pdu);
-            } else {
-                self.log_mobile_originated(now, from, header, pdu);
-            }
-            self.know_reason(from, header, now, Reason::Malformed);
-            self.log_own_answer(now, from, header, status);
+        if !self.message_log.is_on {
+            return;
         }
-        match refusal {
-            Refusal::Fault(fault) => self.refuse_fault(now, from, header, fault),
-            Refusal::Status(status) => self.refuse(now, from, header, *status),
+        let is_client = self
+            .sessions
+            .get(from)
+            .is_some_and(|session| session.client().is_some());
+        if is_client {
+            self.log_submit(now, from, header, pdu);
+        } else {
+            self.log_mobile_originated(now, from, header, pdu);
         }
+        self.know_reason(from, header, now, Reason::Malformed);
+        self.log_own_answer(now, from, header, status);
     }
 }
 
