@@ -199,6 +199,24 @@ export async function comesBack(browser, scene) {
   const page = await browser.open(scene.url, { expected: [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/] });
   await page.getByRole("status").filter({ hasText: /Serving|Not ready/ }).waitFor(LIMIT);
   scene.smppmux.child.kill("SIGKILL");
+/** Goal: when nothing comes any more over a connection that stands, the page takes another one by itself. */
+export async function triesAgainAfterSilence(browser, scene) {
+  let asked = 0;
+  await browser.context.route("**/api/v1/events", (route) => {
+    asked += 1;
+    // The first one is never answered.
+    if (asked > 1) route.continue();
+  });
+  try {
+    const page = await browser.open(scene.url);
+    await page.getByRole("status").filter({ hasText: /Serving|Not ready/ }).waitFor({ timeout: 30_000 });
+    must(asked === 2, `it asked ${asked} times`);
+    return [page, "the second connection has the figures"];
+  } finally {
+    await browser.context.unroute("**/api/v1/events");
+  }
+}
+
   await page.getByRole("status").filter({ hasText: "No connection to smppmux" }).waitFor(LIMIT);
   must(await page.locator("#servers tbody tr").count() > 0, "the last figures are still there");
   scene.smppmux = scene.start("smppmux again", "serve", "--config", scene.file);

@@ -15,7 +15,7 @@ import { TOKEN, crowd, odd, usual } from "./scene.mjs";
 /** Each scene with the checks that are made in it, in this order. */
 const PLAN = [
   [(program) => usual(program), ["showsLiveNumbers", "hasBothSchemes", "isGuarded", "isAccessible", "drainsByMouse", "drainsByKeyboard"]],
-  [(program) => odd(program), ["keepsNamesAsText", "isSharedFairly", "comesBack"]],
+  [(program) => odd(program), ["keepsNamesAsText", "isSharedFairly", "triesAgainAfterSilence", "comesBack"]],
   [(program) => odd(program, { withToken: false }), ["explainsItselfWithoutToken"]],
   [(program) => crowd(program, 1000), ["standsACrowd"]],
 ];

@@ -67,11 +67,12 @@ impl Client {
     }
 
     /// Has something begin, and hands what comes of it to `take` until it ends, or `take` wants no more. `take` gets an empty piece
-    /// first, when it has begun.
+    /// first, when it has begun. A far side of which nothing comes for as long as `silence` is taken for gone.
     pub(crate) fn follow(
         &self,
         method: &Method,
         path: &str,
+        silence: Option<Duration>,
         take: &mut dyn FnMut(&[u8]) -> Taken,
     ) -> Result<(), Failure> {
         let request = self.request(method, path, "")?;
@@ -85,9 +86,14 @@ impl Client {
             }
             let mut next = take(&[])?;
             while next.is_continue() {
-                let Some(frame) = answer.response.body_mut().frame().await else {
-                    break;
+                let frame = answer.response.body_mut().frame();
+                let frame = match silence {
+                    None => frame.await,
+                    Some(silence) => tokio::time::timeout(silence, frame)
+                        .await
+                        .map_err(|_| unreachable("nothing has come for a while".into()))?,
                 };
+                let Some(frame) = frame else { break };
                 let frame = frame.map_err(|error| unreachable(error.into()))?;
                 if let Ok(data) = frame.into_data() {
                     next = take(&data)?;
@@ -250,6 +256,45 @@ fn reason(error: &dyn Error) -> String {
 
 fn code_of(status: StatusCode) -> u8 {
     match status {
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// Goal: a far side that begins, and then says no more while its connection stands, is taken for gone.
+    #[test]
+    fn silence_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let peer = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+                .expect("it is written");
+            // Until the client gives up.
+            stream.read_to_end(&mut Vec::new())
+        });
+        let client = Client::new(Target {
+            place: Place::Tcp(address),
+            token_file: None,
+        });
+        let mut heard = Vec::new();
+        let silence = Some(Duration::from_millis(50));
+        let outcome = client
+            .expect("a client")
+            .follow(&Method::GET, "/", silence, &mut |octets| {
+                heard.extend_from_slice(octets);
+                Ok(ControlFlow::Continue(()))
+            });
+        let failure = outcome.expect_err("it is silent");
+        assert!(failure.reason().contains("nothing has come"), "{failure}");
+        assert_eq!(heard, b"one");
+        drop(peer.join());
+    }
+}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => exit::NO_PERMISSION,
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => exit::DATA,
         StatusCode::CONFLICT => exit::UNFINISHED,

@@ -30,7 +30,8 @@ pub(super) fn trace(
         path: output,
         to: None,
     };
-    client.follow(&Method::POST, &path, &mut |octets| output.write(octets))
+    // Where nobody sends anything there is nothing to tell.
+    client.follow(&Method::POST, &path, None, &mut |octets| output.write(octets))
 }
 
 /// Where the trace goes. A file is opened when the trace has begun, so that one that is refused leaves it as it was.

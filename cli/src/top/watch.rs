@@ -17,6 +17,9 @@ const NEWS_MAX: usize = 16;
 /// The pause before the next try.
 const REST: Duration = Duration::from_secs(1);
 
+/// There is an event every second: who says nothing for so long is gone, though the connection stands.
+const SILENCE: Duration = Duration::from_secs(15);
+
 /// Octets of one event at most: more is not what we asked for.
 const EVENT_OCTETS_MAX: usize = 16 << 20;
 
@@ -54,7 +57,7 @@ fn watch(client: &Client, news: &SyncSender<News>) {
             }
             Ok(ControlFlow::Continue(()))
         };
-        let words = match client.follow(&Method::GET, "/api/v1/events", &mut take) {
+        let words = match client.follow(&Method::GET, "/api/v1/events", Some(SILENCE), &mut take) {
             Ok(()) => "the connection has ended".to_owned(),
             Err(failure) => failure.reason().trim_start_matches("smppmux ctl: ").to_owned(),
         };

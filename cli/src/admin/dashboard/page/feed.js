@@ -1,6 +1,8 @@
 // The events of /api/v1/events: kept up, told to whoever listens, and silent while nobody looks at the page.
 
 const STALE_AFTER_MS = 4000;
+/** There is an event every second: who says nothing for so long is gone, though the connection stands. */
+const SILENT_AFTER_MS = 15_000;
 const RETRY_MS = 2000;
 
 /**
@@ -9,7 +11,7 @@ const RETRY_MS = 2000;
  */
 export function watch(on) {
   let source = null;
-  let lastAt = 0;
+  let heardAt = 0;
   let retry = null;
   let trouble = undefined;
 
@@ -20,16 +22,23 @@ export function watch(on) {
     }
   }
 
+  function hear(name, take) {
+    source.addEventListener(name, (event) => {
+      heardAt = Date.now();
+      take(JSON.parse(event.data));
+    });
+  }
+
   function open() {
     close();
+    heardAt = Date.now();
     source = new EventSource("/api/v1/events");
-    source.addEventListener("history", (event) => on.history(JSON.parse(event.data).points));
-    source.addEventListener("live", (event) => {
-      lastAt = Date.now();
+    hear("history", (history) => on.history(history.points));
+    hear("live", (figures) => {
       tell(null);
-      on.live(JSON.parse(event.data));
+      on.live(figures);
     });
-    source.addEventListener("problem", (event) => tell(JSON.parse(event.data).error));
+    hear("problem", (problem) => tell(problem.error));
     source.addEventListener("error", () => {
       // A refusal (too many watch) ends an EventSource for good, an interruption does not: both begin anew here.
       close();
@@ -45,17 +54,17 @@ export function watch(on) {
   }
 
   setInterval(() => {
-    if (source && lastAt && Date.now() - lastAt > STALE_AFTER_MS) tell("No new figures for some seconds.");
+    if (!source) return;
+    const silence = Date.now() - heardAt;
+    // What is wrong already is told in better words.
+    if (trouble === null && silence > STALE_AFTER_MS) tell("No new figures for some seconds.");
+    if (silence > SILENT_AFTER_MS) open();
   }, 1000);
 
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      close();
-    } else {
-      lastAt = Date.now();
-      open();
-    }
+    if (document.hidden) close();
+    else open();
   });
 
-  open();
+  if (!document.hidden) open();
 }
