@@ -1,6 +1,7 @@
 //! What the operator asked of the store's thread.
 
 use super::backend::{LetterRow, LineKey, Times};
+use super::book::LineBook;
 use super::control::{ControlRequest, DeadLetter, LineReport, StoreReport};
 use super::disk_key::Named;
 use super::worker::{Worker, milliseconds};
@@ -8,6 +9,7 @@ use crate::core::queue::QueueKey;
 use crate::core::store_message::Fate;
 use crate::core::wire::Status;
 use bytes::BytesMut;
+use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -61,20 +63,19 @@ impl Worker {
     }
 
     fn report_lines(&self, lines_max: usize) -> Vec<LineReport> {
-        let mut lines: Vec<_> = self.book.lines.iter().collect();
-        lines.sort_by_key(|(_, line)| std::cmp::Reverse(line.amount.count));
-        lines.truncate(lines_max);
-        let reports = lines.into_iter().filter_map(|(key, line)| {
-            let words = Words::of(key)?;
-            Some(LineReport {
-                vserver: words.vserver,
-                name: words.name,
-                numbering: words.numbering,
-                messages: line.amount.count,
-                octets: line.amount.octets,
-                oldest_age: self.age_since(self.oldest_ms(key)?),
-            })
-        });
+        let reports = longest(&self.book.lines, lines_max)
+            .into_iter()
+            .filter_map(|(key, line)| {
+                let words = Words::of(key)?;
+                Some(LineReport {
+                    vserver: words.vserver,
+                    name: words.name,
+                    numbering: words.numbering,
+                    messages: line.amount.count,
+                    octets: line.amount.octets,
+                    oldest_age: self.age_since(self.oldest_ms(key)?),
+                })
+            });
         reports.collect()
     }
 
@@ -206,6 +207,22 @@ impl Worker {
     }
 }
 
+/// The longest lines, longest first; of equals those whose keys come first, so that the choice does not change with every look.
+fn longest(lines: &BTreeMap<LineKey, LineBook>, lines_max: usize) -> Vec<(&LineKey, &LineBook)> {
+    let mut longest: Vec<(&LineKey, &LineBook)> = lines.iter().collect();
+    let order = |one: &(&LineKey, &LineBook), other: &(&LineKey, &LineBook)| {
+        let by_length = other.1.amount.count.cmp(&one.1.amount.count);
+        by_length.then_with(|| one.0.cmp(other.0))
+    };
+    // Somebody may watch every second, and few of many lines are shown.
+    if lines_max < longest.len() {
+        longest.select_nth_unstable_by(lines_max, order);
+        longest.truncate(lines_max);
+    }
+    longest.sort_unstable_by(order);
+    longest
+}
+
 /// A line in words for people.
 struct Words {
     vserver: String,
@@ -234,4 +251,32 @@ impl Words {
 fn reply<T>(answer: &SyncSender<T>, value: T) {
     // Whoever asked may have given up.
     let _ = answer.try_send(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::book::Book;
+    use super::*;
+
+    /// Goal: the longest lines come, longest first, the same ones of equals each time, and all where there are few.
+    #[test]
+    fn the_longest_lines_come_first() {
+        let mut book = Book::default();
+        let times = Times {
+            arrived_ms: 0,
+            expires_ms: 1,
+        };
+        let key = |number: u8| LineKey::from([number]);
+        for (number, messages) in [2, 9, 2, 5, 9, 2].into_iter().enumerate() {
+            for _ in 0..messages {
+                book.add(&key(number as u8), None, 10, times);
+            }
+        }
+        let expected = [1, 4, 3, 0, 2, 5].map(key);
+        for lines_max in 0..=7 {
+            let found = longest(&book.lines, lines_max).into_iter();
+            let found: Vec<LineKey> = found.map(|(key, _)| key.clone()).collect();
+            assert_eq!(found, expected[..lines_max.min(6)], "{lines_max}");
+        }
+    }
 }
