@@ -17,7 +17,8 @@ const ROWS_OF_CORE_MAX: u32 = 10_000;
 /// Pools, by vserver and range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Pools {
-    /// One for each; at most 10,000 of each core.
+    /// One for each, of at most 10,000 that each core tells of. A core that has sessions in more leaves out any of them, and its
+    /// sessions there are not in these sums.
     pub(crate) pools: Vec<PoolRow>,
     /// Pools that there are.
     pub(crate) total: u64,

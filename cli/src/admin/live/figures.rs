@@ -35,7 +35,8 @@ pub(crate) struct Live {
     pub(crate) clients_left_out: u64,
     /// The engines that answered in time.
     pub(crate) cores: Vec<LiveCore>,
-    /// Address ranges that have receiving sessions, 200 at most.
+    /// Address ranges that have receiving sessions: 200 at most, of at most 1,000 that each core tells of. A core that has sessions
+    /// in more leaves out any of them, and its sessions there are not in these sums.
     pub(crate) pools: Vec<PoolRow>,
     /// Pools that were left out.
     pub(crate) pools_left_out: u64,
