@@ -1,6 +1,7 @@
 //! Who watches, and the task that tells them.
 
 use super::figures::{HISTORY_MAX, History, Live, Point};
+use super::growth::Growth;
 use super::{BACKLOG_MAX, WATCHERS_MAX};
 use crate::admin::api::clients::WITH_ACCOUNTS;
 use crate::admin::api::problem::ProblemBody;
@@ -127,7 +128,8 @@ impl Feed {
             if unwatched == 0 {
                 self.tell_figures(before.as_deref(), &now, queue.read(&self.control).await);
             } else {
-                self.remember(Live::of(before.as_deref().unwrap_or(&now), &now, None).point);
+                let growth = Growth::between(before.as_deref().unwrap_or(&now), &now);
+                self.remember(Point::of(&now, &growth));
             }
             before = Some(now);
         }

@@ -88,7 +88,7 @@ pub(crate) struct Point {
 }
 
 impl Point {
-    fn of(now: &Snapshot, growth: &Growth<'_>) -> Self {
+    pub(super) fn of(now: &Snapshot, growth: &Growth<'_>) -> Self {
         let times = growth.times(response_times);
         let rate = |figure: fn(&CoreReport) -> u64| growth.rate(figure);
         Self {
