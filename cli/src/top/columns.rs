@@ -55,8 +55,8 @@ impl<R> Cell<R> {
     }
 }
 
-/// A table's cells as text, with the places of the columns that fit into a width.
-pub(super) fn fitting<R>(columns: &[Column<R>], rows: &[R], width: usize) -> Vec<(usize, usize)> {
+/// The columns that fit into a width: the place of each, and how wide it is.
+pub(super) fn fitting<R>(columns: &[Column<R>], rows: &[&R], width: usize) -> Vec<(usize, usize)> {
     let natural = |column: &Column<R>| {
         let cells = rows.iter().map(|row| column.cell.text(row).chars().count());
         // The head has room for the arrow of the order.
@@ -134,7 +134,7 @@ mod tests {
             column("dddd", 2),
         ];
         let places = |width| {
-            fitting(&columns, &[7], width)
+            fitting(&columns, &[&7], width)
                 .into_iter()
                 .map(|(place, _)| place)
                 .collect::<Vec<_>>()

@@ -116,12 +116,12 @@ impl View<'_, '_> {
         self.frame.render_widget(Paragraph::new(words), self.area);
     }
 
-    fn table<R: Clone>(&mut self, columns: &[Column<R>], rows: &[R], left_out: u64, empty: &str) {
+    fn table<R>(&mut self, columns: &[Column<R>], rows: &[R], left_out: u64, empty: &str) {
         if rows.is_empty() {
             self.words(empty);
             return;
         }
-        let mut rows = rows.to_vec();
+        let mut rows: Vec<&R> = rows.iter().collect();
         if let Some(column) = self.sort.column.and_then(|column| columns.get(column)) {
             rows.sort_by(|one, other| column.cell.compare(one, other));
         }

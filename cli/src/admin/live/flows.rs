@@ -55,31 +55,45 @@ impl Flows {
 }
 
 fn server_flows(growth: &Growth<'_>, servers: &[(ServerIndex, LiveServer)], cores: &[u16]) -> Vec<Flow> {
-    let rows: Vec<_> = servers.iter().collect();
-    let (named, _) = most_important(rows, NAMED_MAX, |(_, server)| server.importance());
-    let flow = |(index, server): &(ServerIndex, LiveServer)| {
-        let rate = |core: &u16, figure: fn(&ServerReport) -> u64| {
-            growth.rate_of(*core, |report| of_server(report, *index).map_or(0, figure))
-        };
-        Flow {
-            name: Some(server.row.name.clone()),
-            parties: 1,
-            unwell: u64::from(is_unwell(server)),
-            mobile_terminated: cores
-                .iter()
-                .map(|core| rate(core, |server| server.requests))
-                .collect(),
-            mobile_originated: cores
-                .iter()
-                .map(|core| rate(core, |server| server.mobile_originated))
-                .collect(),
-        }
+    let (named, left_out) = most_important(servers.iter().collect(), NAMED_MAX, |(_, server)| {
+        server.importance()
+    });
+    let named_flow = |(_, server): &&(ServerIndex, LiveServer)| Flow {
+        name: Some(server.row.name.clone()),
+        parties: 1,
+        unwell: u64::from(is_unwell(server)),
+        ..Flow::of_nobody(cores.len())
     };
-    let mut flows: Vec<Flow> = named.iter().map(|row| flow(row)).collect();
-    let is_named = |server: &LiveServer| named.iter().any(|(_, other)| other.row.name == server.row.name);
-    let others = servers.iter().filter(|(_, server)| !is_named(server));
-    let others = others.map(|row| (flow(row), u64::from(is_unwell(&row.1))));
-    flows.extend(together(others, cores.len()));
+    let mut flows: Vec<Flow> = named.iter().map(named_flow).collect();
+    let unwell = servers.iter().filter(|(_, server)| is_unwell(server)).count() as u64;
+    let mut others = Flow {
+        parties: left_out,
+        unwell: unwell.saturating_sub(flows.iter().map(|flow| flow.unwell).sum()),
+        ..Flow::of_nobody(cores.len())
+    };
+    for (then, now) in growth.pairs() {
+        let Some(place) = cores.iter().position(|core| *core == now.engine.core) else {
+            continue;
+        };
+        for (index, _) in servers {
+            let rate = |figure: fn(&ServerReport) -> u64| {
+                let figure = |report| of_server(report, *index).map_or(0, figure);
+                growth.per_second(figure(now).saturating_sub(figure(then)))
+            };
+            let found = named.iter().position(|(other, _)| other == index);
+            let flow = found
+                .and_then(|found| flows.get_mut(found))
+                .unwrap_or(&mut others);
+            flow.add(
+                place,
+                rate(|server| server.requests),
+                rate(|server| server.mobile_originated),
+            );
+        }
+    }
+    if others.parties > 0 {
+        flows.push(others);
+    }
     flows
 }
 
@@ -125,24 +139,6 @@ fn client_flows(
         flows.push(others);
     }
     flows
-}
-
-/// All of them as one, if there are any.
-fn together(others: impl Iterator<Item = (Flow, u64)>, cores: usize) -> Option<Flow> {
-    let mut sum = Flow::of_nobody(cores);
-    for (flow, unwell) in others {
-        sum.parties += 1;
-        sum.unwell += unwell;
-        for (place, (terminated, originated)) in flow
-            .mobile_terminated
-            .iter()
-            .zip(&flow.mobile_originated)
-            .enumerate()
-        {
-            sum.add(place, *terminated, *originated);
-        }
-    }
-    (sum.parties > 0).then_some(sum)
 }
 
 impl Flow {

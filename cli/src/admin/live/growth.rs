@@ -3,7 +3,6 @@
 use crate::admin::control::Snapshot;
 use smppmux_engine::core::figures::Latency;
 use smppmux_engine::shell::CoreReport;
-use std::time::Duration;
 
 /// Two snapshots and the time between them. An engine that one of them lacks (it did not answer in time) has not grown.
 #[derive(Debug)]
@@ -57,7 +56,6 @@ impl<'a> Growth<'a> {
             for ((sum, now), before) in times.buckets.iter_mut().zip(now.buckets()).zip(before.buckets()) {
                 *sum += now.saturating_sub(*before);
             }
-            times.sum += now.sum().saturating_sub(before.sum());
         }
         times
     }
@@ -81,15 +79,9 @@ pub(super) fn rounded(number: f64) -> f64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Times {
     buckets: [u64; Latency::BUCKETS + 1],
-    sum: Duration,
 }
 
 impl Times {
-    /// All of them together.
-    pub(super) const fn sum(&self) -> Duration {
-        self.sum
-    }
-
     /// The time that so large a part of them (0 to 1) did not exceed, in seconds: estimated inside its bucket, whose bounds lie
     /// a factor of two apart. `None` when there are none.
     pub(super) fn quantile(&self, part: f64) -> Option<f64> {

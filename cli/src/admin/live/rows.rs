@@ -190,22 +190,10 @@ pub(super) fn clients(
 pub(super) fn cores(snapshot: &Snapshot, growth: &Growth<'_>) -> Vec<LiveCore> {
     let row = |report: &CoreReport| {
         let core = report.engine.core;
-        let busy = growth.times(|other| {
-            if other.engine.core == core {
-                other.shell.turn_times
-            } else {
-                Default::default()
-            }
-        });
-        let busy = busy.sum().as_secs_f64();
-        let load = if growth.seconds() > 0.0 {
-            busy / growth.seconds()
-        } else {
-            0.0
-        };
+        let busy_nanoseconds = growth.rate_of(core, |core| core.shell.turn_times.sum().as_nanos() as u64);
         LiveCore {
             row: CoreRow::of(report, snapshot.balance.as_ref()),
-            load: super::growth::rounded(load.clamp(0.0, 1.0)),
+            load: super::growth::rounded((busy_nanoseconds / 1e9).clamp(0.0, 1.0)),
             mailbox_messages: report.shell.mailbox_messages,
             client_requests_per_second: growth.rate_of(core, |core| core.engine.counters.client_requests),
             mobile_originated_per_second: growth.rate_of(core, |core| core.engine.counters.mobile_originated),
