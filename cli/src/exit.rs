@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// The same, with the name of the command in front of its reason.
+    pub(crate) fn told_by(self, command: &str) -> Self {
+        Self::new(self.code, format!("{command}: {}", self.reason))
+    }
+
     /// Writes the reason to standard error, each line as it is, and gives the process's exit code.
     pub fn report(&self) -> ExitCode {
         eprintln!("{self}");

@@ -13,6 +13,15 @@ pub struct CtlArguments {
     /// Which smppmux.
     #[command(flatten)]
     pub target: CtlTarget,
+    /// File with the token that changes need over HTTP [default: `token-file` of the configuration]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SMPPMUX_TOKEN_FILE",
+        help_heading = "Which smppmux"
+    )]
+    pub token_file: Option<PathBuf>,
     /// Show the answer as JSON.
     #[arg(long, global = true)]
     pub json: bool,
@@ -44,9 +53,6 @@ pub struct CtlTarget {
     /// Its configuration file: the socket or the address is read from there.
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// File with the token that changes need over HTTP [default: `token-file` of the configuration]
-    #[arg(long, global = true, value_name = "FILE", env = "SMPPMUX_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
 }
 
 /// What to show or change.

@@ -47,7 +47,7 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(exit::UNAVAILABLE, format!("smppmux ctl: {error}")))?;
+            .map_err(|error| Failure::new(exit::UNAVAILABLE, error.to_string()))?;
         Ok(Self { runtime, target })
     }
 
@@ -116,10 +116,7 @@ impl Client {
 
     fn unreachable(&self, error: &(dyn Error + 'static)) -> Failure {
         let place = self.target.place.words();
-        Failure::new(
-            exit::UNAVAILABLE,
-            format!("smppmux ctl: {place}: {}", reason(error)),
-        )
+        Failure::new(exit::UNAVAILABLE, format!("{place}: {}", reason(error)))
     }
 
     fn request(&self, method: &Method, path: &str, body: &str) -> Result<Request<Full<Bytes>>, Failure> {
@@ -141,7 +138,7 @@ impl Client {
         }
         request
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .map_err(|error| Failure::new(exit::USAGE, format!("smppmux ctl: {error}")))
+            .map_err(|error| Failure::new(exit::USAGE, error.to_string()))
     }
 
     /// Connects and asks; the head of the answer has come.
@@ -210,7 +207,7 @@ fn refusal(status: StatusCode, text: String) -> Failure {
     let words = serde_json::from_str::<ProblemBody>(&text).map_or(text, |problem| problem.error);
     let words = words.trim();
     let words = if words.is_empty() { status.as_str() } else { words };
-    Failure::new(code_of(status), format!("smppmux ctl: {words}"))
+    Failure::new(code_of(status), words)
 }
 
 /// Any text as one segment of a path (RFC 3986 section 2.3).
@@ -229,19 +226,14 @@ pub(super) fn segment(text: &str) -> String {
 /// An answer as what it says.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| {
-        let reason =
-            format!("smppmux ctl: the answer is not understood ({error}); is it of another version?");
+        let reason = format!("the answer is not understood ({error}); is it of another version?");
         Failure::new(exit::SOFTWARE, reason)
     })
 }
 
 fn token_of(file: &Path) -> Result<String, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Failure::new(
-            exit::NO_INPUT,
-            format!("smppmux ctl: {}: {error}", file.display()),
-        )
-    })?;
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::new(exit::NO_INPUT, format!("{}: {error}", file.display())))?;
     Ok(text.trim().to_owned())
 }
 
@@ -256,6 +248,13 @@ fn reason(error: &dyn Error) -> String {
 
 fn code_of(status: StatusCode) -> u8 {
     match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => exit::NO_PERMISSION,
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => exit::DATA,
+        StatusCode::CONFLICT => exit::UNFINISHED,
+        StatusCode::SERVICE_UNAVAILABLE => exit::UNAVAILABLE,
+        _ => exit::SOFTWARE,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -293,12 +292,5 @@ mod tests {
         assert!(failure.reason().contains("nothing has come"), "{failure}");
         assert_eq!(heard, b"one");
         drop(peer.join());
-    }
-}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => exit::NO_PERMISSION,
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => exit::DATA,
-        StatusCode::CONFLICT => exit::UNFINISHED,
-        StatusCode::SERVICE_UNAVAILABLE => exit::UNAVAILABLE,
-        _ => exit::SOFTWARE,
     }
 }

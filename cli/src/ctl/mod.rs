@@ -30,7 +30,12 @@ use view::show;
 ///
 /// Exit code 69 when it cannot be reached, and what the answer's status stands for.
 pub(crate) fn ctl(arguments: &CtlArguments) -> Result<(), Failure> {
-    let client = Client::new(target::find(&arguments.target)?)?;
+    execute(arguments).map_err(|failure| failure.told_by("smppmux ctl"))
+}
+
+fn execute(arguments: &CtlArguments) -> Result<(), Failure> {
+    let target = target::find(&arguments.target, arguments.token_file.clone())?;
+    let client = Client::new(target)?;
     match &arguments.command {
         CtlCommand::Status => show::<api::status::Status>(&client, arguments, "/api/v1/status"),
         CtlCommand::Servers => show::<api::servers::Servers>(&client, arguments, "/api/v1/servers"),

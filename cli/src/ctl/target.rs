@@ -24,13 +24,12 @@ pub(super) enum Place {
     Tcp(String),
 }
 
-/// Finds out where to connect.
+/// Finds out where to connect, with this file's token or the configured one.
 ///
 /// # Errors
 ///
 /// Exit code 64 for a URL that is none, 66 or 78 for the configuration file.
-pub(crate) fn find(arguments: &CtlTarget) -> Result<Target, Failure> {
-    let token_file = arguments.token_file.clone();
+pub(crate) fn find(arguments: &CtlTarget, token_file: Option<PathBuf>) -> Result<Target, Failure> {
     let place = if let Some(socket) = &arguments.socket {
         Place::Socket(socket.clone())
     } else if let Some(url) = &arguments.url {
@@ -55,7 +54,7 @@ fn configured(path: &Path, token_file: Option<PathBuf>) -> Result<Target, Failur
         (None, Some(address)) => Place::Tcp(reachable(address).to_string()),
         (None, None) => {
             let reason = format!(
-                "smppmux ctl: {} has neither `socket` nor `listen` under [admin]",
+                "{} has neither `socket` nor `listen` under [admin]",
                 path.display()
             );
             return Err(Failure::new(exit::CONFIGURATION, reason));
@@ -78,8 +77,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 fn host_and_port(url: &str) -> Result<String, Failure> {
     let wrong = || {
-        let reason =
-            format!("smppmux ctl: {url:?} is no address of an HTTP interface, such as {DEFAULT_URL}");
+        let reason = format!("{url:?} is no address of an HTTP interface, such as {DEFAULT_URL}");
         Failure::new(exit::USAGE, reason)
     };
     let uri: hyper::Uri = url.parse().map_err(|_| wrong())?;

@@ -49,10 +49,7 @@ impl Output<'_> {
             Err(error) => {
                 let place = self.path.map(|path| path.display().to_string());
                 let place = place.unwrap_or_else(|| "standard output".into());
-                Err(Failure::new(
-                    exit::CANNOT_CREATE,
-                    format!("smppmux ctl: {place}: {error}"),
-                ))
+                Err(Failure::new(exit::CANNOT_CREATE, format!("{place}: {error}")))
             }
         }
     }

@@ -47,12 +47,15 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// Exit code 64 where there is no terminal, 66 or 78 for the configuration file, 69 when the terminal fails.
 pub(crate) fn top(arguments: &CtlTarget) -> Result<(), Failure> {
+    show(arguments).map_err(|failure| failure.told_by("smppmux top"))
+}
+
+fn show(arguments: &CtlTarget) -> Result<(), Failure> {
     if !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
-        let reason =
-            "smppmux top: this needs a terminal; without one `smppmux ctl status --watch` shows the figures";
+        let reason = "this needs a terminal; without one `smppmux ctl status --watch` shows the figures";
         return Err(Failure::new(exit::USAGE, reason));
     }
-    let client = Client::new(find_target(arguments)?)?;
+    let client = Client::new(find_target(arguments, None)?)?;
     let model = Model::new(client.place(), Style::of(&io::stdout()).is_coloured());
     let ending = Arc::new(AtomicBool::new(false));
     end_at_signals(Arc::clone(&ending)).map_err(|error| failure(&error))?;
@@ -109,7 +112,7 @@ fn end_at_signals(ending: Arc<AtomicBool>) -> io::Result<()> {
 }
 
 fn failure(error: &io::Error) -> Failure {
-    Failure::new(exit::UNAVAILABLE, format!("smppmux top: {error}"))
+    Failure::new(exit::UNAVAILABLE, error.to_string())
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn watch(client: &Client, news: &SyncSender<News>) {
         };
         let words = match client.follow(&Method::GET, "/api/v1/events", Some(SILENCE), &mut take) {
             Ok(()) => "the connection has ended".to_owned(),
-            Err(failure) => failure.reason().trim_start_matches("smppmux ctl: ").to_owned(),
+            Err(failure) => failure.reason().to_owned(),
         };
         if news.send(News::Trouble(words)).is_err() {
             return;
