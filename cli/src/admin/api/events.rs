@@ -35,10 +35,9 @@ pub(super) struct EventsQuery {
 )]
 pub(super) async fn events(
     State(state): State<ApiState>,
-    hang_up: Option<Extension<HangUp>>,
+    Extension(hang_up): Extension<HangUp>,
     Asked(Query(query)): Asked<Query<EventsQuery>>,
 ) -> Result<Response, Problem> {
-    let hang_up = hang_up.map(|Extension(hang_up)| hang_up).unwrap_or_default();
     let Some(watching) = state.feed.watch(hang_up, query.count) else {
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
