@@ -22,6 +22,7 @@ use crate::route::Explanation;
 pub(crate) use client::{Client, parse};
 use std::time::Duration;
 pub(crate) use target::find as find_target;
+pub(crate) use view::NONE;
 use view::show;
 
 /// Shows or changes something in a running smppmux.

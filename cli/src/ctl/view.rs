@@ -13,7 +13,7 @@ use std::time::Instant;
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Stands where there is no figure.
-pub(super) const NONE: &str = "-";
+pub(crate) const NONE: &str = "-";
 
 /// An answer that can be shown as text.
 pub(super) trait View: DeserializeOwned {

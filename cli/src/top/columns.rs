@@ -1,10 +1,8 @@
 //! Columns of tables, whatever the rows are: how a cell reads, how it is sorted by, and which columns go where there is no room.
 
+use crate::ctl::NONE;
 use crate::style::grouped;
 use std::cmp::Ordering;
-
-/// Stands where there is no figure.
-pub(super) const NONE: &str = "-";
 
 /// A column.
 pub(super) struct Column<R: 'static> {

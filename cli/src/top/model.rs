@@ -2,14 +2,11 @@
 
 use super::tables::{CLIENTS, CORES, LINES, POOLS, SERVERS};
 use super::watch::News;
-use crate::admin::live::{Live, Point};
+use crate::admin::live::{HISTORY_MAX, Live, Point};
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-
-/// Seconds of history.
-const HISTORY_MAX: usize = 300;
 
 /// Figures that are older are told to be old.
 const STALE_AFTER: Duration = Duration::from_secs(4);

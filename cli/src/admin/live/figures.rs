@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 pub(super) const ROWS_MAX: usize = 200;
 
 /// Seconds that the history goes back.
-pub(super) const HISTORY_MAX: usize = 300;
+pub(crate) const HISTORY_MAX: usize = 300;
 
 /// The figures of a moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -15,7 +15,7 @@ mod growth;
 mod rows;
 
 pub(crate) use feed::{Feed, HangUp};
-pub(crate) use figures::{History, Live, Point};
+pub(crate) use figures::{HISTORY_MAX, History, Live, Point};
 pub(crate) use rows::{LiveClient, LiveCore, LiveServer};
 
 /// Watchers at once.

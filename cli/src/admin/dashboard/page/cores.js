@@ -1,10 +1,7 @@
 // The table of the packet engines: their load, and the traffic between them.
 
-import { html, setAttribute, setText } from "./dom.js";
 import { count, percent, rate } from "./format.js";
-import { table } from "./table.js";
-
-const number = (name, unit, value, text = count) => ({ name, unit, isNumber: true, value, text: (row) => text(value(row)) });
+import { number, table, withBar } from "./table.js";
 
 export function cores() {
   const view = table({
@@ -12,19 +9,7 @@ export function cores() {
     key: (row) => row.core,
     columns: [
       { name: "Core", value: (row) => String(row.core), text: (row) => String(row.core) },
-      {
-        name: "Load",
-        isNumber: true,
-        value: (row) => row.load,
-        build(cell) {
-          cell.append(html("span", {}), html("span", { class: "bar-frame wide", "aria-hidden": "true" }, html("span", { class: "bar-part" })));
-        },
-        paint(cell, row) {
-          setText(cell.firstChild, percent(row.load));
-          cell.lastChild.firstChild.style.width = `${Math.round(row.load * 100)}%`;
-          setAttribute(cell.lastChild, "data-full", row.load >= 0.9 ? "yes" : null);
-        },
-      },
+      withBar(number("Load", "", (row) => row.load, percent), (row) => row.load, "wide"),
       number("MT", "/s", (row) => row.client_requests_per_second, rate),
       number("MO", "/s", (row) => row.mobile_originated_per_second, rate),
       number("C2C out", "/s", (row) => row.core_messages_sent_per_second, rate),

@@ -5,10 +5,10 @@ import { html, setAttribute, setText } from "./dom.js";
 import { NONE, count, rate, time } from "./format.js";
 import { order } from "./orders.js";
 import { lookUp } from "./search.js";
-import { table } from "./table.js";
+import { number, table, withBar } from "./table.js";
 
 /** How each state looks: a sign that differs in shape too. */
-const SIGNS = { up: "●", bound: "●", draining: "◐", drained: "○", gone: "○", down: "▲" };
+export const SIGNS = { up: "●", bound: "●", draining: "◐", drained: "○", gone: "○", down: "▲" };
 
 export function stateOfServer(server) {
   if (server.is_draining) return server.outstanding === 0 ? "drained" : "draining";
@@ -39,23 +39,12 @@ function stateColumn(state) {
 }
 
 /** In flight of how much room, with a bar. */
-const windowColumn = {
+const windowColumn = withBar({
   name: "In flight",
   unit: "of window",
-  isNumber: true,
   value: (row) => row.outstanding,
-  build(cell) {
-    cell.append(html("span", {}), html("span", { class: "bar-frame", "aria-hidden": "true" }, html("span", { class: "bar-part" })));
-  },
-  paint(cell, row) {
-    setText(cell.firstChild, row.window > 0 ? `${count(row.outstanding)} of ${count(row.window)}` : NONE);
-    const part = row.window > 0 ? Math.min(1, row.outstanding / row.window) : 0;
-    cell.lastChild.firstChild.style.width = `${Math.round(part * 100)}%`;
-    setAttribute(cell.lastChild, "data-full", part >= 0.9 ? "yes" : null);
-  },
-};
-
-const number = (name, unit, value, text = count) => ({ name, unit, isNumber: true, value, text: (row) => text(value(row)) });
+  text: (row) => (row.window > 0 ? `${count(row.outstanding)} of ${count(row.window)}` : NONE),
+}, (row) => (row.window > 0 ? Math.min(1, row.outstanding / row.window) : 0));
 
 /** A failure rate stands out where there is one. */
 const failures = (value) => ({

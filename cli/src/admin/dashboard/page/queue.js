@@ -1,9 +1,7 @@
 // The tables of the pools and of the queue.
 
 import { count, duration, octets } from "./format.js";
-import { table } from "./table.js";
-
-const number = (name, unit, value, text = count) => ({ name, unit, isNumber: true, value, text: (row) => text(value(row)) });
+import { number, table } from "./table.js";
 
 export function pools() {
   const rangeOf = (row) => row.range || (row.allowed ? `(all of ${row.allowed})` : "(everything else)");

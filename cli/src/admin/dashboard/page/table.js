@@ -2,10 +2,27 @@
 // or the focus is in a table its rows do not change places.
 
 import { byId, html, setAttribute, setText } from "./dom.js";
-import { counted } from "./format.js";
+import { count, counted } from "./format.js";
 
 const SHOWN_AT_FIRST = 25;
 const SHOWN_MORE = 150;
+
+/** A column of numbers. */
+export const number = (name, unit, value, text = count) => ({ name, unit, isNumber: true, value, text: (row) => text(value(row)) });
+
+/** A column with a bar behind its text, which shows `part(row)`, from 0 to 1. */
+export const withBar = (column, part, kind = "") => ({
+  isNumber: true,
+  ...column,
+  build(cell) {
+    cell.append(html("span", {}), html("span", { class: `bar-frame ${kind}`, "aria-hidden": "true" }, html("span", { class: "bar-part" })));
+  },
+  paint(cell, row) {
+    setText(cell.firstChild, column.text(row));
+    cell.lastChild.firstChild.style.width = `${Math.round(part(row) * 100)}%`;
+    setAttribute(cell.lastChild, "data-full", part(row) >= 0.9 ? "yes" : null);
+  },
+});
 
 /**
  * A table in the section with this id.

@@ -1,16 +1,14 @@
 // The picture of the traffic: clients, cores, servers, and between them a band for each flow, as wide as it has messages.
 
-import { byId, html, setText, svg } from "./dom.js";
+import { byId, html, svg } from "./dom.js";
 import { count, counted, cut, percent, shortRate } from "./format.js";
-import { nameOfClient, stateOfServer } from "./parties.js";
+import { SIGNS, nameOfClient, stateOfServer } from "./parties.js";
 
 const CORES_MAX = 8;
 const GAP = 12;
 /** What the busiest side of a node is wide in all. */
 const BANDS = 34;
 const NARROW = 640;
-
-const SIGNS = { up: "●", down: "▲", draining: "◐", drained: "○" };
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
@@ -136,7 +134,6 @@ export function topology() {
   const show = () => {
     if (!latest || width < 100) return;
     none.hidden = latest.flows.clients.length > 0;
-    setText(none, "No client has a session.");
     frame.replaceChildren(draw(latest, width), none);
   };
   new ResizeObserver(([entry]) => {
