@@ -13,7 +13,7 @@ impl Row for CoreRow {
         ("MT", Cell::Figure(|row| row.client_requests)),
         ("MO", Cell::Figure(|row| row.mobile_originated)),
         ("buckets", Cell::Text(|row| or_none(row.buckets, ""))),
-        ("load", Cell::Text(|row| or_none(row.load_percent, " %"))),
+        ("of mean", Cell::Text(|row| or_none(row.load_percent, " %"))),
         ("held", Cell::Figure(|row| row.held_requests)),
         ("to cores", Cell::Figure(|row| row.core_messages_sent)),
         ("from cores", Cell::Figure(|row| row.core_messages_received)),

@@ -66,7 +66,8 @@ pub(crate) struct Point {
     pub(crate) mobile_originated_per_second: f64,
     /// Answers of servers that were not ESME_ROK.
     pub(crate) server_errors_per_second: f64,
-    /// Answers to clients that smppmux made itself: nobody could take the request, or nobody answered.
+    /// Answers to clients that smppmux made itself: the request was wrong, refused or throttled, nobody could take it, or nobody
+    /// answered it.
     pub(crate) own_answers_per_second: f64,
     /// Requests answered ESME_RTHROTTLED.
     pub(crate) throttled_per_second: f64,
@@ -186,8 +187,8 @@ mod tests {
         snapshot
     }
 
-    /// Goal: rates are what the counters have grown by in the time between, and an engine that did not answer once is neither a
-    /// fall nor a leap.
+    /// Goal: rates are what the counters have grown by in the time between, and an engine that did not answer once counts for
+    /// nothing in both intervals: it is neither a fall nor a leap.
     #[test]
     fn rates_are_growth() {
         let before = snapshot(10, vec![report(0, 100), report(1, 1_000_000)]);
