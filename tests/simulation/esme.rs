@@ -196,6 +196,7 @@ impl World {
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Esme(index), id, number, pdu.status);
+                self.answer_read(id, pdu);
                 self.note_core_trouble();
                 let segment = self.ledger.requests[number].segment;
                 self.segment_acknowledged(segment, pdu.status);

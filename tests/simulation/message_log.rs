@@ -1,8 +1,10 @@
 //! The shadow of the message log: every submit, message and receipt that an engine tells of is told an end of, once, by that engine;
-//! and nothing is told an end of that was not told of.
+//! and nothing is told an end of that was not told of. A core's peers read no more answers than it tells ends.
 //!
 //! It knows records only, not what they are about.
 
+use crate::event::LinkId;
+use crate::pdu::{Pdu, command};
 use crate::world::World;
 use smppmux_engine::core::message_log::{MessageRecord, Outcome, RecordKind, Requester};
 use smppmux_engine::core::wire::CommandId;
@@ -13,7 +15,10 @@ use std::collections::BTreeMap;
 pub(crate) struct ToldMessages {
     /// Requests without an end, by whose they are: kind of requester, session or line, its use, number.
     open: BTreeMap<(u8, u32, u32, u32), u32>,
-    pub(crate) records: u64,
+    /// Ends of requests of its sessions.
+    ends: u64,
+    /// Answers to such requests that peers have read.
+    answers_read: u64,
 }
 
 const fn key(requester: Requester) -> Option<(u8, u32, u32, u32)> {
@@ -29,7 +34,6 @@ const fn key(requester: Requester) -> Option<(u8, u32, u32, u32)> {
 
 impl ToldMessages {
     fn hear(&mut self, record: &MessageRecord) {
-        self.records += 1;
         let Some(key) = key(record.requester) else {
             assert_eq!(record.outcome, Outcome::Late, "nobody's answer: {record:?}");
             return;
@@ -48,6 +52,7 @@ impl ToldMessages {
         if !ends {
             return;
         }
+        self.ends += u64::from(!is_queued);
         let Some(open) = self.open.get_mut(&key) else {
             // A receipt that is refused before it is known whose it is has nothing but its answer.
             let may_be_alone = record.command == CommandId::DELIVER_SM.response() && !record.status.is_ok();
@@ -80,11 +85,25 @@ impl World {
         }
     }
 
+    /// A peer has read the answer to a request of its own.
+    pub(crate) fn answer_read(&mut self, id: LinkId, answer: &Pdu) {
+        let is_operation = [command::QUERY_SM, command::CANCEL_SM, command::REPLACE_SM]
+            .contains(&(answer.command & !command::RESPONSE));
+        self.hosts[self.links[id].engine].told.answers_read += u64::from(!is_operation);
+    }
+
     /// Nobody is there any more, so nothing is open but what stands in the queue.
     pub(crate) fn check_message_log(&self) {
         for (core, host) in self.hosts.iter().enumerate().filter(|(_, host)| host.serves()) {
-            let open = &host.told.open;
+            let told = &host.told;
+            let open = &told.open;
             assert!(open.is_empty(), "core {core} has told no end of {open:?}");
+            assert!(
+                !host.settings.has_message_log || told.ends >= told.answers_read,
+                "core {core} has told {} ends, and its peers have read {} answers",
+                told.ends,
+                told.answers_read
+            );
         }
     }
 }

@@ -141,6 +141,7 @@ impl World {
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Smsc(index), id, number, pdu.status);
+                self.answer_read(id, pdu);
                 let segment = self.ledger.messages[number].segment;
                 self.segment_acknowledged(segment, pdu.status);
                 self.ledger.message_answered(number, pdu);
