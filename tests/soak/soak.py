@@ -7,16 +7,7 @@ import time
 
 import ledger
 from faults import Faults
-from stage import (
-    CLIENT_WINDOW,
-    CONNECTIONS,
-    GROUPS,
-    GUEST_CONNECTIONS,
-    PATIENCE_S,
-    SAMPLE_EVERY_S,
-    SESSIONS_PER_SMSC,
-    SMSCS,
-)
+from stage import CLIENT_WINDOW, GROUPS, PATIENCE_S, SAMPLE_EVERY_S, SMSCS, processor_seconds
 
 SETTLE_S, QUIET_S, PROOF_S = 10, 4, 10
 # Each kind of fault stretches some buffers and tables when it comes for the first time, and with chance on its side later on.
@@ -39,7 +30,7 @@ class Soak(Faults):
             self.start_peer(name)
         self.wait_for_bound("at the start")
         self.descriptors_before = self.descriptors()
-        self.processor_before, self.load_begin = self.processor(), time.monotonic()
+        self.processor_before, self.load_begin = processor_seconds(self.serve), time.monotonic()
         self.say(f"all bound; {self.rate:.0f} messages/s, seed {self.options.seed}")
         self.later(2, self.fault)
         seconds = self.options.seconds
@@ -53,7 +44,7 @@ class Soak(Faults):
         self.work(PROOF_S)
         self.refused_in_peace = self.refused() - refused
         self.load_seconds = time.monotonic() - self.load_begin
-        self.processor_used = self.processor() - self.processor_before
+        self.processor_used = processor_seconds(self.serve) - self.processor_before
         self.tell_all("quiet")
         self.work(QUIET_S)
         self.work(PATIENCE_S, self.all_delivered)

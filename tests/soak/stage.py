@@ -17,7 +17,8 @@ GUEST = 9
 SERVERS_OF = {route: ("smsc-0", "smsc-1") if route < 3 else ("smsc-2",) if route in (7, 8) else SMSCS for route in range(1, 10)}
 CONNECTIONS, GUEST_CONNECTIONS = 6, 2
 MO_SHARE, GUEST_SHARE = 0.2, 0.02
-SESSIONS_PER_SMSC = 2
+# In all, however many engines share them.
+SESSIONS_PER_SMSC = 4
 ESME_WINDOW, SMSC_WINDOW = 150, 500
 # What smppmux has under way to one client session at most.
 CLIENT_WINDOW = 200
@@ -37,6 +38,16 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def resident_kib(process):
+    text = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS"))
+
+
+def processor_seconds(process):
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Stage:
@@ -63,7 +74,7 @@ class Stage:
         for number, name in enumerate(SMSCS):
             lines.append(
                 f'[[server]]\nname = "{name}"\nuid = "0{number}"\naddress = "127.0.0.1:{self.ports[name]}"\nsystem-id = "mux"\n'
-                f'password = "secret"\nconnections = {SESSIONS_PER_SMSC}\nreconnect-max = "1s"\nweight = {self.weights[name]}'
+                f'password = "secret"\nconnections-total = {SESSIONS_PER_SMSC}\nreconnect-max = "1s"\nweight = {self.weights[name]}'
             )
         for account, servers in SERVERS_OF.items():
             if account == GUEST and not self.has_guest:
@@ -130,12 +141,8 @@ class Stage:
     def say(self, text):
         print(f"{time.monotonic() - self.begin:7.1f} s  {text}", flush=True)
 
-    # Faults: each begins, and most end later.
-
     def sample(self):
-        text = pathlib.Path(f"/proc/{self.serve.pid}/status").read_text()
-        resident = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS"))
-        self.samples.append((time.monotonic() - self.begin, resident, self.descriptors()))
+        self.samples.append((time.monotonic() - self.begin, resident_kib(self.serve), self.descriptors()))
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.serve.pid}/fd"))
@@ -153,7 +160,7 @@ class Stage:
         self.books.read()
         lives = {life.number for life in self.lives.values()}
         is_open = [session for session in self.books.accounts if session >> 16 in lives and session not in self.books.closed]
-        wanted = len(SMSCS) * SESSIONS_PER_SMSC * 2 + (len(GROUPS) - 1) * 4 * CONNECTIONS + GUEST_CONNECTIONS * self.has_guest
+        wanted = len(SMSCS) * SESSIONS_PER_SMSC + (len(GROUPS) - 1) * 4 * CONNECTIONS + GUEST_CONNECTIONS * self.has_guest
         return len(is_open) == wanted
 
     def wait_for_bound(self, when):
@@ -167,7 +174,3 @@ class Stage:
     def tell_all(self, command):
         for name in self.processes:
             self.tell(name, command)
-
-    def processor(self):
-        fields = pathlib.Path(f"/proc/{self.serve.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
