@@ -72,10 +72,7 @@ fn a_full_disk_is_survived() {
         .section("[admin]\nlisten = \"127.0.0.1:0\"")
         .section(&log.section(""));
     let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);
-    let admin = smppmux.wait_for_log("admin interface listening")["address"]
-        .as_str()
-        .and_then(|address| address.parse().ok())
-        .expect("an address");
+    let admin = smppmux.admin_address();
     smppmux.wait_for_log("smppmux ready");
     let mut client = Esme::bind(smppmux.address(), "alice");
     for _ in 0..20 {

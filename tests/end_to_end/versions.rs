@@ -6,7 +6,7 @@ use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
 use smppmux_tests::pdu::{
-    Pdu, deliver_sm, header_only, query_sm, replace_sm, response_with_id, submit_sm, with_tlvs,
+    Pdu, deliver_sm, header_only, query_sm, replace_sm, response_with_id, submit_multi, submit_sm, with_tlvs,
 };
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
@@ -52,20 +52,6 @@ const PAYLOAD: u16 = 0x0424;
 /// additional_status_info_text.
 const INFO: (u16, &[u8]) = (0x001D, b"why\0");
 
-/// submit_multi to one address, with this text.
-fn submit_multi(number: u32, text: &str) -> Vec<u8> {
-    let mut pdu = submit_sm(number, "1000", "4477", text);
-    pdu[4..8].copy_from_slice(&0x21_u32.to_be_bytes());
-    // Behind service_type and source: number_of_dests and dest_flag, before TON, NPI and the address.
-    let destination = pdu
-        .windows(5)
-        .position(|window| window == b"4477\0")
-        .expect("the destination")
-        - 2;
-    pdu.splice(destination..destination, [1, 1]);
-    with_tlvs(pdu, &[])
-}
-
 fn answer(stand: &mut Stand, client: &mut Esme, number: u32, response: &[u8]) -> Pdu {
     stand.server.send(response);
     let answer = client.receive();
@@ -106,7 +92,10 @@ fn a_v33_smsc_gets_what_it_can_read() {
             (3, Status::ESME_RINVMSGLEN)
         );
 
-        client.send(&with_tlvs(submit_multi(4, "many"), &[USER_MESSAGE_REFERENCE]));
+        client.send(&with_tlvs(
+            submit_multi(4, "1000", &["4477"], "many"),
+            &[USER_MESSAGE_REFERENCE],
+        ));
         let got = stand.server.expect(CommandId::SUBMIT_MULTI);
         assert!(got.octets().ends_with(b"\x04many"), "{got:?}");
         let number = got.sequence_number();
@@ -303,7 +292,7 @@ fn answers_are_told_in_the_receivers_version() {
                 .into_iter()
                 .enumerate()
             {
-                client.send(&submit_multi(2, "many"));
+                client.send(&submit_multi(2, "1000", &["4477"], "many"));
                 let number = stand.server.expect(CommandId::SUBMIT_MULTI).sequence_number();
                 let mut response = response_with_id(CommandId::SUBMIT_MULTI_RESP, number, "12AB");
                 response[8..12].copy_from_slice(&status.0.to_be_bytes());

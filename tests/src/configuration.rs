@@ -51,7 +51,7 @@ impl Configuration {
         }
     }
 
-    /// A file that is there already, to which nothing can be added.
+    /// A file that is there already. Servers, clients and other sections can be added; `[engine]` and `[[vserver]]` are its own.
     pub fn of_text(text: &str) -> Self {
         Self {
             whole: Some(text.to_owned()),
@@ -63,8 +63,16 @@ impl Configuration {
     }
 
     /// Spreads connections over the engines in another way than in turn.
+    ///
+    /// # Panics
+    ///
+    /// When they are not spread in turn so far.
     #[must_use]
     pub fn distribution(mut self, scheme: &str) -> Self {
+        assert!(
+            self.engine.contains("\"round-robin\""),
+            "there is another distribution"
+        );
         self.engine = self.engine.replace("\"round-robin\"", &format!("\"{scheme}\""));
         self
     }
@@ -135,9 +143,15 @@ impl Configuration {
     }
 
     /// The file.
+    ///
+    /// # Panics
+    ///
+    /// When lines were added to sections that a file that was there already has itself.
     pub fn to_toml(&self) -> String {
         if let Some(whole) = &self.whole {
-            return whole.clone();
+            let added = [&self.engine, &self.listen, &self.vserver];
+            assert!(added.iter().all(|lines| lines.is_empty()), "swallowed: {added:?}");
+            return format!("{whole}\n{}", self.rest);
         }
         format!(
             "[engine]\n{}\n[[vserver]]\nname = \"sms\"\nlisten = [\"{}\"]\n{}\n{}",

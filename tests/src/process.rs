@@ -131,6 +131,16 @@ impl Smppmux {
         address_in(&listening)
     }
 
+    /// Where its admin interface listens, which the log says before it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say so.
+    pub fn admin_address(&mut self) -> SocketAddr {
+        let listening = self.wait_for_log("admin interface listening");
+        address_in(&listening)
+    }
+
     /// The folder of its configuration file.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -43,10 +43,7 @@ impl Administered {
         let section =
             format!("[admin]\nlisten = \"127.0.0.1:0\"\nsocket = {socket:?}\ntoken-file = {token:?}\n");
         let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration.clone().section(&section));
-        let address = smppmux.wait_for_log("admin interface listening")["address"]
-            .as_str()
-            .and_then(|address| address.parse().ok())
-            .expect("an address");
+        let address = smppmux.admin_address();
         Self {
             smppmux,
             address,

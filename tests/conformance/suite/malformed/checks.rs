@@ -5,10 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use smppmux_engine::core::wire::{
-    CommandId, DestAddress, Message, Status, SubmitMulti, patch_sequence_number,
-};
-use smppmux_tests::pdu::{Pdu, address, header_only, written};
+use smppmux_engine::core::wire::{CommandId, Status, patch_sequence_number};
+use smppmux_tests::pdu::{Pdu, header_only, submit_multi};
 use smppmux_tests::peer::Received;
 
 use super::line::{Line, Reaction};
@@ -153,7 +151,12 @@ impl<'a> Checks<'a> {
     fn check_answer_from_smsc(&mut self, line: &Line) -> Outcome {
         let own_number = self.direct.next_number();
         if line.header().command_id == CommandId::SUBMIT_MULTI_RESP {
-            self.direct.send(&submit_multi(own_number))?;
+            self.direct.send(&submit_multi(
+                own_number,
+                "88040001",
+                &["447700900001"],
+                "to many",
+            ))?;
         } else {
             let sms = Sms::submit("88040001", "447700900001", "answer me");
             self.direct.send(&sms.octets(own_number))?;
@@ -340,16 +343,4 @@ fn with_number(line: &Line, sequence_number: u32) -> Vec<u8> {
     let mut octets = line.octets();
     patch_sequence_number(&mut octets, sequence_number);
     octets
-}
-
-fn submit_multi(sequence_number: u32) -> Vec<u8> {
-    let body = SubmitMulti {
-        message: Message {
-            source: address("88040001"),
-            short_message: b"to many",
-            ..Message::default()
-        },
-        destinations: &[DestAddress::Sme(address("447700900001"))],
-    };
-    written(CommandId::SUBMIT_MULTI, Status::ESME_ROK, sequence_number, &body)
 }
