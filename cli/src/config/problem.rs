@@ -14,9 +14,10 @@ const SHOWN_MAX: usize = 50;
 /// Characters of an offending line that are shown at most.
 const LINE_CHARACTERS_MAX: usize = 160;
 
-/// Keys whose lines are not shown.
-const SECRET_KEYS: [&str; 5] = [
+/// Keys whose lines are not shown, and whose values are not repeated.
+pub(super) const SECRET_KEYS: [&str; 6] = [
     "password",
+    "password-hash",
     "outbind-password",
     "message-id-key",
     "rss-key",
@@ -215,7 +216,14 @@ mod tests {
     /// Goal: no error shows a password.
     #[test]
     fn secrets_are_not_shown() {
-        for key in ["password", "pasword", "Password", "outbind-pasword", "rss-key"] {
+        for key in [
+            "password",
+            "pasword",
+            "Password",
+            "pasword-hash",
+            "outbind-pasword",
+            "rss-key",
+        ] {
             let source = source(&format!("{key} = \"hunter2\" oops"));
             let text = source.describe(&Problem::new(&Origin::File(3..5), "unexpected"));
             assert!(

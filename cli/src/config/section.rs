@@ -4,22 +4,13 @@
 
 use super::hint;
 use super::key::Origin;
-use super::problem::Problem;
+use super::problem::{Problem, SECRET_KEYS};
 use serde::de::value::Error as KeysError;
 use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
-
-/// Keys whose values must not be repeated in a message.
-const SECRET_KEYS: [&str; 5] = [
-    "password",
-    "password-hash",
-    "message-id-key",
-    "rss-key",
-    "address-key",
-];
 
 /// A table of the configuration file.
 pub trait Section: DeserializeOwned + Default {

@@ -263,6 +263,16 @@ fn outbind_is_checked() {
     );
 }
 
+/// Goal: a secret that is no text is not repeated.
+#[test]
+fn secrets_are_not_repeated() {
+    let told = complaints(&format!("{VSERVER}{SERVER}outbind-password = 31337\n{CLIENT}"));
+    assert_eq!(
+        told,
+        ["10:20: `outbind-password`: the value must be text in quotes"]
+    );
+}
+
 /// Goal: nobody gets plain SMPP, or clients without certificates, where the file speaks of TLS; what nobody can do is warned of.
 #[test]
 fn tls_is_not_dropped_without_a_word() {
@@ -292,6 +302,9 @@ fn tls_is_not_dropped_without_a_word() {
     let told = complaints(&format!("{VSERVER}{listen}{SERVER}{CLIENT}"));
     let expected = "5:23: `tls-client-required` needs `tls-client-ca`";
     assert!(told.iter().any(|told| told == expected), "{told:?}");
+    let listen = listen.replace("true", "false");
+    let told = complaints(&format!("{VSERVER}{listen}{SERVER}{CLIENT}"));
+    assert!(!told.iter().any(|told| told.contains("client")), "{told:?}");
 
     let text = format!("{}certificate-names = [\"esme1.example.net\"]\n", good());
     let settled = settled(&text).expect("this is TOML");

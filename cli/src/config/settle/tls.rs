@@ -60,7 +60,7 @@ impl Settling<'_> {
             self.blame_keys_without("tls-listen", keys);
             return None;
         }
-        if section.tls_client_ca.value.is_none() {
+        if section.tls_client_required.value && section.tls_client_ca.value.is_none() {
             self.blame_keys_without("tls-client-ca", [required]);
         }
         let (certificates, keys) = (&section.tls_certificate.value, &section.tls_key.value);
