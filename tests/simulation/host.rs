@@ -186,6 +186,9 @@ impl World {
     /// Polls everything that the engine wants, in the order that it documents.
     pub(crate) fn end_turn(&mut self, core: usize) {
         self.hosts[core].turn_is_open = false;
+        while let Some(notice) = self.hosts[core].engine.poll_notice() {
+            self.note(core, notice);
+        }
         while let Some(transmit) = self.hosts[core].engine.poll_transmit() {
             self.transmit(core, transmit);
         }
@@ -197,9 +200,6 @@ impl World {
         }
         while let Some(action) = self.hosts[core].engine.poll_action() {
             self.act(core, action);
-        }
-        while let Some(notice) = self.hosts[core].engine.poll_notice() {
-            self.note(core, notice);
         }
         self.hear_message_log(core);
         let next = self.hosts[core].engine.next_timeout();

@@ -47,9 +47,10 @@ use std::sync::Arc;
 /// # Order of calls
 ///
 /// Something happens: call the matching `handle_*`. Several may follow each other; together they are one *turn*.
-/// When the turn ends, call until each says `None`, in this order: [`poll_transmit`](Self::poll_transmit),
-/// [`poll_core_message`](Self::poll_core_message), [`poll_store`](Self::poll_store), [`poll_action`](Self::poll_action),
-/// [`poll_notice`](Self::poll_notice); and [`poll_message_log`](Self::poll_message_log) once. (Transmit before action: a `Close` must find its last bytes handed out.)
+/// When the turn ends, call until each says `None`, in this order: [`poll_notice`](Self::poll_notice),
+/// [`poll_transmit`](Self::poll_transmit), [`poll_core_message`](Self::poll_core_message), [`poll_store`](Self::poll_store),
+/// [`poll_action`](Self::poll_action); and [`poll_message_log`](Self::poll_message_log) once. (Notice before transmit: what counts
+/// against an address counts before its client hears of it. Transmit before action: a `Close` must find its last bytes handed out.)
 /// Then wait for the next event, or until [`next_timeout`](Self::next_timeout), and call
 /// [`handle_timeout`](Self::handle_timeout).
 ///
