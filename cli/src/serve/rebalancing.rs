@@ -84,12 +84,21 @@ impl Rebalancing {
         last.is_none_or(|last| now.saturating_duration_since(last.at) >= interval)
     }
 
+    /// Not all engines reported: there is nothing to compare, now and at the next look.
+    fn look_without_figures(&mut self, now: Instant) {
+        self.last = Some(Totals::of(now, &[], 0));
+    }
+
     /// Looks at what all engines reported. True: there is a new table.
     fn look(&mut self, now: Instant, reports: &[CoreReport]) -> bool {
         let totals = Totals::of(now, reports, self.balancer.table().buckets());
         let Some(before) = self.last.replace(totals) else {
             return false;
         };
+        if before.cores.len() != reports.len() {
+            // It had not seen them all: this look is what the next one is compared with.
+            return false;
+        }
         let Some(totals) = &self.last else { return false };
         let (cores, arrivals) = totals.since(&before);
         let look = Look {
@@ -161,8 +170,7 @@ impl ControlCore {
         }
         let reports = self.engines.report(REPORT_LIMIT);
         if reports.len() != usize::from(self.engines.cores()) {
-            // Without all figures there is nothing to compare; the next look begins anew.
-            rebalancing.last = Some(Totals::of(now, &[], 0));
+            rebalancing.look_without_figures(now);
             return;
         }
         rebalancing.look(now, &reports);
@@ -241,6 +249,30 @@ mod tests {
         assert_eq!(balance.since_rewrite, Some(Duration::from_secs(20)));
         assert!(balance.table.buckets_of(0) < 64);
         assert_eq!(balance.loads, [Some(175), Some(25)]);
+    }
+
+    /// Goal: a look without figures neither counts nor makes forgotten what the looks before have seen.
+    #[test]
+    fn a_look_without_figures_does_not_count() {
+        let mut rebalancing = rebalancing("rebalance = \"auto\"").expect("rss has buckets");
+        let start = rebalancing.started_at;
+        let mut rewritten = Vec::new();
+        for number in 0..8 {
+            let now = start + Duration::from_secs(5) * number;
+            let reports = [
+                report(0, u64::from(number) * 1000, 30, u64::from(number)),
+                report(1, 0, 10, 0),
+            ];
+            if number == 3 {
+                rebalancing.look_without_figures(now);
+            } else if rebalancing.look(now, &reports) {
+                rewritten.push(number);
+            }
+            let is_known = rebalancing.balance(now).loads[0].is_some();
+            assert_eq!(is_known, number > 0, "look {number}");
+        }
+        // Uneven at 1, 2 and 5; 4 is what 5 is compared with.
+        assert_eq!(rewritten, [5]);
     }
 
     /// Goal: where it is off nothing is looked at, and where there are no buckets there is nothing to show.
