@@ -10,6 +10,7 @@ pub mod config;
 mod ctl;
 pub mod demo;
 mod exit;
+mod hexadecimal;
 mod logging;
 mod message_log;
 mod passwd;

@@ -5,6 +5,7 @@
 //! look for a number. Numbers are few enough to try them all, so a hash without a key would hide nothing.
 //! Source of the alphabetic rule: a sender with TON 5 and letters is a company's name, not a person's number.
 
+use crate::hexadecimal;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use smppmux_engine::core::secret::Secret;
@@ -63,11 +64,7 @@ impl AddressForm {
                 let mut mac = mac.clone();
                 mac.update(address);
                 let hash = mac.finalize().into_bytes();
-                let mut text = String::with_capacity(2 * HASH_OCTETS);
-                for octet in hash.iter().take(HASH_OCTETS) {
-                    super::text::push_hexadecimal(&mut text, *octet);
-                }
-                text.into()
+                hexadecimal::of_octets(&hash[..HASH_OCTETS]).into()
             }
         }
     }

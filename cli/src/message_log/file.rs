@@ -93,10 +93,12 @@ pub(crate) struct LogFile {
 struct Current {
     file: File,
     octets: u64,
-    /// When it was begun.
+    /// When its first line was written.
     began_at: SystemTime,
     looked_at: Instant,
-    /// When the next sync is due, for what was written since the last one.
+    /// Whether anything was written since the last sync.
+    is_unsynced: bool,
+    /// When that is to be synced, if not only at the end.
     sync_at: Option<Instant>,
 }
 
@@ -166,7 +168,11 @@ impl LogFile {
             drop(current.file.set_len(current.octets));
             return Err(error);
         }
+        if current.octets == 0 {
+            current.began_at = SystemTime::now();
+        }
         current.octets += lines.len() as u64;
+        current.is_unsynced = true;
         if current.sync_at.is_none() && !sync_interval.is_zero() {
             current.sync_at = Some(now + sync_interval);
         }
@@ -203,7 +209,7 @@ impl LogFile {
         }
     }
 
-    /// Lets go of a file that has another name by now, or none.
+    /// Lets go of a file that has another name by now, or none; sees how long one is that somebody has cut off.
     fn look(&mut self, now: Instant) -> io::Result<()> {
         let Some(current) = &mut self.current else {
             return Ok(());
@@ -218,7 +224,9 @@ impl LogFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
-        if !is_there {
+        if is_there {
+            current.octets = own.len();
+        } else {
             current.sync()?;
             self.current = None;
         }
@@ -299,6 +307,8 @@ impl Current {
             octets,
             began_at,
             looked_at: Instant::now(),
+            // What an earlier run, or the try before an error, has left.
+            is_unsynced: octets > 0,
             sync_at: None,
         })
     }
@@ -309,7 +319,8 @@ impl Current {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.sync_at.take().is_some() {
+        self.sync_at = None;
+        if std::mem::take(&mut self.is_unsynced) {
             self.file.sync_data()?;
         }
         Ok(())
@@ -435,6 +446,47 @@ mod tests {
             names.len() == 2 && names[0].starts_with("messages-2"),
             "{names:?}"
         );
+    }
+
+    /// Goal: a file ages from its first line on, not while it is empty.
+    #[test]
+    fn an_empty_file_does_not_age() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = LogFile::open(settings(folder.path())).unwrap();
+        file.current.as_mut().unwrap().began_at = SystemTime::UNIX_EPOCH;
+        file.write(b"{}\n").unwrap();
+        file.tend().unwrap();
+        file.write(b"{}\n").unwrap();
+        assert_eq!(names(folder.path()), ["messages.jsonl", "messages.lock"]);
+    }
+
+    /// Goal: what was written is synced at the end also where nothing is synced before. Method: the file is a link to /dev/null,
+    /// which cannot be synced.
+    #[test]
+    fn without_an_interval_it_is_synced_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.path().join("messages.jsonl")).unwrap();
+        let settings = FileSettings {
+            sync_interval: Duration::ZERO,
+            ..settings(folder.path())
+        };
+        let mut file = LogFile::open(settings).unwrap();
+        file.sync().unwrap();
+        file.write(b"{}\n").unwrap();
+        file.tend().unwrap();
+        assert!(file.sync().is_err());
+    }
+
+    /// Goal: a file that somebody has cut off is as large as it is.
+    #[test]
+    fn a_file_that_was_cut_off_is_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = LogFile::open(settings(folder.path())).unwrap();
+        file.write(&[b'\n'; 90]).unwrap();
+        fs::write(folder.path().join("messages.jsonl"), "").unwrap();
+        std::thread::sleep(LOOK_INTERVAL);
+        file.write(&[b'\n'; 90]).unwrap();
+        assert_eq!(names(folder.path()), ["messages.jsonl", "messages.lock"]);
     }
 
     /// Goal: a kill in the middle of a line spoils that line alone.

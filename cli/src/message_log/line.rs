@@ -1,9 +1,10 @@
 //! One record as one line of JSON. docs/OPERATIONS.md has the fields; their names are part of the interface.
 
 use super::address::AddressForm;
-use super::text;
 use super::utc::write_over;
 use crate::config::message_log::LoggedContent;
+use crate::hexadecimal;
+use crate::pdu::characters;
 use serde::Serialize;
 use smppmux_engine::core::contract::{ConnectionId, CoreIndex};
 use smppmux_engine::core::message_log::{
@@ -457,13 +458,16 @@ impl<'a> MessageFields<'a> {
         match content {
             LoggedContent::None => return,
             LoggedContent::Hex => {}
-            LoggedContent::Text => self.text = text::characters(self.data_coding, content_octets),
+            LoggedContent::Text => {
+                let read = characters::read(self.data_coding, content_octets);
+                self.text = read.map(|(text, _alphabet)| text);
+            }
         }
         if self.text.is_none() {
-            self.text_hex = Some(text::hexadecimal(content_octets));
+            self.text_hex = Some(hexadecimal::of_octets(content_octets));
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

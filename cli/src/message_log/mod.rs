@@ -7,7 +7,6 @@
 mod address;
 mod file;
 mod line;
-mod text;
 mod utc;
 mod writer;
 
@@ -16,7 +15,6 @@ pub(crate) use file::FileSettings;
 pub(crate) use line::LineSettings;
 
 use file::LogFile;
-use smppmux_engine::core::contract::CoreIndex;
 use smppmux_engine::core::message_log::MessageRecords;
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::shell::MessageLogLanes;
@@ -122,14 +120,10 @@ impl MessageLog {
         self.running.as_ref().map(|_| LogFigures {
             records: figures.records.load(Ordering::Relaxed),
             octets: figures.octets.load(Ordering::Relaxed),
-            lost_on_lanes: self.cores().map(|core| self.lanes.lost(core)).sum(),
+            lost_on_lanes: self.lanes.cores().map(|core| self.lanes.lost(core)).sum(),
             lost_on_disk: figures.lost_on_disk.load(Ordering::Relaxed),
             write_errors: figures.write_errors.load(Ordering::Relaxed),
         })
-    }
-
-    fn cores(&self) -> impl Iterator<Item = CoreIndex> + use<> {
-        (0..self.lanes.cores()).filter_map(|core| u16::try_from(core).ok().map(CoreIndex))
     }
 
     /// Opens the file of these settings, unless it is open already. Nothing is changed yet.
@@ -181,23 +175,23 @@ impl MessageLog {
             self.running = Some(Running { orders, thread });
         }
         if let (None, Some(wanted)) = (&self.settings, &wanted) {
-            for core in self.cores() {
+            for core in self.lanes.cores() {
                 let room = MessageRecords::with_room(wanted.lane_octets);
                 drop(self.lanes.take(core, room));
             }
         }
+        let is_new = self.settings != wanted;
         self.settings.clone_from(&wanted);
-        if let Some(running) = &self.running {
+        if let Some(Running { orders, .. }) = &self.running {
             // It ends only when it is told to.
-            let _ = running.orders.send(Order::Names(Arc::clone(settings)));
-            let Some(wanted) = wanted else {
-                let _ = running.orders.send(Order::Rest);
-                return Ok(());
-            };
+            if is_new {
+                let _ = orders.send(match wanted {
+                    Some(wanted) => Order::Use(Box::new(wanted), file.map(Box::new)),
+                    None => Order::Rest,
+                });
+            }
             let (done, is_done) = channel();
-            let _ = running
-                .orders
-                .send(Order::Use(Box::new(wanted), file.map(Box::new), done));
+            let _ = orders.send(Order::Names(Arc::clone(settings), done));
             // Whoever is told of the change may rely on it; a disk that hangs must not hang the control core.
             let _ = is_done.recv_timeout(SETTLING_TIME);
         }
@@ -229,5 +223,62 @@ impl fmt::Display for CannotLog {
             self.path.display(),
             self.error
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::message_log::LoggedContent;
+    use std::thread;
+
+    /// Goal: a reload that does not concern the log tells its writer names, and nothing else.
+    #[test]
+    fn what_stays_is_not_ordered_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (orders, receiver) = channel();
+        let (seen, was_seen) = channel();
+        let thread = thread::spawn(move || {
+            for order in receiver {
+                let kind = match order {
+                    Order::Use(..) => "use",
+                    Order::Rest => "rest",
+                    Order::End => return,
+                    Order::Names(_, done) => {
+                        done.send(()).unwrap();
+                        "names"
+                    }
+                };
+                seen.send(kind).unwrap();
+            }
+        });
+        let mut log = MessageLog::new(1);
+        log.running = Some(Running { orders, thread });
+        let settings = |octets_max| MessageLogSettings {
+            file: FileSettings {
+                folder: folder.path().to_owned(),
+                name: "messages".into(),
+                octets_max,
+                age_max: Duration::from_secs(3600),
+                files_max: 3,
+                sync_interval: Duration::ZERO,
+            },
+            lines: LineSettings {
+                content: LoggedContent::None,
+                addresses: AddressForm::Plain,
+            },
+            lane_octets: 1024,
+        };
+        let names = Arc::new(line::tests::names());
+        for wanted in [Some(100), Some(100), Some(200), None, None] {
+            let prepared = log.prepare(wanted.map(settings)).unwrap();
+            log.use_prepared(prepared, &names).unwrap();
+        }
+        drop(log);
+        let seen: Vec<_> = was_seen.iter().collect();
+        assert_eq!(
+            seen,
+            ["use", "names", "names", "use", "names", "rest", "names", "names"]
+        );
     }
 }

@@ -26,15 +26,15 @@ const REST_INTERVAL: Duration = Duration::from_secs(3600);
 const REST_AFTER: Duration = Duration::from_millis(100);
 /// Lines are written in pieces of about this many octets: a fraction of the smallest file.
 const PIECE_OCTETS: usize = 32 * 1024;
-/// Errors are told once in this time.
+/// Errors of a kind are told once in this time.
 const TELL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What the thread is told.
 pub(super) enum Order {
-    /// Names of servers and accounts that records from now on may mean.
-    Names(Arc<Settings>),
-    /// Write like this; into another file, if there is one. Say so when it is done.
-    Use(Box<MessageLogSettings>, Option<Box<LogFile>>, Sender<()>),
+    /// Write like this; into another file, if there is one.
+    Use(Box<MessageLogSettings>, Option<Box<LogFile>>),
+    /// Names of servers and accounts that records from now on may mean. Say so when this is done, and all that was told before.
+    Names(Arc<Settings>, Sender<()>),
     /// Nothing is logged any more.
     Rest,
     /// The engines have stopped.
@@ -54,18 +54,24 @@ pub(super) struct Writer {
     out: Vec<u8>,
     /// Records in `out`.
     out_records: u64,
+    /// Records whose loss is told in `out`.
+    out_lost: u64,
     /// Of each lane, how many lost records a line has told of.
     told_of_lanes: Vec<u64>,
     lost_on_disk: u64,
     rest_at: Option<Instant>,
+    /// When an error of writing was told.
     told_at: Option<Instant>,
+    /// When an error of syncing or finishing was told.
+    told_of_care_at: Option<Instant>,
+    /// It was told that nothing can be written, and not yet that it can again.
     has_failed: bool,
 }
 
 impl Writer {
     pub(super) fn new(lanes: MessageLogLanes, figures: Arc<Figures>, names: Arc<Settings>) -> Self {
         Self {
-            told_of_lanes: vec![0; lanes.cores()],
+            told_of_lanes: vec![0; lanes.cores().count()],
             lanes,
             figures,
             names,
@@ -75,9 +81,11 @@ impl Writer {
             spare: MessageRecords::default(),
             out: Vec::new(),
             out_records: 0,
+            out_lost: 0,
             lost_on_disk: 0,
             rest_at: None,
             told_at: None,
+            told_of_care_at: None,
             has_failed: false,
         }
     }
@@ -96,9 +104,9 @@ impl Writer {
             };
             let patience = self.rest_at.map_or(patience, |_| INTERVAL);
             match orders.recv_timeout(patience) {
-                Ok(Order::Names(names)) => self.names = names,
-                Ok(Order::Use(settings, file, done)) => {
-                    self.use_settings(*settings, file);
+                Ok(Order::Use(settings, file)) => self.use_settings(*settings, file),
+                Ok(Order::Names(names, done)) => {
+                    self.names = names;
                     // Nobody may wait any more.
                     let _ = done.send(());
                 }
@@ -134,22 +142,18 @@ impl Writer {
         self.empty_lanes();
         self.sync();
         (self.settings, self.file, self.rest_at) = (None, None, None);
-        for core in self.cores() {
+        for core in self.lanes.cores() {
             drop(self.lanes.take(core, MessageRecords::default()));
         }
         self.spare = MessageRecords::default();
         info!("messages are not logged any more");
     }
 
-    fn cores(&self) -> impl Iterator<Item = CoreIndex> + use<> {
-        (0..self.lanes.cores()).filter_map(|core| u16::try_from(core).ok().map(CoreIndex))
-    }
-
     fn empty_lanes(&mut self) {
         let Some(settings) = self.settings.take() else {
             return;
         };
-        for core in self.cores() {
+        for core in self.lanes.cores() {
             if self.spare.memory_octets() != settings.lane_octets {
                 self.spare = MessageRecords::with_room(settings.lane_octets);
             }
@@ -168,22 +172,23 @@ impl Writer {
             });
             records.clear();
             self.spare = records;
-            self.tell_lost_on_lane(core, time);
+            self.tell_lost_on_lane(core, time, self.lanes.lost(core));
         }
         self.settings = Some(settings);
         self.write_out();
         if let Some(file) = &mut self.file
             && let Err(error) = file.tend()
         {
-            self.tell_error(&error);
+            self.tell_care_error(&error);
         }
     }
 
-    fn tell_lost_on_lane(&mut self, core: CoreIndex, time: SystemTime) {
-        let lost = self.lanes.lost(core);
+    /// So many were lost on this lane, since the start.
+    fn tell_lost_on_lane(&mut self, core: CoreIndex, time: SystemTime, lost: u64) {
         let told = &mut self.told_of_lanes[core.as_usize()];
         if lost > *told {
             let more = lost - std::mem::replace(told, lost);
+            self.out_lost += more;
             self.lines.write_lost(&mut self.out, time, Some(core), more);
         }
     }
@@ -193,6 +198,7 @@ impl Writer {
             return;
         };
         let records = std::mem::take(&mut self.out_records);
+        let lost_on_lanes = std::mem::take(&mut self.out_lost);
         let mut octets = self.out.len();
         let mut outcome = Ok(());
         if self.lost_on_disk > 0 {
@@ -212,12 +218,12 @@ impl Writer {
                 self.figures.records.fetch_add(records, Ordering::Relaxed);
                 self.figures.octets.fetch_add(octets as u64, Ordering::Relaxed);
                 if std::mem::take(&mut self.has_failed) {
-                    self.told_at = None;
                     info!("the message log is written again");
                 }
             }
             Err(error) => {
-                self.lost_on_disk += records;
+                // What is missing in the log counts the line that told of others.
+                self.lost_on_disk += records + lost_on_lanes;
                 self.figures.lost_on_disk.fetch_add(records, Ordering::Relaxed);
                 // That it is too early for another try is no news.
                 if error.kind() != io::ErrorKind::WouldBlock {
@@ -228,16 +234,19 @@ impl Writer {
         }
     }
 
+    /// What was to be written is lost.
     fn tell_error(&mut self, error: &io::Error) {
-        let now = Instant::now();
-        self.has_failed = true;
-        let is_due = self
-            .told_at
-            .is_none_or(|told_at| now.saturating_duration_since(told_at) >= TELL_INTERVAL);
-        if is_due {
-            self.told_at = Some(now);
+        if is_due(&mut self.told_at) {
+            self.has_failed = true;
             let lost = self.figures.lost_on_disk.load(Ordering::Relaxed);
             warn!(%error, records_lost = lost, "the message log cannot be written; messages go on, and what is not written is lost");
+        }
+    }
+
+    /// Nothing is lost, as long as the machine does not lose power.
+    fn tell_care_error(&mut self, error: &io::Error) {
+        if is_due(&mut self.told_of_care_at) {
+            warn!(%error, "the message log is written, but its file cannot be synced or finished");
         }
     }
 
@@ -245,7 +254,102 @@ impl Writer {
         if let Some(file) = &mut self.file
             && let Err(error) = file.sync()
         {
-            self.tell_error(&error);
+            self.tell_care_error(&error);
         }
+    }
+}
+
+/// Whether another error of a kind is told now.
+fn is_due(told_at: &mut Option<Instant>) -> bool {
+    let now = Instant::now();
+    let is_due = told_at.is_none_or(|told_at| now.saturating_duration_since(told_at) >= TELL_INTERVAL);
+    if is_due {
+        *told_at = Some(now);
+    }
+    is_due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message_log::FileSettings;
+    use std::fs;
+    use std::path::Path;
+
+    /// A writer whose file is a link to `device`, and where that link is.
+    fn writer(folder: &Path, device: &str) -> Writer {
+        std::os::unix::fs::symlink(device, folder.join("messages.jsonl")).unwrap();
+        let settings = FileSettings {
+            folder: folder.to_owned(),
+            name: "messages".into(),
+            octets_max: 1 << 20,
+            age_max: Duration::from_secs(3600),
+            files_max: 3,
+            sync_interval: Duration::ZERO,
+        };
+        let names = crate::message_log::line::tests::names();
+        let mut writer = Writer::new(MessageLogLanes::new(1), Arc::default(), Arc::new(names));
+        writer.file = Some(LogFile::open(settings).unwrap());
+        writer
+    }
+
+    fn write(writer: &mut Writer) {
+        writer.out.extend_from_slice(b"{}\n");
+        writer.out_records = 1;
+        writer.write_out();
+    }
+
+    /// Goal: what cannot be synced is not told as lost, and not again with each write. Method: /dev/null cannot be synced.
+    #[test]
+    fn what_cannot_be_synced_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path(), "/dev/null");
+        write(&mut writer);
+        writer.sync();
+        let told_at = writer.told_of_care_at;
+        assert!(told_at.is_some());
+        write(&mut writer);
+        writer.sync();
+        assert_eq!(writer.told_of_care_at, told_at);
+        assert!(!writer.has_failed && writer.told_at.is_none());
+    }
+
+    /// Goal: errors that come and go are told once in a while.
+    #[test]
+    fn errors_that_come_and_go_are_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path(), "/dev/null");
+        let error = io::Error::other("now and then");
+        writer.tell_error(&error);
+        let told_at = writer.told_at;
+        assert!(writer.has_failed && told_at.is_some());
+        write(&mut writer);
+        writer.tell_error(&error);
+        assert_eq!(writer.told_at, told_at);
+        assert!(!writer.has_failed, "that it is written again is told once, too");
+    }
+
+    /// Goal: what was lost on a lane is told also when the first line that tells it is lost itself.
+    #[test]
+    fn a_lost_line_about_lost_records_is_made_up_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = writer(folder.path(), "/dev/full");
+        writer.tell_lost_on_lane(CoreIndex(0), SystemTime::now(), 5);
+        write(&mut writer);
+        assert_eq!(writer.figures.lost_on_disk.load(Ordering::Relaxed), 1);
+        let file = folder.path().join("messages.jsonl");
+        fs::remove_file(&file).unwrap();
+        thread::sleep(Duration::from_secs(1));
+        writer.tell_lost_on_lane(CoreIndex(0), SystemTime::now(), 7);
+        write(&mut writer);
+        let text = fs::read_to_string(file).unwrap();
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let told = |line: &serde_json::Value| (line["where"].clone(), line["records"].clone());
+        assert_eq!(told(&lines[0]), ("disk".into(), 6.into()));
+        assert_eq!(told(&lines[1]), ("lane".into(), 2.into()));
+        assert_eq!(lines.len(), 3);
     }
 }

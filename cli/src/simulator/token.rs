@@ -4,6 +4,7 @@
 //! stream. Its check value covers these and, unless switched off, both addresses: a text that was joined with another
 //! message's addresses on the way is detected. Fixed width, printable ASCII, at the front of the text.
 
+use crate::hexadecimal;
 use clap::ValueEnum;
 
 /// Octets of a token in a message's text.
@@ -139,10 +140,7 @@ impl Token {
 
 /// Appends the low `digits` hexadecimal digits of `value`.
 pub(crate) fn push_hex(value: u64, digits: u32, out: &mut Vec<u8>) {
-    for place in (0..digits).rev() {
-        let digit = (value >> (place * 4)) & 0xF;
-        out.push(b"0123456789abcdef"[digit as usize]);
-    }
+    out.extend(hexadecimal::digits(value, digits));
 }
 
 /// Reads at most eight hexadecimal digits; `None` for anything else.

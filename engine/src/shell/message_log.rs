@@ -49,9 +49,9 @@ impl MessageLogLanes {
         }))
     }
 
-    /// How many there are.
-    pub fn cores(&self) -> usize {
-        self.0.lanes.len()
+    /// All that have one.
+    pub fn cores(&self) -> impl Iterator<Item = CoreIndex> + use<> {
+        (0..self.0.lanes.len()).filter_map(|core| u16::try_from(core).ok().map(CoreIndex))
     }
 
     /// Takes what a core has handed over, and leaves it an empty buffer: the next records find its room.

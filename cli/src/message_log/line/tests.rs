@@ -17,7 +17,7 @@ const REQUESTER: Requester = Requester::Session {
     sequence_number: 0xFFFF_FFFF,
 };
 
-fn names() -> Settings {
+pub(in crate::message_log) fn names() -> Settings {
     let text = r#"
         [[vserver]]
         name = "sms"
