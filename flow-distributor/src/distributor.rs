@@ -53,7 +53,7 @@ impl Distributor {
     /// With the scheme `account` the connection stays here (or goes where a rule says) until
     /// [`choose_for_account`](Self::choose_for_account) can be asked.
     pub fn choose(&mut self, flow: &Flow<'_>, load: &[u32]) -> usize {
-        let rule = self.matching_rule(flow);
+        let rule = self.rule_of(flow);
         match self.settings.scheme {
             Scheme::Rss => self.by_hash(rule, self.hasher.flow(flow, Tuple::Four)),
             Scheme::RssTwoTuple => self.by_hash(rule, self.hasher.flow(flow, Tuple::Two)),
@@ -64,9 +64,15 @@ impl Distributor {
         }
     }
 
-    /// The core on which all binds of this account meet (where a rule matches the flow: one of its cores).
-    pub fn choose_for_account(&self, system_id: &[u8], flow: &Flow<'_>) -> usize {
-        self.by_hash(self.matching_rule(flow), self.hasher.account(system_id))
+    /// The core on which all binds of this account meet; of flows with a [rule](Self::rule_of), one of the rule's cores.
+    pub fn choose_for_account(&self, system_id: &[u8], rule: Option<usize>) -> usize {
+        self.by_hash(rule, self.hasher.account(system_id))
+    }
+
+    /// The first rule that matches this flow, by its place in [`Settings::pins`]: what is left of a flow to remember until its
+    /// account is known. It means the same on every core.
+    pub fn rule_of(&self, flow: &Flow<'_>) -> Option<usize> {
+        self.settings.pins.iter().position(|rule| rule.matches(flow))
     }
 
     /// The bucket that counts for this flow, if its scheme hashes flows; for [`plan_rebalancing`](crate::plan_rebalancing).
@@ -77,7 +83,7 @@ impl Distributor {
             Scheme::RssTwoTuple => Tuple::Two,
             Scheme::LeastLoaded | Scheme::RoundRobin | Scheme::Account => return None,
         };
-        self.matching_rule(flow)
+        self.rule_of(flow)
             .is_none()
             .then(|| self.table.bucket_of(self.hasher.flow(flow, tuple)))
     }
@@ -96,10 +102,6 @@ impl Distributor {
             self.table = table;
         }
         newer
-    }
-
-    fn matching_rule(&self, flow: &Flow<'_>) -> Option<usize> {
-        self.settings.pins.iter().position(|rule| rule.matches(flow))
     }
 
     fn candidates(&self, rule: Option<usize>) -> &CoreSet {

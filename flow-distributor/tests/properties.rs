@@ -78,7 +78,8 @@ proptest! {
         for (source, destination, is_pinned) in flows {
             let listener = if is_pinned { "pinned" } else { "sms" };
             let flow = Flow { source, destination, listener };
-            for core in [distributor.choose(&flow, &load), distributor.choose_for_account(b"esme1", &flow)] {
+            let account = distributor.choose_for_account(b"esme1", distributor.rule_of(&flow));
+            for core in [distributor.choose(&flow, &load), account] {
                 prop_assert!(core < cores);
                 prop_assert!(!is_pinned || rule.cores.contains(core));
             }
@@ -99,7 +100,7 @@ proptest! {
         let seen_as = Flow { source: mapped(source), destination: mapped(destination), listener: "other" };
         let mut choices = (0..cores).flat_map(|own_core| {
             let mut distributor = distributor(own_core, settings(cores, scheme, hash, key));
-            let account = distributor.choose_for_account(&system_id, &flow);
+            let account = distributor.choose_for_account(&system_id, distributor.rule_of(&flow));
             [&flow, &seen_as].map(|flow| (distributor.choose(flow, &[]), account))
         });
         let first = choices.next().expect("there is a core");

@@ -58,6 +58,7 @@ impl PacketEngine {
         now: Moment,
         vserver: VserverIndex,
         peer: SocketAddr,
+        bind_deadline: Option<Moment>,
     ) -> Option<ConnectionId> {
         let settings = self.settings.vservers.get(usize::from(vserver.0))?;
         let sessions_max = (self.settings.engine.sessions_max as usize)
@@ -66,7 +67,7 @@ impl PacketEngine {
         if self.drain.is_some() || self.sessions.len() >= sessions_max {
             return None;
         }
-        let deadline = now + settings.bind_timeout;
+        let deadline = bind_deadline.unwrap_or(now + settings.bind_timeout);
         let side = Side::Client(ClientSide::new(vserver, peer.ip().to_canonical()));
         let id = self.sessions.insert(Session::new(
             side,
@@ -432,6 +433,43 @@ pub(super) fn printable(system_id: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::contract::Action;
+    use crate::core::engine::tests::engine;
+
+    /// Goal: who has waited elsewhere for its bind has only what is left of the time for it, and none where that is over.
+    #[test]
+    fn the_time_to_bind_goes_on() {
+        let mut engine = engine(1);
+        let start = Moment::START;
+        let bind_deadline = start + Duration::from_millis(300);
+        let peer = "192.0.2.1:40000".parse().unwrap();
+        for arrives_at in [
+            start + Duration::from_millis(200),
+            start + Duration::from_millis(400),
+        ] {
+            let client = engine
+                .handle_handed_over(arrives_at, VserverIndex(0), peer, bind_deadline)
+                .unwrap();
+            let due = engine.next_timeout().max(arrives_at);
+            assert_eq!(due, bind_deadline.max(arrives_at));
+            engine.handle_timeout(due);
+            let actions: Vec<Action> = std::iter::from_fn(|| engine.poll_action()).collect();
+            let is_closed =
+                |action: &Action| matches!(action, Action::Close { connection, .. } if *connection == client);
+            assert!(actions.iter().any(is_closed), "{actions:?}");
+            let notices: Vec<Notice> = std::iter::from_fn(|| engine.poll_notice()).collect();
+            let is_told = |notice: &Notice| {
+                matches!(
+                    notice,
+                    Notice::ClientLost {
+                        reason: CloseReason::BindTimeout,
+                        ..
+                    }
+                )
+            };
+            assert!(notices.iter().any(is_told), "{notices:?}");
+        }
+    }
 
     /// Goal: nothing in a system_id can break a log line.
     #[test]

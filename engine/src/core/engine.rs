@@ -204,7 +204,21 @@ impl PacketEngine {
         vserver: VserverIndex,
         peer: SocketAddr,
     ) -> Option<ConnectionId> {
-        let accepted = self.accept_client(now, vserver, peer);
+        let accepted = self.accept_client(now, vserver, peer, None);
+        self.check_invariants_in_debug_builds();
+        accepted
+    }
+
+    /// The same for a connection that somebody else has kept until its bind came in: the time that it has to bind has begun
+    /// before, and ends at `bind_deadline`.
+    pub fn handle_handed_over(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+        bind_deadline: Moment,
+    ) -> Option<ConnectionId> {
+        let accepted = self.accept_client(now, vserver, peer, Some(bind_deadline));
         self.check_invariants_in_debug_builds();
         accepted
     }

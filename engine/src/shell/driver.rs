@@ -18,6 +18,7 @@
 //! - No call back into the station from within a `Driver` method.
 //! - After [`release`](Driver::release) no event for that link may follow. The station ignores one that does.
 //! - `lost` is told when no buffer is being written any more, or with that buffer.
+//! - After [`detach`](Driver::detach) gave a socket away, or with `detached`, the link is forgotten as by a release.
 //! - `transmitted` may come later than the kernel took the octets, but before the next timeouts and within milliseconds.
 //! - A driver must bound what it does between two inbox drains.
 
@@ -49,6 +50,10 @@ pub(crate) trait Driver {
     /// Says to the peer that nothing more will be written (FIN). Only when no buffer is being written.
     fn finish_writing(&mut self, link: LinkId);
 
+    /// Gives the socket back, open, and forgets the link; nothing that arrived is lost: what was read is with the station
+    /// before. Only when no buffer is being written. The socket goes to another driver.
+    fn detach(&mut self, link: LinkId) -> Detached;
+
     /// Closes the socket now and forgets the link. A buffer that was not wholly written comes back, unless the kernel is
     /// still writing it, which is never so behind `lost`.
     fn release(&mut self, link: LinkId) -> Option<Unsent>;
@@ -63,4 +68,16 @@ pub(crate) enum Transmission {
     Pending,
     /// The connection is lost; the link must be released.
     Lost(io::ErrorKind, Unsent),
+}
+
+/// What became of a socket when [`Driver::detach`] returned.
+#[derive(Debug)]
+pub(crate) enum Detached {
+    /// Here it is.
+    Now(OwnedFd),
+    /// The kernel still has something to say of it. The station's `detached` follows in the next turns, behind that, unless
+    /// `lost` does or the link is released.
+    Later,
+    /// It cannot be had, and stays where it is.
+    Never,
 }

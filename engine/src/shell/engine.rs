@@ -24,6 +24,16 @@ pub(crate) trait Engine: 'static {
         vserver: VserverIndex,
         peer: SocketAddr,
     ) -> Option<ConnectionId>;
+    /// Engines of tests know no time to bind.
+    fn handle_handed_over(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+        _bind_deadline: Moment,
+    ) -> Option<ConnectionId> {
+        self.handle_accepted(now, vserver, peer)
+    }
     fn handle_called(&mut self, now: Moment, server: ServerIndex, peer: SocketAddr) -> Option<ConnectionId>;
     fn handle_connected(&mut self, now: Moment, connection: ConnectionId);
     fn handle_bytes(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome;
@@ -67,6 +77,16 @@ impl Engine for PacketEngine {
         peer: SocketAddr,
     ) -> Option<ConnectionId> {
         self.handle_accepted(now, vserver, peer)
+    }
+
+    fn handle_handed_over(
+        &mut self,
+        now: Moment,
+        vserver: VserverIndex,
+        peer: SocketAddr,
+        bind_deadline: Moment,
+    ) -> Option<ConnectionId> {
+        self.handle_handed_over(now, vserver, peer, bind_deadline)
     }
 
     fn handle_called(&mut self, now: Moment, server: ServerIndex, peer: SocketAddr) -> Option<ConnectionId> {

@@ -3,10 +3,13 @@
 
 use super::admission::Ticket;
 use super::report::CoreReport;
-use super::steering::Entrance;
+use super::steering::{Entrance, PinOfFlow};
+use super::tls::Session;
 use crate::core::contract::Command;
 use crate::core::core_message::CoreMessage;
 use crate::core::report::Wanted;
+use crate::core::time::Moment;
+use bytes::BytesMut;
 use smppmux_flow_distributor::IndirectionTable;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -21,6 +24,8 @@ pub(crate) enum ShellMessage {
     HandOver(HandOver),
     /// The answer to a hand-over: its credit comes back. Whether the engine took the connection is its own affair.
     HandedOver,
+    /// The answer to the hand-over of a connection whose bind has come: this core takes nothing new. It goes on where it was.
+    HandedBack(Box<HandOver>),
     /// How many clients' connections the sender has (control; one unacknowledged at most between two cores).
     Load(u32),
     /// That was heard (control).
@@ -45,6 +50,22 @@ pub(crate) struct HandOver {
     pub(crate) peer: SocketAddr,
     /// Its client speaks TLS.
     pub(crate) is_tls: bool,
+    /// What counts beside its account for the core that it belongs to.
+    pub(crate) pin: Option<PinOfFlow>,
     /// Its place among the connections that are counted, where some are.
     pub(crate) ticket: Option<Ticket>,
+    /// What came before it was known where it belongs: its bind. `None`: nothing was read.
+    pub(crate) unread: Option<Box<Unread>>,
+}
+
+/// What goes with a connection that moves to the core of its account.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// What was received; empty with TLS, whose state has it.
+    pub(crate) octets: BytesMut,
+    pub(crate) tls: Option<Box<Session>>,
+    /// The peer has said that nothing follows.
+    pub(crate) read_finished: bool,
+    /// Until when it must have bound.
+    pub(crate) bind_deadline: Moment,
 }

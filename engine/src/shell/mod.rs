@@ -19,6 +19,7 @@ mod engine;
 mod epoll_driver;
 mod event;
 mod event_bell;
+mod first_pdu;
 mod glommio_driver;
 mod greeting;
 mod io_driver;

@@ -36,6 +36,13 @@ pub struct ShellReport {
     pub hand_overs_refused: u64,
     /// Connections that came from another core's listener.
     pub received_by_hand_over: u64,
+    /// Connections that went to the core of their account when their bind had come.
+    pub moved_to_account: u64,
+    /// Connections that stayed though their account may belong to another core: that one took nothing, or too many waited for their
+    /// binds.
+    pub account_moves_refused: u64,
+    /// Connections that came here because this is the core of their account.
+    pub received_for_account: u64,
     /// Connections that the engine did not want (its table is full, or a drain is on).
     pub not_admitted: u64,
     /// Connections that a limit of their vserver or address refused.

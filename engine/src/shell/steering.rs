@@ -3,6 +3,8 @@
 //! `least-loaded` needs every core's number of connections. Cores share no memory, so each tells the others its own
 //! number when that has changed, and tells again only after it was acknowledged.
 //!
+//! `account` asks twice: for the core that waits for the bind, and for the core of the account that the bind names.
+//!
 //! The `rss` schemes need a table, which the control core may publish anew; for it the new connections of each bucket are counted here.
 
 use super::report::SteeringReport;
@@ -39,10 +41,16 @@ pub(crate) struct Listener {
     pub(crate) user_timeout: Option<Duration>,
 }
 
+/// The rule of `pins` that a connection met where it was accepted; it means the same on all cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PinOfFlow(u16);
+
 /// One core's access to the flow distributor.
 pub(crate) struct Steering {
     own_core: usize,
     distributor: Distributor,
+    /// A connection belongs to the core of its account, which its bind names.
+    by_account: bool,
     /// Clients' connections of each core; the own one exact, the others as they last told. Empty unless the scheme
     /// asks for it.
     load: Vec<u32>,
@@ -72,6 +80,7 @@ impl Steering {
         };
         Ok(Self {
             own_core,
+            by_account: settings.scheme == Scheme::Account,
             distributor: Distributor::new(own_core, settings)?,
             arrivals: vec![0; buckets],
             load: vec![0; cores],
@@ -79,8 +88,14 @@ impl Steering {
         })
     }
 
-    /// The core that a connection belongs to. Where its own address cannot be read it stays here.
-    pub(crate) fn choose(&mut self, listener: &Listener, socket: &OwnedFd, peer: SocketAddr) -> CoreIndex {
+    /// The core that a connection belongs to, and what must be known of it where its account is asked for later. Where its
+    /// own address cannot be read it stays here.
+    pub(crate) fn choose(
+        &mut self,
+        listener: &Listener,
+        socket: &OwnedFd,
+        peer: SocketAddr,
+    ) -> (CoreIndex, Option<PinOfFlow>) {
         let destination = if listener.address.ip().is_unspecified() {
             sockets::destination_of(socket).unwrap_or(listener.address)
         } else {
@@ -96,6 +111,20 @@ impl Steering {
             *arrivals += 1;
         }
         let core = self.distributor.choose(&flow, &self.load);
+        let pin = self.by_account.then(|| self.distributor.rule_of(&flow)).flatten();
+        let pin = pin.and_then(|rule| u16::try_from(rule).ok()).map(PinOfFlow);
+        (CoreIndex(u16::try_from(core).unwrap_or_default()), pin)
+    }
+
+    /// Whether clients' connections go to the core of their account.
+    pub(crate) const fn is_by_account(&self) -> bool {
+        self.by_account
+    }
+
+    /// The core of an account, for a connection with this pin.
+    pub(crate) fn choose_for_account(&self, system_id: &[u8], pin: Option<PinOfFlow>) -> CoreIndex {
+        let rule = pin.map(|PinOfFlow(rule)| usize::from(rule));
+        let core = self.distributor.choose_for_account(system_id, rule);
         CoreIndex(u16::try_from(core).unwrap_or_default())
     }
 
@@ -200,7 +229,7 @@ mod tests {
             user_timeout: None,
         };
         let peer = SocketAddr::from(([192, 0, 2, 1], 40_000));
-        let first = steering.choose(&listener, &socket, peer);
+        let (first, _) = steering.choose(&listener, &socket, peer);
         let report = steering.report();
         let bucket = report.arrivals.iter().position(|arrivals| *arrivals == 1);
         let bucket = bucket.expect("it was counted");
@@ -210,7 +239,7 @@ mod tests {
         table.rewrite(bucket, other).expect("they are there");
         steering.install(Arc::new(table));
         steering.install(old);
-        assert_eq!(usize::from(steering.choose(&listener, &socket, peer).0), other);
+        assert_eq!(usize::from(steering.choose(&listener, &socket, peer).0.0), other);
         let report = steering.report();
         assert_eq!((report.table_version, report.arrivals[bucket]), (1, 2));
     }

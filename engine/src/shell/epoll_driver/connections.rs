@@ -1,6 +1,6 @@
 //! The connected sockets of one core: what is wanted of each, and what the kernel has for it.
 
-use super::super::driver::Transmission;
+use super::super::driver::{Detached, Transmission};
 use super::super::engine::Engine;
 use super::super::link::LinkId;
 use super::super::sockets;
@@ -93,6 +93,18 @@ impl Connections {
             // A connection that is reset already says so to the reader.
             let _ = rustix::net::shutdown(&connection.socket, Shutdown::Write);
         }
+    }
+
+    pub(super) fn detach(&mut self, epoll: impl AsFd, link: LinkId) -> Detached {
+        let Some(connection) = self.take(link) else {
+            return Detached::Never;
+        };
+        debug_assert!(connection.output.is_none(), "it is being written");
+        if !connection.registered.is_empty() {
+            // It is in the set, and the set is there: nothing to fail. The socket stays open, so it would not leave by itself.
+            let _ = epoll::delete(epoll, &connection.socket);
+        }
+        Detached::Now(connection.socket)
     }
 
     pub(super) fn take(&mut self, link: LinkId) -> Option<Connection> {

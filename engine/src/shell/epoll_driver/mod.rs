@@ -12,7 +12,7 @@ mod connections;
 mod listeners;
 
 use super::core_start::{CoreParts, CoreStart, Started};
-use super::driver::{Driver, Transmission};
+use super::driver::{Detached, Driver, Transmission};
 use super::engine::Engine;
 use super::event_bell::EventBell;
 use super::link::LinkId;
@@ -186,6 +186,10 @@ impl Driver for EpollDriver {
 
     fn finish_writing(&mut self, link: LinkId) {
         self.connections.finish_writing(link);
+    }
+
+    fn detach(&mut self, link: LinkId) -> Detached {
+        self.connections.detach(&self.epoll, link)
     }
 
     fn release(&mut self, link: LinkId) -> Option<Unsent> {

@@ -3,7 +3,7 @@
 //! Each socket has one task, which does nothing but poll it here. A read fills the core's one read buffer; a write is
 //! tried at once by the turn that has the bytes, and only what the kernel did not take waits for the task.
 
-use super::super::driver::{Driver, Transmission};
+use super::super::driver::{Detached, Driver, Transmission};
 use super::super::engine::Engine;
 use super::super::link::LinkId;
 use super::super::sockets;
@@ -248,6 +248,22 @@ impl Driver for Connections {
             // A connection that is reset already says so to the reader.
             let _ = rustix::net::shutdown(raw::descriptor_of(&connection.stream), Shutdown::Write);
         }
+    }
+
+    fn detach(&mut self, link: LinkId) -> Detached {
+        let socket = self
+            .get_mut(link)
+            .map(|connection| rustix::io::fcntl_dupfd_cloexec(raw::descriptor_of(&connection.stream), 0));
+        // glommio's streams do not give their descriptor up, so a second one goes on; none may be left.
+        let Some(Ok(socket)) = socket else {
+            return Detached::Never;
+        };
+        if let Some(connection) = self.take(link) {
+            debug_assert!(connection.output.is_none(), "it is being written");
+            // glommio only ever waits for readiness, so nothing that arrived is with the ring. The task shall see that its socket is gone.
+            connection.wake();
+        }
+        Detached::Now(socket)
     }
 
     fn release(&mut self, link: LinkId) -> Option<Unsent> {

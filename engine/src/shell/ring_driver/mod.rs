@@ -24,7 +24,7 @@ pub(super) use features::{RingFeatures, probe};
 
 use super::accepting::Acceptor;
 use super::core_start::{CoreStart, Started};
-use super::driver::{Driver, Transmission};
+use super::driver::{Detached, Driver, Transmission};
 use super::engine::Engine;
 use super::event_bell::EventBell;
 use super::link::LinkId;
@@ -291,6 +291,10 @@ impl Driver for RingDriver<'_> {
 
     fn finish_writing(&mut self, link: LinkId) {
         self.memory.sockets.finish_writing(link);
+    }
+
+    fn detach(&mut self, link: LinkId) -> Detached {
+        self.begin_to_leave(link)
     }
 
     fn release(&mut self, link: LinkId) -> Option<Unsent> {

@@ -3,7 +3,7 @@
 //! A socket has at most one receive and one send under way. When its link is released its place stays until the last of
 //! them is over, and nothing of that reaches the station.
 
-use super::super::driver::Transmission;
+use super::super::driver::{Detached, Transmission};
 use super::super::engine::Engine;
 use super::super::link::LinkId;
 use super::super::sockets::{connect_result, is_reset};
@@ -38,6 +38,8 @@ struct Place {
     connecting: bool,
     /// The station wants to hear what arrives.
     reading: bool,
+    /// The socket is given away as soon as nothing of it is in the kernel's hands.
+    leaves: bool,
     receiving: Receiving,
     end: End,
     output: Option<Output>,
@@ -127,6 +129,15 @@ impl Sockets {
         let place = self.places.get(index as usize);
         let output = place.and_then(|place| place.output.as_ref());
         output.is_some_and(|output| output.quiet_failure.is_some())
+    }
+
+    /// The socket that is to be given away, once the kernel has nothing of it; its place is free then.
+    fn take_leaving(&mut self, index: u32) -> Option<(LinkId, OwnedFd)> {
+        let place = self.places.get_mut(index as usize)?;
+        let link = place.link.filter(|_| place.leaves && place.in_kernel == 0)?;
+        let socket = std::mem::take(place).socket?;
+        self.free.push(index);
+        Some((link, socket))
     }
 
     fn of(&mut self, link: LinkId) -> Option<(u32, &mut Place)> {
@@ -224,6 +235,20 @@ impl RingDriver<'_> {
         self.go_on(index);
     }
 
+    /// The station gives this link's socket away. What the kernel has read by then it still tells.
+    pub(super) fn begin_to_leave(&mut self, link: LinkId) -> Detached {
+        self.pause(link);
+        let Some((index, place)) = self.memory.sockets.of(link) else {
+            return Detached::Never;
+        };
+        debug_assert!(place.output.is_none(), "it is being written");
+        place.leaves = true;
+        match self.memory.sockets.take_leaving(index) {
+            Some((_, socket)) => Detached::Now(socket),
+            None => Detached::Later,
+        }
+    }
+
     /// A connect has ended, well or not.
     pub(super) fn connect_ended<E: Engine>(&mut self, now: Moment, station: &mut Station<E>, index: u32) {
         let Some(place) = self.memory.sockets.get_mut(index) else {
@@ -275,7 +300,10 @@ impl RingDriver<'_> {
                 Err(error) => self.lose(now, station, link, io::Error::from(error).kind()),
             }
         }
-        self.go_on(index);
+        match self.memory.sockets.take_leaving(index) {
+            Some((link, socket)) => station.detached(now, self, link, socket),
+            None => self.go_on(index),
+        }
         count.unwrap_or_default()
     }
 

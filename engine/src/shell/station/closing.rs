@@ -82,7 +82,7 @@ impl<E: Engine> Station<E> {
         self.leftovers.give_back(link.leftover);
         match link.phase {
             Phase::Lingering => self.lingering -= 1,
-            Phase::Greeting(_) => self.greetings -= 1,
+            Phase::Greeting(greeting) => self.uncount_greeting(greeting.stage),
             _ => {}
         }
         if link.counts_as_flow {

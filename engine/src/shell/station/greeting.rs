@@ -10,7 +10,7 @@ use super::super::admission::{Refusal, Ticket};
 use super::super::driver::Driver;
 use super::super::engine::Engine;
 use super::super::event::Event;
-use super::super::greeting::{GREETINGS_MAX, Greeting};
+use super::super::greeting::{GREETINGS_MAX, Greeting, Stage};
 use super::super::link::{Link, LinkId, Phase};
 use super::super::message::HandOver;
 use super::super::proxy_header::{self, ProxyHeader};
@@ -53,22 +53,25 @@ impl<E: Engine> Station<E> {
             .is_some_and(|admission| admission.is_proxy(vserver, peer.ip()))
     }
 
-    /// Takes a connection in whose client is not known yet, or which begins with TLS.
+    /// Takes a connection in whose client is not known yet, which begins with TLS, or whose bind says its core.
     pub(super) fn await_greeting(
         &mut self,
         now: Moment,
         driver: &mut impl Driver,
         vserver: VserverIndex,
         hand_over: HandOver,
+        stage: Stage,
     ) {
         let HandOver {
             socket,
             peer,
             is_tls,
+            pin,
             ticket,
             ..
         } = hand_over;
-        if self.greetings >= GREETINGS_MAX {
+        let is_introduced = stage == Stage::AwaitingBind;
+        if !is_introduced && self.greetings >= GREETINGS_MAX {
             self.report.not_admitted += 1;
             return;
         }
@@ -77,9 +80,11 @@ impl<E: Engine> Station<E> {
             vserver,
             peer,
             is_tls,
+            pin,
+            stage,
         };
         let mut link = Link::new(Phase::Greeting(Box::new(greeting)));
-        if !self.has_greeting(vserver, peer) {
+        if !is_introduced && !self.has_greeting(vserver, peer) {
             link.tls = self.secure_accepted(vserver);
             if link.tls.is_none() {
                 self.report.not_admitted += 1;
@@ -91,7 +96,10 @@ impl<E: Engine> Station<E> {
         link.ticket = ticket;
         link.deadline = now + patience;
         if let Some(id) = self.links.insert(link) {
-            self.greetings += 1;
+            match stage {
+                Stage::Introducing => self.greetings += 1,
+                _ => self.binds_awaited += 1,
+            }
             self.deadlines.add(now + patience, id);
             self.steering.count_opened();
             driver.adopt(id, socket);
@@ -107,21 +115,26 @@ impl<E: Engine> Station<E> {
         let Phase::Greeting(greeting) = &mut link.phase else {
             return;
         };
+        if greeting.stage != Stage::Introducing {
+            return self.look_for_bind(now, id, bytes);
+        }
         match proxy_header::read(bytes) {
             ProxyHeader::Incomplete => self.leftovers.keep(&mut link.leftover, bytes),
             ProxyHeader::Wrong => self.refuse_greeting(now, id),
             ProxyHeader::Complete { octets, client } => {
                 greeting.peer = client.unwrap_or(greeting.peer);
-                let (vserver, peer, is_tls) = (greeting.vserver, greeting.peer, greeting.is_tls);
+                let (vserver, is_tls) = (greeting.vserver, greeting.is_tls);
                 self.leftovers.keep(&mut link.leftover, &[]);
-                let goes_on = self.identify(now, id, client)
-                    && if is_tls {
-                        self.begin_tls(now, id, vserver)
-                    } else {
-                        self.open_greeted(now, id, vserver, peer).is_some()
-                    };
+                if !self.identify(now, id, client) {
+                    return;
+                }
+                if !is_tls {
+                    self.introduced(now, id);
+                } else if !self.begin_tls(now, id, vserver) {
+                    return;
+                }
                 let behind = bytes.get(octets..).unwrap_or_default();
-                if goes_on && !behind.is_empty() {
+                if !behind.is_empty() {
                     self.received(now, id, behind);
                 }
             }
@@ -174,19 +187,43 @@ impl<E: Engine> Station<E> {
         }
     }
 
-    /// Everything before SMPP is done: the engine takes the connection.
-    pub(super) fn open_greeted(
-        &mut self,
-        now: Moment,
-        id: LinkId,
-        vserver: VserverIndex,
-        peer: SocketAddr,
-    ) -> Option<ConnectionId> {
-        let connection = self.engine.handle_accepted(now, vserver, peer);
+    /// Everything before SMPP is done: the engine takes the connection, or its bind is awaited.
+    pub(super) fn introduced(&mut self, now: Moment, id: LinkId) {
+        if !self.awaits_binds() {
+            self.open_greeted(now, id);
+            return;
+        }
+        let Some(link) = self.links.get_mut(id) else {
+            return;
+        };
+        if let Phase::Greeting(greeting) = &mut link.phase {
+            let vserver = usize::from(greeting.vserver.0);
+            let deadline = now + self.settings.vservers[vserver].bind_timeout;
+            greeting.stage = Stage::AwaitingBind;
+            link.deadline = deadline;
+            self.greetings -= 1;
+            self.binds_awaited += 1;
+            self.deadlines.add(deadline, id);
+        }
+    }
+
+    /// The engine takes a connection that it has not known so far. One that has waited for its bind has so much less time for it.
+    pub(super) fn open_greeted(&mut self, now: Moment, id: LinkId) -> Option<ConnectionId> {
+        let link = self.links.get_mut(id)?;
+        let Phase::Greeting(greeting) = &link.phase else {
+            return None;
+        };
+        let (vserver, peer, stage) = (greeting.vserver, greeting.peer, greeting.stage);
+        let connection = if stage == Stage::Introducing {
+            self.engine.handle_accepted(now, vserver, peer)
+        } else {
+            self.engine.handle_handed_over(now, vserver, peer, link.deadline)
+        };
         match connection {
             Some(connection) => {
-                self.greetings -= 1;
+                self.uncount_greeting(stage);
                 self.links.open(id, connection);
+                self.show_certificate(now, id, connection);
             }
             None => {
                 self.report.not_admitted += 1;
@@ -206,9 +243,11 @@ impl<E: Engine> Station<E> {
         if let Some(link) = self.links.get_mut(id)
             && matches!(link.phase, Phase::Greeting(_))
         {
-            link.phase = Phase::Flushing;
+            let phase = std::mem::replace(&mut link.phase, Phase::Flushing);
             link.deadline = now;
-            self.greetings -= 1;
+            if let Phase::Greeting(greeting) = phase {
+                self.uncount_greeting(greeting.stage);
+            }
             self.deadlines.add(now, id);
         }
     }
@@ -217,6 +256,11 @@ impl<E: Engine> Station<E> {
     pub(super) fn give_up_greeting(&mut self, now: Moment, driver: &mut impl Driver, id: LinkId) {
         let link = self.links.get_mut(id);
         match link.map(|link| (link.tls.is_some(), &link.phase)) {
+            Some((_, Phase::Greeting(greeting))) if greeting.is_leaving() => return,
+            // The engine says what comes of a client that does not bind.
+            Some((_, Phase::Greeting(greeting))) if greeting.stage != Stage::Introducing => {
+                return self.open_unplaced(now, id);
+            }
             Some((true, Phase::Greeting(greeting))) => {
                 let (vserver, peer) = (greeting.vserver, greeting.peer.ip());
                 self.report.handshakes_failed += 1;

@@ -2,7 +2,7 @@
 
 use super::super::driver::Driver;
 use super::super::engine::Engine;
-use super::super::message::ShellMessage;
+use super::super::message::{HandOver, ShellMessage};
 use super::super::report::CoreReport;
 use super::{Lifecycle, Station};
 use crate::core::contract::{Command, CoreIndex};
@@ -71,10 +71,10 @@ impl<E: Engine> Station<E> {
                 self.engine.handle_core_message(now, from, message);
             }
             ShellMessage::HandOver(hand_over) => {
-                self.report.received_by_hand_over += 1;
-                self.admit(now, driver, hand_over);
-                self.endpoint.answer(from, ShellMessage::HandedOver);
+                let answer = self.handed_over(now, driver, hand_over);
+                self.endpoint.answer(from, answer);
             }
+            ShellMessage::HandedBack(hand_over) => self.take_back(now, driver, *hand_over),
             ShellMessage::Command(command) => {
                 self.obey(now, command);
                 self.endpoint.answer(from, ShellMessage::CommandTaken);
@@ -98,6 +98,22 @@ impl<E: Engine> Station<E> {
         }
     }
 
+    /// Takes a connection from another core; gives the answer.
+    fn handed_over(&mut self, now: Moment, driver: &mut impl Driver, hand_over: HandOver) -> ShellMessage {
+        if hand_over.unread.is_none() {
+            self.report.received_by_hand_over += 1;
+            self.admit(now, driver, hand_over);
+            return ShellMessage::HandedOver;
+        }
+        match self.take_in(now, driver, hand_over) {
+            Ok(()) => {
+                self.report.received_for_account += 1;
+                ShellMessage::HandedOver
+            }
+            Err(hand_over) => ShellMessage::HandedBack(Box::new(hand_over)),
+        }
+    }
+
     fn obey(&mut self, now: Moment, command: Command) {
         self.lifecycle = match (&command, self.lifecycle) {
             (Command::Stop, Lifecycle::Stopping(until)) => Lifecycle::Stopping(until),
@@ -105,6 +121,9 @@ impl<E: Engine> Station<E> {
             (Command::Drain, Lifecycle::Running) => Lifecycle::Draining,
             (_, unchanged) => unchanged,
         };
+        if !self.wants_connections() {
+            self.end_greetings(now);
+        }
         if let Command::Reconfigure(settings) = &command {
             self.settings = Arc::clone(&settings.0);
         }

@@ -1,7 +1,7 @@
 //! The part of the shell that every driver shares: one core's engine, its links, its mailbox, and the turn.
 //!
 //! [`turn`] polls the engine and carries out what it asks; [`arriving`] shows it what was read; [`opening`] makes connections (accepted, handed over,
-//! connected), [`greeting`] asks who they are and reads what comes before SMPP; [`closing`] ends them without losing the last answer; [`secured`] has TLS between driver and engine; [`inbox`] takes what other threads sent.
+//! connected), [`greeting`] asks who they are and reads what comes before SMPP, [`placing`] moves them to the core of their account; [`closing`] ends them without losing the last answer; [`secured`] has TLS between driver and engine; [`inbox`] takes what other threads sent.
 //!
 //! Invariants:
 //! - Every connection that the engine knows has exactly one link; `handle_closed` is called exactly once for a
@@ -15,6 +15,7 @@ mod closing;
 mod greeting;
 mod inbox;
 mod opening;
+mod placing;
 mod secured;
 mod turn;
 
@@ -22,6 +23,7 @@ use super::admission::Admission;
 use super::driver::Driver;
 use super::engine::Engine;
 use super::event::EventSender;
+use super::greeting::Stage;
 use super::link::{LinkId, LinkTable, Phase};
 use super::message::ShellMessage;
 use super::message_log::MessageLogLane;
@@ -65,8 +67,12 @@ pub(crate) struct Station<E> {
     admission: Option<Arc<Admission>>,
     /// Where anybody has TLS.
     tls: Option<TlsDesk>,
-    /// Links that are in [`Phase::Greeting`].
+    /// Links that are being introduced ([`Phase::Greeting`]).
     greetings: usize,
+    /// Links whose bind is awaited, or that it moves (the same phase).
+    binds_awaited: usize,
+    /// Those that go to another core when the turn ends.
+    moving: Vec<LinkId>,
     resolver: ResolverClient,
     passwords: PasswordClient,
     /// Where the queue's messages are kept, if they are.
@@ -121,6 +127,8 @@ impl<E: Engine> Station<E> {
             admission: parts.admission,
             tls: parts.tls.map(TlsDesk::new),
             greetings: 0,
+            binds_awaited: 0,
+            moving: Vec::new(),
             resolver: parts.resolver,
             passwords: parts.passwords,
             store: parts.store,
@@ -160,9 +168,22 @@ impl<E: Engine> Station<E> {
         if std::mem::replace(&mut link.read_finished, true) {
             return;
         }
-        match link.phase {
-            Phase::Open(connection) => self.engine.handle_read_closed(now, connection),
-            Phase::Lingering | Phase::Greeting(_) => {
+        match &link.phase {
+            Phase::Open(connection) => self.engine.handle_read_closed(now, *connection),
+            Phase::Greeting(greeting) => match greeting.stage {
+                Stage::Introducing => {
+                    self.release(driver, id);
+                }
+                Stage::AwaitingBind => {
+                    self.open_unplaced(now, id);
+                    if let Some(connection) = self.links.get_mut(id).and_then(|link| link.connection()) {
+                        self.engine.handle_read_closed(now, connection);
+                    }
+                }
+                // It is told where it goes.
+                Stage::Moving(_) | Stage::Leaving(_) => {}
+            },
+            Phase::Lingering => {
                 self.release(driver, id);
             }
             // Only TLS reads while it connects.

@@ -2,6 +2,7 @@
 
 use super::super::driver::Driver;
 use super::super::engine::Engine;
+use super::super::greeting::Stage;
 use super::super::link::{Attempt, Link, LinkId, Phase};
 use super::super::message::{HandOver, ShellMessage};
 use super::super::resolve::Resolved;
@@ -47,13 +48,15 @@ impl<E: Engine> Station<E> {
             Ok(ticket) => ticket,
             Err(refusal) => return self.count_refusal(refusal),
         };
-        let owner = self.steering.choose(listener, &socket, peer);
+        let (owner, pin) = self.steering.choose(listener, &socket, peer);
         let hand_over = HandOver {
             socket,
             entrance: listener.entrance,
             peer,
             is_tls: listener.is_tls,
+            pin,
             ticket,
+            unread: None,
         };
         if owner == self.core {
             self.admit(now, driver, hand_over);
@@ -78,10 +81,13 @@ impl<E: Engine> Station<E> {
             self.report.not_admitted += 1;
             return;
         }
-        if let Entrance::Clients(vserver) = hand_over.entrance
-            && (hand_over.is_tls || self.has_greeting(vserver, hand_over.peer))
-        {
-            return self.await_greeting(now, driver, vserver, hand_over);
+        if let Entrance::Clients(vserver) = hand_over.entrance {
+            if hand_over.is_tls || self.has_greeting(vserver, hand_over.peer) {
+                return self.await_greeting(now, driver, vserver, hand_over, Stage::Introducing);
+            }
+            if self.awaits_binds() {
+                return self.await_greeting(now, driver, vserver, hand_over, Stage::AwaitingBind);
+            }
         }
         let HandOver {
             socket,
@@ -102,16 +108,25 @@ impl<E: Engine> Station<E> {
         link.in_driver = true;
         link.counts_as_flow = true;
         link.ticket = ticket;
-        match self.links.insert(link) {
-            Some(id) => {
-                self.steering.count_opened();
-                driver.adopt(id, socket);
-            }
-            None => {
-                let by = ClosedBy::Error(io::ErrorKind::OutOfMemory);
-                self.engine.handle_closed(now, connection, by, None);
-            }
+        if let Some(id) = self.insert_open(now, connection, link) {
+            self.steering.count_opened();
+            driver.adopt(id, socket);
         }
+    }
+
+    /// Adds the link of a connection that the engine knows. `None`: there is no room, and the engine was told.
+    pub(super) fn insert_open(
+        &mut self,
+        now: Moment,
+        connection: ConnectionId,
+        link: Link,
+    ) -> Option<LinkId> {
+        let id = self.links.insert(link);
+        if id.is_none() {
+            let by = ClosedBy::Error(io::ErrorKind::OutOfMemory);
+            self.engine.handle_closed(now, connection, by, None);
+        }
+        id
     }
 
     /// Starts to open a connection for the engine.

@@ -147,6 +147,9 @@ impl<E: Engine> Station<E> {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
+        if matches!(link.phase, Phase::Greeting(_)) {
+            return self.look_for_secured_bind(now, id);
+        }
         let (Phase::Open(connection), false, Some(session)) = (&link.phase, link.paused, &mut link.tls)
         else {
             return;
@@ -165,19 +168,7 @@ impl<E: Engine> Station<E> {
             return;
         };
         match &link.phase {
-            Phase::Greeting(greeting) => {
-                let (vserver, client) = (greeting.vserver, greeting.peer);
-                let names = link
-                    .tls
-                    .as_ref()
-                    .map(|session| session.certificate_names())
-                    .unwrap_or_default();
-                if let Some(connection) = self.open_greeted(now, id, vserver, client)
-                    && !names.is_empty()
-                {
-                    self.engine.handle_certificate(now, connection, names);
-                }
-            }
+            Phase::Greeting(_) => self.introduced(now, id),
             Phase::Connecting(connection, _) => {
                 let connection = *connection;
                 link.phase = Phase::Open(connection);
@@ -191,6 +182,18 @@ impl<E: Engine> Station<E> {
             }
             Phase::Open(_) | Phase::Flushing | Phase::Lingering => {}
         }
+    }
+
+    /// Tells the engine what names the client's certificate has, if it has any. True: the link has TLS.
+    pub(super) fn show_certificate(&mut self, now: Moment, id: LinkId, connection: ConnectionId) -> bool {
+        let Some(session) = self.links.get_mut(id).and_then(|link| link.tls.as_ref()) else {
+            return false;
+        };
+        let names = session.certificate_names();
+        if !names.is_empty() {
+            self.engine.handle_certificate(now, connection, names);
+        }
+        true
     }
 
     /// The peer broke the protocol, or is not who it should be.
@@ -277,7 +280,8 @@ impl<E: Engine> Station<E> {
             let Some(link) = self.links.get_mut(id) else {
                 return true;
             };
-            if link.transmitting || !link.in_driver {
+            let is_leaving = matches!(&link.phase, Phase::Greeting(greeting) if greeting.is_leaving());
+            if link.transmitting || !link.in_driver || is_leaving {
                 return false;
             }
             let Some(session) = &mut link.tls else { return true };

@@ -22,6 +22,7 @@ impl<E: Engine> Station<E> {
     pub(crate) fn end_turn(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
         self.report.turns += 1;
         let handshakes_wait = self.settle_secured(now, driver);
+        self.settle_moves(now, driver);
         let mut rounds = 0;
         while self.carry_out_wishes(now, driver) {
             rounds += 1;

@@ -20,6 +20,7 @@ macro_rules! on_every_driver {
     };
 }
 
+mod accounts;
 mod bytes_and_closing;
 mod cores;
 mod fake_engine;
