@@ -353,11 +353,18 @@ impl World {
     }
 
     fn accept(&mut self, core: usize, id: LinkId) {
+        if self.moves_to_account(core, id) {
+            return;
+        }
         let peer = "192.0.2.1:40000".parse().expect("an address");
         let engine = &mut self.hosts[core].engine;
-        let accepted = match self.links[id].peer {
-            Peer::Esme(_) => engine.handle_accepted(self.now, VserverIndex(0), peer),
-            Peer::Smsc(index) => engine.handle_called(self.now, ServerIndex(index as u16), peer),
+        let link = &self.links[id];
+        let accepted = match (link.peer, link.kept) {
+            (Peer::Esme(_), None) => engine.handle_accepted(self.now, VserverIndex(0), peer),
+            (Peer::Esme(_), Some(kept)) => {
+                engine.handle_handed_over(self.now, VserverIndex(0), peer, kept.bind_deadline)
+            }
+            (Peer::Smsc(index), _) => engine.handle_called(self.now, ServerIndex(index as u16), peer),
         };
         match accepted {
             Some(connection) => {
@@ -367,6 +374,7 @@ impl World {
                 self.hosts[core].links.insert(connection, id);
                 self.schedule_readable(id);
             }
+            None if self.hands_back(core, id) => {}
             None => {
                 self.links[id].engine_end = End::Closed;
                 self.links[id].to_peer.is_finished = true;

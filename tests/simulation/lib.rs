@@ -16,6 +16,7 @@ mod host;
 mod ledger;
 mod link;
 mod message_log;
+mod moving;
 mod network;
 mod operator;
 mod pdu;

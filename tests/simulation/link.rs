@@ -2,6 +2,7 @@
 
 use crate::calls::Call;
 use crate::heard::Answers;
+use crate::moving::Kept;
 use crate::pdu::Pdu;
 use bytes::BytesMut;
 use smppmux_engine::core::contract::ConnectionId;
@@ -49,6 +50,8 @@ pub(crate) struct Sending {
 pub(crate) struct Link {
     pub(crate) engine: usize,
     pub(crate) connection: Option<ConnectionId>,
+    /// It went to the core of its account.
+    pub(crate) kept: Option<Kept>,
     pub(crate) peer: Peer,
     pub(crate) engine_end: End,
     pub(crate) peer_end: End,
@@ -130,6 +133,7 @@ impl Link {
         Self {
             engine,
             connection: None,
+            kept: None,
             peer,
             engine_end: End::Connecting,
             peer_end: End::Connecting,

@@ -23,6 +23,8 @@ pub(crate) struct Scenario {
     /// How long faults happen.
     pub(crate) chaos: Duration,
     pub(crate) is_forward: bool,
+    /// Clients go to the core of their account.
+    pub(crate) is_by_account: bool,
     pub(crate) response_timeout: Duration,
 }
 
@@ -96,6 +98,7 @@ impl Scenario {
             esmes,
             chaos: random.milliseconds(1_000, 8_000),
             is_forward,
+            is_by_account: (seed >> 8).is_multiple_of(4),
             response_timeout,
         }
     }
