@@ -329,5 +329,5 @@ fn keys_without_effect_are_warned_of() {
         .iter()
         .filter_map(|warning| warning.message.split(" has no effect").next())
         .collect();
-    assert_eq!(warned, ["`distribution = \"account\"`", "`rebalance`"]);
+    assert_eq!(warned, ["`rebalance`"]);
 }

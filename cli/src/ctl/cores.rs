@@ -9,6 +9,7 @@ impl Row for CoreRow {
         ("core", Cell::Text(|row| row.core.to_string())),
         ("clients", Cell::Figure(|row| row.client_connections)),
         ("bound", Cell::Figure(|row| row.client_sessions)),
+        ("moved in", Cell::Figure(|row| row.connections_moved_in)),
         ("servers", Cell::Figure(|row| row.server_sessions)),
         ("MT", Cell::Figure(|row| row.client_requests)),
         ("MO", Cell::Figure(|row| row.mobile_originated)),

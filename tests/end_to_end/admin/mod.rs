@@ -1,6 +1,7 @@
 //! The admin interface and `ctl`, against a process that carries messages.
 
 mod access;
+mod accounts;
 mod changes;
 mod claims;
 mod dead_letters;

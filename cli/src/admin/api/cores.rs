@@ -63,6 +63,9 @@ pub(crate) struct CoreRow {
     pub(crate) core_messages_received: u64,
     /// Messages that other cores refused.
     pub(crate) core_messages_refused: u64,
+    /// Clients' connections that came because it is the core of their account (`distribution = "account"`).
+    #[serde(default)]
+    pub(crate) connections_moved_in: u64,
     /// Sleeping cores that it has woken.
     pub(crate) core_wakes: u64,
     /// Turns of its loop.
@@ -137,6 +140,7 @@ impl CoreRow {
             core_messages_sent: shell.core_messages_sent,
             core_messages_received: shell.core_messages_received,
             core_messages_refused: shell.core_messages_refused,
+            connections_moved_in: shell.received_for_account,
             core_wakes: shell.core_wakes,
             turns: shell.turns,
             busy_milliseconds: u64::try_from(shell.turn_times.sum().as_millis()).unwrap_or(u64::MAX),

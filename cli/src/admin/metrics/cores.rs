@@ -37,7 +37,7 @@ const GAUGES: [(&str, &str, Figure); 7] = [
 ];
 
 /// What has happened since the start.
-const COUNTERS: [(&str, &str, Figure); 12] = [
+const COUNTERS: [(&str, &str, Figure); 15] = [
     ("core_turns", "Turns of the loop", |core| core.shell.turns),
     ("c2c_wakes", "Sleeping cores that were woken", |core| {
         core.shell.core_wakes
@@ -51,6 +51,21 @@ const COUNTERS: [(&str, &str, Figure); 12] = [
         "core_handed_over_connections",
         "Accepted connections that went to another core",
         |core| core.shell.handed_over,
+    ),
+    (
+        "core_moved_connections",
+        "Connections that went to the core of their account when their bind had come",
+        |core| core.shell.moved_to_account,
+    ),
+    (
+        "core_connections_moved_in",
+        "Connections that came because this is the core of their account",
+        |core| core.shell.received_for_account,
+    ),
+    (
+        "core_refused_moves",
+        "Connections that stayed though their account may belong to another core",
+        |core| core.shell.account_moves_refused,
     ),
     (
         "core_unwanted_connections",
