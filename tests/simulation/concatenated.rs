@@ -326,6 +326,10 @@ impl World {
 
     /// An ESME sends a segment; `false` when it has none to send.
     pub(crate) fn esme_submits_segment(&mut self, index: usize, id: LinkId) -> bool {
+        // What numbers a segment here is a TLV, which a server of v3.3 does not get.
+        if self.ledger.servers_of_v33.contains(&true) {
+            return false;
+        }
         let wished = self.any_sequence();
         let sequence = self.links[id].session.free_sequence(wished);
         let kind = if self.random.chance(100) {
@@ -353,6 +357,9 @@ impl World {
         let Peer::Smsc(index) = self.links[id].peer else {
             return false;
         };
+        if self.ledger.servers_of_v33[index] {
+            return false;
+        }
         let wished = self.any_sequence();
         let sequence = self.links[id].session.free_sequence(wished);
         let kind = if self.random.chance(100) {

@@ -5,7 +5,9 @@ use crate::ledger::{APPLICATION_ERROR, ESME_ERRORS, KnownId};
 use crate::link::{End, Peer};
 use crate::pdu::{self, Pdu, command};
 use crate::ranges::DESTINATIONS;
+use crate::rules::Effect;
 use crate::scenario::{EsmePlan, PASSWORD};
+use crate::versions::{CONGESTED, V33, is_newer_than_v33};
 use crate::world::{Phase, World};
 use std::time::Duration;
 
@@ -93,7 +95,14 @@ impl World {
         session.has_wrong_password = is_wrong;
         session.bind_sequence = Some(sequence);
         let password = if is_wrong { "wrong" } else { PASSWORD };
-        let bind = pdu::bind(plan.kind, sequence, &plan.system_id, password, 0x34, plan.claim);
+        let bind = pdu::bind(
+            plan.kind,
+            sequence,
+            &plan.system_id,
+            password,
+            plan.version,
+            plan.claim,
+        );
         self.peer_writes(id, &bind);
     }
 
@@ -130,11 +139,20 @@ impl World {
         let number = self.ledger.requests.len();
         let wants_receipt = !self.scenario.is_forward && self.random.chance(500);
         let pdu = pdu::message(kind, sequence, number, destination, octets, wants_receipt);
+        let must_succeed = must_succeed && self.passes_unhindered(&pdu);
         self.ledger
             .request_sent(index, pdu.clone(), self.now, None, must_succeed);
         self.ledger.requests[number].wants_receipt = wants_receipt;
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
+    }
+
+    /// No rule stands in a request's way, and every server can carry it.
+    fn passes_unhindered(&self, pdu: &Pdu) -> bool {
+        let mut servers = self.scenario.settings.servers.iter();
+        let is_carried = !is_newer_than_v33(pdu) || servers.all(|server| server.interface_version != V33);
+        let effect = self.scenario.rules.effect(pdu.destination());
+        is_carried && matches!(effect, None | Some(Effect::Renamed(_)))
     }
 
     /// query_sm, cancel_sm or replace_sm for a message that it knows, or that nobody does.
@@ -192,6 +210,10 @@ impl World {
                 self.esme_bind_answered(index, id, pdu);
             }
             _ => {
+                assert!(
+                    !pdu.body.ends_with(&CONGESTED),
+                    "link {id}: a server's congestion_state came through"
+                );
                 let number = self.links[id].session.outstanding.remove(&pdu.sequence);
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));

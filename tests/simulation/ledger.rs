@@ -7,9 +7,11 @@ use crate::concatenated::Place;
 use crate::event::LinkId;
 use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
-use crate::scenario::TIMEOUT_STATUS;
+use crate::rules::{REFUSED, REJECTED, Rules};
+use crate::scenario::{Scenario, TIMEOUT_STATUS};
+use crate::versions::{V33, is_newer_than_v33};
 use smppmux_engine::core::queue::QueueKey;
-use smppmux_engine::core::settings::{MessageIdMode, OnServerLoss, OnThrottle, VserverSettings};
+use smppmux_engine::core::settings::{MessageIdMode, OnServerLoss, OnThrottle};
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ pub(crate) const SMSC_NACK: u32 = 0x0401;
 pub(crate) const ESME_ERRORS: [u32; 3] = [0x65, 0x66, 0x0402];
 pub(crate) const APPLICATION_ERROR: u32 = 0x0403;
 
+const ESME_RINVMSGLEN: u32 = 0x01;
 const ESME_RINVBNDSTS: u32 = 0x04;
 const ESME_RSYSERR: u32 = 0x08;
 const ESME_RINVDSTADR: u32 = 0x0B;
@@ -109,6 +112,8 @@ pub(crate) struct Message {
 pub(crate) struct Ledger {
     /// Somebody has ordered something: accounts and servers may be gone for a while.
     pub(crate) has_operator: bool,
+    rules: Rules,
+    pub(crate) servers_of_v33: Vec<bool>,
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Message>,
     /// `on-server-loss = "retry"`: a request may reach another session when one was lost.
@@ -124,8 +129,16 @@ pub(crate) struct Ledger {
 const ENTRY_TIME: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    pub(crate) fn new(vserver: &VserverSettings) -> Self {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let vserver = &scenario.settings.vservers[0];
+        let versions = scenario
+            .settings
+            .servers
+            .iter()
+            .map(|server| server.interface_version);
         Self {
+            rules: scenario.rules.clone(),
+            servers_of_v33: versions.map(|version| version == V33).collect(),
             has_operator: false,
             requests: Vec::new(),
             messages: Vec::new(),
@@ -191,8 +204,12 @@ impl Ledger {
         );
         let expected = match &request.about {
             Some(known) => with_id(&request.pdu.body, &known.given, &known.own),
-            None => request.pdu.with_reference_of(pdu),
+            None => self.rules.expected_body(number, &request.pdu, pdu, server),
         };
+        assert!(
+            !self.servers_of_v33[server] || !is_newer_than_v33(pdu),
+            "request {number} reached server {server}, whose version cannot read it"
+        );
         assert!(
             request.about.is_some() || !is_operation,
             "request {number} names nobody's message and reached server {server}"
@@ -227,6 +244,10 @@ impl Ledger {
             pdu.status,
             ESME_RSYSERR | ESME_RTHROTTLED | TIMEOUT_STATUS | ESME_RINVBNDSTS
         ) || pdu.status == ESME_RINVMSGID && may_be_invalid;
+        let is_own = is_own || pdu.status == REJECTED && self.rules.rejects(&request.pdu);
+        // No server of v3.3 can carry so much.
+        let is_too_long = self.servers_of_v33.contains(&true) && request.pdu.has_tlvs();
+        let is_own = is_own || is_too_long && pdu.status == ESME_RINVMSGLEN;
         // A server that was taken out of the settings is unknown by its tag.
         let is_own = is_own || self.has_operator && pdu.status == ESME_RINVMSGID;
         assert!(
@@ -363,6 +384,10 @@ impl Ledger {
         let number = pdu.message().expect("every message is numbered");
         let message = &mut self.messages[number];
         assert!(
+            message.receipt_of.is_some() || !self.rules.refuse(message.destination),
+            "message {number} arrived at ESME {esme} though a rule refuses it"
+        );
+        assert!(
             message.reached.is_none() || !message.stored.is_empty(),
             "message {number} arrived a second time, at ESME {esme} on link {link}"
         );
@@ -427,6 +452,7 @@ impl Ledger {
         let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS | ESME_RMSGQFUL)
             || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some()
             || pdu.status == 0 && !message.stored.is_empty();
+        let is_own = is_own || pdu.status == REFUSED && self.rules.refuse(message.destination);
         // An operator may have taken it out of the settings, or what it may claim.
         let is_own = is_own || self.has_operator && pdu.status == ESME_RINVDSTADR;
         assert!(

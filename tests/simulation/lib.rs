@@ -26,12 +26,14 @@ mod plan;
 mod random;
 mod ranges;
 mod routes;
+mod rules;
 pub mod scale;
 mod scenario;
 mod shrink;
 mod smsc;
 mod store;
 mod trace;
+mod versions;
 mod weights;
 mod world;
 

@@ -136,6 +136,35 @@ impl Pdu {
         ends.map(|(at, _)| at + 3).nth(strings_before - 1).unwrap_or(0)
     }
 
+    /// Where the destination address starts in a message.
+    pub(crate) fn destination_at(&self) -> usize {
+        // Behind the source stand dest_addr_ton and dest_addr_npi.
+        self.end_of_string(self.source_at()) + 2
+    }
+
+    /// The destination address of a message.
+    pub(crate) fn destination(&self) -> &[u8] {
+        let at = self.destination_at();
+        &self.body[at..self.end_of_string(at) - 1]
+    }
+
+    /// A submit_sm or deliver_sm has TLVs behind its short_message.
+    pub(crate) fn has_tlvs(&self) -> bool {
+        if !matches!(self.command, command::SUBMIT_SM | command::DELIVER_SM) {
+            return false;
+        }
+        // esm_class, protocol_id, priority_flag; two times; registered_delivery and three more.
+        let times_at = self.end_of_string(self.destination_at()) + 3;
+        let length_at = self.end_of_string(self.end_of_string(times_at)) + 4;
+        length_at + 1 + usize::from(self.body[length_at]) < self.body.len()
+    }
+
+    /// The place behind the NUL of the string that starts at `at`.
+    fn end_of_string(&self, at: usize) -> usize {
+        let octets = self.body[at..].iter().position(|octet| *octet == 0);
+        at + octets.expect("strings end with NUL") + 1
+    }
+
     /// The number of the message that a request carries as its source address, or a segment in a TLV.
     pub(crate) fn message(&self) -> Option<usize> {
         if let Some(number) = self.segment_message() {

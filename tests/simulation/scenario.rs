@@ -4,6 +4,8 @@ use crate::calls;
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
+use crate::rules::Rules;
+use crate::versions::{self, V34};
 use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::rate::RateLimit;
@@ -18,6 +20,8 @@ use std::time::Duration;
 pub(crate) struct Scenario {
     pub(crate) engines: usize,
     pub(crate) settings: Arc<Settings>,
+    /// The routing rules that the settings have.
+    pub(crate) rules: Rules,
     pub(crate) faults: Faults,
     pub(crate) esmes: Vec<EsmePlan>,
     /// How long faults happen.
@@ -40,6 +44,8 @@ pub(crate) struct EsmePlan {
     /// Its claim lies outside what its account may have.
     pub(crate) overreaches: bool,
     pub(crate) window: u32,
+    /// interface_version of its bind.
+    pub(crate) version: u8,
     /// Pause between two of its acts at most.
     pub(crate) pause_ms: usize,
 }
@@ -70,7 +76,7 @@ impl Scenario {
         let clients: Vec<_> = (0..accounts)
             .map(|account| client(random, account, is_forward))
             .collect();
-        let esmes = (0..random.between(1, 8))
+        let mut esmes: Vec<_> = (0..random.between(1, 8))
             .map(|_| {
                 let account = random.below(accounts);
                 esme(random, account, &clients[account])
@@ -78,22 +84,27 @@ impl Scenario {
             .collect();
         // Longer than an unbind waits, now and then.
         let response_timeout = Duration::from_secs(if random.chance(100) { 7 } else { 1 });
-        let (engine, vservers) = (
-            engine(random),
-            vec![vserver(random, servers, is_forward, response_timeout)],
-        );
-        let mut servers: Vec<_> = (0..servers)
+        let engine = engine(random);
+        let vserver = vserver(random, servers, is_forward, response_timeout);
+        let mut server_settings: Vec<_> = (0..servers)
             .map(|index| server(random, index, response_timeout))
             .collect();
         if faults.server_call > 0 {
-            calls::allow(&mut servers);
+            calls::allow(&mut server_settings);
         }
         let seed = random.next();
-        let settings =
-            Settings::new(engine, vservers, servers, clients, seed).with_message_log(seed.is_multiple_of(2));
+        let mut chance = Random::new(!seed);
+        let rules = Rules::draw(&mut chance, servers, is_forward);
+        if !is_forward {
+            versions::draw(&mut chance, &mut server_settings, &mut esmes);
+        }
+        let settings = Settings::new(engine, vec![vserver], server_settings, clients, seed)
+            .with_message_log(seed.is_multiple_of(2))
+            .with_routes(rules.routes());
         Self {
             engines,
             settings: Arc::new(settings),
+            rules,
             faults,
             esmes,
             chaos: random.milliseconds(1_000, 8_000),
@@ -206,7 +217,7 @@ pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Durati
         system_id: "mux".into(),
         password: Secret::new(PASSWORD),
         system_type: String::new(),
-        interface_version: 0x34,
+        interface_version: V34,
         bind: *random.pick(&[ServerBind::Transceiver, ServerBind::Transceiver, ServerBind::Both]),
         address_range: String::new(),
         addr_ton: 0,
@@ -304,6 +315,7 @@ fn esme(random: &mut Random, account: usize, client: &ClientSettings) -> EsmePla
         claim,
         overreaches,
         window: client.window,
+        version: V34,
         pause_ms: *random.pick(&[20, 100, 400]),
     }
 }

@@ -6,6 +6,7 @@ use crate::link::Peer;
 use crate::pdu::{self, Pdu, command};
 use crate::ranges::DESTINATIONS;
 use crate::scenario::PASSWORD;
+use crate::versions::{CONGESTED, SHORT_MESSAGE_OCTETS_MAX, V33, V50};
 use crate::world::{Phase, World};
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
@@ -87,12 +88,23 @@ impl World {
             command::DELIVER_SM
         };
         let octets = self.payload_octets();
+        let (kind, octets) = match self.links[id].peer {
+            Peer::Smsc(index) if self.version_of(index) == V33 => {
+                (command::DELIVER_SM, octets.min(SHORT_MESSAGE_OCTETS_MAX))
+            }
+            _ => (kind, octets),
+        };
+        let must_succeed = must_succeed && !self.scenario.rules.refuse(destination);
         let number = self.ledger.messages.len();
         let pdu = pdu::message(kind, sequence, number, destination, octets, false);
         self.ledger
             .message_sent(id, pdu.clone(), destination, self.now, must_succeed);
         self.links[id].session.outstanding.insert(sequence, number);
         self.peer_writes(id, &pdu);
+    }
+
+    fn version_of(&self, index: usize) -> u8 {
+        self.scenario.settings.servers[index].interface_version
     }
 
     /// Sends the receipt of one of its messages; now and then it will send it again.
@@ -170,8 +182,9 @@ impl World {
         let mut answer = Pdu::new(pdu.command | command::RESPONSE, status, pdu.sequence);
         if status == 0 {
             answer = answer.text(format!("smsc{index}").as_bytes());
-            if self.random.chance(500) {
-                answer = answer.octets(&[0x02, 0x10, 0, 1, 0x34]);
+            let version = self.version_of(index);
+            if self.random.chance(500) && version != V33 {
+                answer = answer.octets(&[0x02, 0x10, 0, 1, version]);
             }
         } else if self.random.chance(300) {
             answer = answer.text(b"");
@@ -279,7 +292,15 @@ impl World {
             status: answer.status,
             id,
         });
-        answer
+        let is_congested = self.version_of(index) == V50
+            && answer.status == 0
+            && self.phase == Phase::Chaos
+            && self.random.chance(error);
+        if is_congested {
+            answer.octets(&CONGESTED)
+        } else {
+            answer
+        }
     }
 
     /// All its connections break, and for a while it accepts none.

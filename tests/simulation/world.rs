@@ -85,7 +85,7 @@ impl World {
             orders: Vec::new(),
             last_order_at: None,
             order_delays: Vec::new(),
-            ledger: Ledger::new(&scenario.settings.vservers[0]),
+            ledger: Ledger::new(&scenario),
             store: Store::default(),
             groups: Vec::new(),
             phase: Phase::Chaos,
