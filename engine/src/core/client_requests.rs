@@ -214,10 +214,7 @@ impl PacketEngine {
         if self.has_routing(client.vserver) {
             return match self.route_request(now, from, &header, pdu, journey) {
                 Routed::Sent => RetryOutcome::Sent,
-                Routed::Rejected(status) => {
-                    self.answer_rejected(now, from, header, journey, status);
-                    RetryOutcome::Sent
-                }
+                Routed::Rejected(status) => RetryOutcome::Rejected(status),
                 Routed::NoWay(way) => RetryOutcome::NoWay(way),
             };
         }
@@ -451,6 +448,8 @@ pub(super) enum NoWay {
 pub(super) enum RetryOutcome {
     Sent,
     NoWay(NoWay),
+    /// A routing rule rejects it: the caller answers it, once it waits nowhere any more.
+    Rejected(Status),
     /// The client is no longer there.
     Gone,
 }

@@ -530,6 +530,7 @@ impl PacketEngine {
         let Some(header) = Header::read(pdu) else { return };
         match self.retry_client_request(now, from, pdu, journey) {
             RetryOutcome::Sent => {}
+            RetryOutcome::Rejected(status) => self.answer_rejected(now, from, header, journey, status),
             RetryOutcome::Gone => self.log_own_answer(now, from, &header, Status::ESME_RSYSERR),
             RetryOutcome::NoWay(way) => self.no_way(now, from, header, pdu, way, journey),
         }

@@ -163,13 +163,17 @@ impl PacketEngine {
                 continue;
             };
             let outcome = self.retry_client_request(now, from, &pdu, journey);
-            self.buffers.give(pdu);
             if matches!(outcome, RetryOutcome::NoWay(_)) {
                 without_luck += 1;
             } else {
                 without_luck = 0;
                 self.drop_first_held(vserver, from);
             }
+            // With its last answer a session that is leaving ends: the request must not be found held then.
+            if let (RetryOutcome::Rejected(status), Some(header)) = (outcome, Header::read(&pdu)) {
+                self.answer_rejected(now, from, header, journey, status);
+            }
+            self.buffers.give(pdu);
             self.rotate_hold(vserver, from);
         }
     }
