@@ -12,8 +12,9 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_millis(1);
 /// So long a core that had no room is left alone.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
-/// Every core that has not stalled knows of a drain by then.
-const TELLING_TIME: Duration = Duration::from_millis(500);
+/// Every core that has not stalled knows of a drain by then: what is under way to it, its word that this has come, and the news take
+/// 20 ms each at most, and turns end.
+const TELLING_TIME: Duration = Duration::from_millis(70);
 
 /// Requests for servers between cores.
 #[derive(Debug, Default)]
@@ -39,7 +40,8 @@ impl World {
             return;
         }
         let now = self.now;
-        let drains_since = self.hosts[to].drain_began;
+        // What a core has said and is gone itself is not heard any more.
+        let drains_since = self.hosts[to].drain_began.filter(|_| !self.hosts[to].is_gone);
         assert!(
             drains_since.is_none_or(|began| now < began + TELLING_TIME),
             "core {from} asks core {to}, which drains since {drains_since:?}"
@@ -59,13 +61,7 @@ impl World {
             return;
         };
         let server = self.asked.under_way.remove(&(core, from, *reference));
-        let is_refusal = matches!(
-            outcome,
-            CoreOutcome::Refused {
-                no_room_as_of: Some(_),
-                ..
-            }
-        );
+        let is_refusal = matches!(outcome, CoreOutcome::Refused { .. });
         if let Some(server) = server.filter(|_| is_refusal) {
             self.asked.refused.insert((core, from, server.0), self.now);
         }

@@ -106,6 +106,14 @@ impl World {
         self.peer_writes(id, &bind);
     }
 
+    /// It has just been unbound, and has not answered yet.
+    pub(crate) fn esme_has_last_words(&mut self, index: usize, id: LinkId) {
+        let bound = self.links[id].session.bound;
+        if bound.is_some_and(|(kind, _)| transmits(kind)) && self.phase <= Phase::Healing {
+            self.esme_submits(index, id);
+        }
+    }
+
     fn esme_submits(&mut self, index: usize, id: LinkId) {
         let window = self.esmes[index].plan.window as usize;
         let is_over = self.random.chance(self.scenario.faults.over_window);
@@ -218,6 +226,7 @@ impl World {
                 let number =
                     number.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
                 self.check_heard(Peer::Esme(index), id, number, pdu.status);
+                self.check_hold_time(number, id, Some(pdu.status));
                 self.answer_read(id, pdu);
                 self.note_core_trouble();
                 let segment = self.ledger.requests[number].segment;

@@ -3,7 +3,7 @@
 
 use crate::event::LinkId;
 use crate::ledger::is_throttling;
-use crate::link::{End, Peer};
+use crate::link::{End, Link, Peer};
 use crate::pdu::{Pdu, command};
 use crate::scenario::DRAIN_TIMEOUT;
 use crate::world::World;
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// Whoever leaves gets errors for what is still due after a while; an answer that came sooner was passed on before.
 const LEAVING_TIME: Duration = Duration::from_secs(4);
+
+/// A server that is bound for so long is known to every core.
+const KNOWN_TIME: Duration = Duration::from_millis(500);
 
 /// A peer's answer on its way to an engine.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,17 @@ pub(crate) struct Answers(VecDeque<Coming>);
 pub(crate) struct Heard {
     at: Moment,
     status: u32,
+    /// The session that it came on was not about to end.
+    is_counted: bool,
+}
+
+/// An error that its requester must not get, unless it is unbound with it because there is no server any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Suspicion {
+    /// The promise that is broken otherwise.
+    broken: String,
+    /// When the request was sent: from then on there was no server all the time.
+    since: Moment,
 }
 
 impl World {
@@ -61,6 +75,7 @@ impl World {
             let heard = Heard {
                 at: self.now,
                 status: answer.status,
+                is_counted: link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving,
             };
             let place = match link.peer {
                 Peer::Smsc(_) => &mut self.ledger.requests[answer.number].heard,
@@ -97,15 +112,16 @@ impl World {
             return;
         }
         // Between cores an answer may be late, or lost with its core.
-        let is_calm = self.hosts.iter().all(|host| host.serves() && !host.has_stalled);
+        let is_calm = self.is_calm_since(sent_at);
         let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);
-        let link = &self.links[link];
-        let is_open = link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving;
-        let holds = status == heard.status || !is_calm || !in_time || !is_open;
+        // What an engine has given up since, it may have been about to give up.
+        let is_counted = heard.is_counted && self.links[link].engine_end == End::Open;
+        let holds = status == heard.status || !is_calm || !in_time || !is_counted;
         if !holds {
             let answer = heard.status;
             self.is_suspicious(
                 answered_on,
+                sent_at,
                 format!("{what} {number} got {status:#x}, though the answer {answer:#x} had come in time"),
             );
         }
@@ -138,6 +154,7 @@ impl World {
         if self.now < patience && is_open && is_swift {
             self.is_suspicious(
                 answered_on,
+                sent_at,
                 format!("{requester:?} got an answer to {number} before its peer's, from a drain that began at {began:?}"),
             );
         }
@@ -145,24 +162,57 @@ impl World {
 
     /// A client that is unbound because its core knows no server any more (`all-servers-down = "unbind"`) has its answers
     /// before that, also for what another core's or a leaving session would still have answered: an unbind must follow.
-    fn is_suspicious(&mut self, answered_on: LinkId, broken: String) {
+    fn is_suspicious(&mut self, answered_on: LinkId, since: Moment, broken: String) {
         let link = &mut self.links[answered_on];
         let may_be_unbound = matches!(link.peer, Peer::Esme(_))
+            && !self.scenario.is_forward
             && self.scenario.settings.vservers[0].all_servers_down == AllServersDown::Unbind;
         assert!(may_be_unbound, "{broken}");
-        link.session.suspicion.get_or_insert(broken);
+        link.session.suspicion.get_or_insert(Suspicion { broken, since });
     }
 
-    /// The engine's next PDU on a link shows whether the suspicion was right.
+    /// The engine's next PDU on a link shows whether the suspicion was right: only other errors and the unbind are written in one
+    /// turn with it. And there must be a reason for that: a server that was there all the time is none.
     pub(crate) fn check_suspicion(&mut self, id: LinkId, pdu: &Pdu) {
-        let session = &mut self.links[id].session;
-        if pdu.command == command::UNBIND {
-            session.suspicion = None;
-        }
-        // Other requests are given up with it.
         let is_given_up = pdu.is_response() && pdu.status != 0;
-        if let Some(broken) = session.suspicion.as_ref().filter(|_| !is_given_up) {
-            panic!("{broken}");
+        let Some(suspicion) = self.links[id].session.suspicion.clone() else {
+            return;
+        };
+        let broken = &suspicion.broken;
+        if pdu.command == command::UNBIND {
+            let server = self.server_since(suspicion.since);
+            assert!(
+                server.is_none(),
+                "{broken}; it was unbound, though there was a server on link {server:?}"
+            );
+            self.links[id].session.suspicion = None;
+        } else {
+            assert!(is_given_up, "{broken}");
         }
+    }
+
+    /// An engine has closed the connection in an orderly way.
+    pub(crate) fn check_no_suspicion_left(&self, id: LinkId) {
+        let link = &self.links[id];
+        let is_cut_off = link.session.is_excused || link.session.was_deaf || self.hosts[link.engine].is_gone;
+        if let Some(suspicion) = link.session.suspicion.as_ref().filter(|_| !is_cut_off) {
+            panic!("{}", suspicion.broken);
+        }
+    }
+
+    /// A server session that every core knew of at a moment, and that has been there since.
+    fn server_since(&self, moment: Moment) -> Option<LinkId> {
+        let is_there = |link: &Link| {
+            let bound_at = link.session.bound.map(|(_, at)| at);
+            matches!(link.peer, Peer::Smsc(_))
+                && bound_at.is_some_and(|at| at + KNOWN_TIME < moment)
+                && link.is_open()
+                && !link.is_broken
+                && !link.is_let_go
+                && !link.session.is_leaving
+                && link.session.call.is_none()
+        };
+        let is_calm = self.is_calm_since(moment);
+        self.links.iter().position(|link| is_calm && is_there(link))
     }
 }

@@ -23,6 +23,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// So long after a core stood still or left, the others are done with what that has held up: they know within 200 ms, and the longest
+/// wait for a peer is the one of requests that were under way.
+const TROUBLE_TIME: Duration = Duration::from_secs(2);
+
 pub(crate) struct Host {
     pub(crate) engine: PacketEngine,
     /// What the engine was told last.
@@ -34,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) drain_began: Option<Moment>,
     pub(crate) drained: Option<bool>,
     pub(crate) has_stalled: bool,
+    /// When it was gone.
+    left_at: Option<Moment>,
     stalled_until: Moment,
     deferred: VecDeque<Input>,
     turn_is_open: bool,
@@ -61,6 +67,7 @@ impl Host {
             drain_began: None,
             drained: None,
             has_stalled: false,
+            left_at: None,
             stalled_until: Moment::START,
             deferred: VecDeque::new(),
             turn_is_open: false,
@@ -75,9 +82,22 @@ impl Host {
     pub(crate) const fn serves(&self) -> bool {
         !self.is_gone && !self.is_draining
     }
+
+    /// It neither stands still nor leaves, and if ever it did, all that this has held up is over since `moment`.
+    fn is_calm_since(&self, moment: Moment) -> bool {
+        match self.left_at {
+            Some(left_at) => left_at + TROUBLE_TIME < moment,
+            None => !self.is_draining && (!self.has_stalled || self.stalled_until + TROUBLE_TIME < moment),
+        }
+    }
 }
 
 impl World {
+    /// No core has stood still or left, but long before `moment`.
+    pub(crate) fn is_calm_since(&self, moment: Moment) -> bool {
+        self.hosts.iter().all(|host| host.is_calm_since(moment))
+    }
+
     pub(crate) fn engine_input(&mut self, core: usize, input: Input) {
         let host = &mut self.hosts[core];
         if host.is_gone {
@@ -198,8 +218,14 @@ impl World {
         while let Some(command) = self.hosts[core].engine.poll_store() {
             self.store_ordered(core, command);
         }
+        let links_before = self.links.len();
         while let Some(action) = self.hosts[core].engine.poll_action() {
             self.act(core, action);
+        }
+        for id in links_before..self.links.len() {
+            if let Peer::Smsc(index) = self.links[id].peer {
+                self.check_connections_total(index);
+            }
         }
         self.hear_message_log(core);
         let next = self.hosts[core].engine.next_timeout();
@@ -424,6 +450,7 @@ impl World {
             return;
         }
         link.engine_end = End::Closed;
+        link.ended_at = Some(self.now);
         link.lost_at = Some(self.now);
         let connection = link.connection.expect("an open link has a handle");
         let unsent = link.sending.take().map(|sending| Unsent {
@@ -443,8 +470,10 @@ impl World {
     pub(crate) fn lose_core(&mut self, gone: usize) {
         self.trace.line(self.now, || format!("core {gone} is gone"));
         self.hosts[gone].is_gone = true;
+        self.hosts[gone].left_at = Some(self.now);
         for id in std::mem::take(&mut self.hosts[gone].links).into_values() {
             self.links[id].engine_end = End::Closed;
+            self.links[id].ended_at = Some(self.now);
             self.links[id].sending = None;
             self.peer_is_cut_off(id);
         }

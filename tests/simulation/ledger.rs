@@ -39,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) pdu: Pdu,
     pub(crate) segment: Option<Place>,
     pub(crate) sent_at: Moment,
+    /// When an engine had consumed it.
+    pub(crate) taken_at: Option<Moment>,
     /// The server that its tagged id names.
     pub(crate) wanted: Option<usize>,
     pub(crate) reached: Option<(usize, LinkId)>,
@@ -162,6 +164,7 @@ impl Ledger {
             pdu,
             segment: None,
             sent_at,
+            taken_at: None,
             wanted: about.as_ref().map(|known| known.server),
             about,
             wants_receipt: false,

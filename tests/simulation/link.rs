@@ -1,7 +1,7 @@
 //! One connection between an engine and a peer: two byte streams, the kernel's buffers, and what each end knows.
 
 use crate::calls::Call;
-use crate::heard::Answers;
+use crate::heard::{Answers, Suspicion};
 use crate::moving::Kept;
 use crate::pdu::Pdu;
 use bytes::BytesMut;
@@ -67,6 +67,8 @@ pub(crate) struct Link {
     pub(crate) bind_answer_end: u64,
     /// What the engine has consumed of it.
     pub(crate) consumed_octets: u64,
+    /// Requests of an ESME that the engine has not consumed: where each ends in that, and its number.
+    pub(crate) asked: VecDeque<(u64, usize)>,
     /// Answers of the peer that the engine has not consumed.
     pub(crate) answers: Answers,
     /// What the shell has read and the engine not consumed.
@@ -74,6 +76,8 @@ pub(crate) struct Link {
     pub(crate) reading_paused: bool,
     pub(crate) sending: Option<Sending>,
     pub(crate) writable_scheduled: bool,
+    /// When the engine had no such connection any more, whatever the reason.
+    pub(crate) ended_at: Option<Moment>,
     /// When the engine has lost it: what was not written then goes elsewhere.
     pub(crate) lost_at: Option<Moment>,
     /// What the engine writes from now on reaches nobody.
@@ -112,9 +116,9 @@ pub(crate) struct PeerSession {
     /// Our own requests that wait for an answer: number, message.
     pub(crate) outstanding: BTreeMap<u32, usize>,
     pub(crate) unbind_sequence: Option<u32>,
-    /// An answer that only an unbind right behind it explains: what it broke otherwise.
-    pub(crate) suspicion: Option<String>,
-    /// The engine's unbind has come, and where in our octets its answer ends.
+    /// An answer that only an unbind right behind it explains.
+    pub(crate) suspicion: Option<Suspicion>,
+    /// When the engine's unbind has come, and where in our octets its answer ends once that is written.
     pub(crate) was_unbound: Option<(Moment, u64)>,
     /// Our enquire_links that wait for an answer, and since when; a number may be there more than once.
     pub(crate) enquiries: Vec<(u32, Moment)>,
@@ -144,11 +148,13 @@ impl Link {
             written_octets: 0,
             bind_answer_end: 0,
             consumed_octets: 0,
+            asked: VecDeque::new(),
             answers: Answers::default(),
             unread: Vec::new(),
             reading_paused: false,
             sending: None,
             writable_scheduled: false,
+            ended_at: None,
             lost_at: None,
             is_broken: false,
             is_let_go: false,

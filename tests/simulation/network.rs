@@ -79,6 +79,7 @@ impl World {
         link.unread.drain(..outcome.consumed_octets);
         link.consumed_octets += outcome.consumed_octets as u64;
         self.answers_heard(id);
+        self.requests_taken(id);
         let link = &mut self.links[id];
         let pipe = &mut link.to_engine;
         if octets == 0 && pipe.octets.is_empty() && pipe.is_finished && !pipe.end_is_told {
@@ -147,6 +148,7 @@ impl World {
             link.session.is_excused = true;
         }
         link.engine_end = End::Closed;
+        link.ended_at = Some(self.now);
         link.to_peer.is_finished = true;
         self.schedule_peer(id);
     }

@@ -1,7 +1,7 @@
 //! What both kinds of peers do alike: check what an engine sends them, and keep their books of the session.
 
 use crate::event::{Event, LinkId};
-use crate::link::{End, InFlight, Peer};
+use crate::link::{InFlight, Peer};
 use crate::pdu::{Pdu, command};
 use crate::world::World;
 use smppmux_engine::core::time::Moment;
@@ -76,7 +76,14 @@ impl World {
         if pdu.command == command::ENQUIRE_LINK {
             self.links[id].session.enquiries.push((pdu.sequence, now));
         }
+        self.request_written(id, pdu);
         if pdu.is_response() {
+            if pdu.command == command::UNBIND | command::RESPONSE {
+                let end = self.links[id].written_octets;
+                if let Some((_, answer_end)) = &mut self.links[id].session.was_unbound {
+                    *answer_end = end;
+                }
+            }
             let request = self.links[id].session.in_flight.remove(&pdu.sequence);
             let Some(InFlight {
                 command: request,
@@ -111,24 +118,30 @@ impl World {
         self.after(wait, Event::PeerWrites(id, pdu));
     }
 
-    /// Sends enquire_link and unbind answers that need no thought.
+    /// Answers enquire_link at once, and unbind at once or after some thought; then an ESME may have something to say until then.
     pub(crate) fn reply_to_common(&mut self, id: LinkId, pdu: &Pdu) {
         let reply = Pdu::new(pdu.command | command::RESPONSE, 0, pdu.sequence);
-        self.peer_writes(id, &reply);
-        if pdu.command == command::UNBIND {
-            let (now, link) = (self.now, &self.links[id]);
-            // Where the engine has closed already the answer is not even written.
-            let answer_end = if link.engine_end == End::Closed {
-                u64::MAX
-            } else {
-                link.written_octets
-            };
-            let session = &mut self.links[id].session;
-            session.was_unbound.get_or_insert((now, answer_end));
-            session.is_leaving = true;
-            let wait = self.random.milliseconds(1, 50);
-            self.after(wait, Event::PeerCloses(id));
+        if pdu.command != command::UNBIND {
+            return self.peer_writes(id, &reply);
         }
+        // Until its answer is written there is none.
+        let session = &mut self.links[id].session;
+        session.was_unbound.get_or_insert((self.now, u64::MAX));
+        let was_leaving = std::mem::replace(&mut session.is_leaving, true);
+        let closes_in = self.random.milliseconds(1, 50);
+        let thought = match self.links[id].peer {
+            Peer::Esme(index) if !was_leaving && self.random.chance(500) => {
+                self.esme_has_last_words(index, id);
+                self.random.milliseconds(0, 400)
+            }
+            _ => Duration::ZERO,
+        };
+        if thought.is_zero() {
+            self.peer_writes(id, &reply);
+        } else {
+            self.reply_after(thought, id, reply);
+        }
+        self.after(thought + closes_in, Event::PeerCloses(id));
     }
 
     /// The engine has closed the connection in an orderly way: by then every request of the peer must have its answer.
@@ -137,6 +150,7 @@ impl World {
             format!("link {id} {:?} sees the end", self.links[id].peer)
         });
         self.check_unbind_resp_awaited(id);
+        self.check_no_suspicion_left(id);
         if !self.end_is_excused(id) {
             let session = &self.links[id].session;
             assert!(

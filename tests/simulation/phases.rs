@@ -1,13 +1,12 @@
 //! How a run ends: everything heals, everything must work, everyone leaves, nothing may be left.
 
 use crate::esme::receives;
-use crate::event::{Event, Input, LinkId};
+use crate::event::{Event, Input};
 use crate::pdu::command;
 use crate::ranges::DESTINATIONS;
 use crate::scenario::{AUTH_RETRY, DRAIN_TIMEOUT, FORWARD_CACHE, LATE_ANSWER_HOLD, RECONNECT_MAX};
 use crate::weights::Faults;
 use crate::world::{Phase, World};
-use smppmux_engine::core::settings::{Connections, ServerBind};
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
 
@@ -156,26 +155,6 @@ impl World {
                 .max_binds
                 .is_some()
         })
-    }
-
-    fn check_server_sessions(&self, index: usize) {
-        let settings = &self.scenario.settings.servers[index];
-        let cores = self.hosts.iter().filter(|host| host.serves()).count();
-        let kinds = if settings.bind == ServerBind::Both { 2 } else { 1 };
-        let wanted = kinds
-            * match settings.connections {
-                Connections::PerCore(count) => count as usize * cores,
-                Connections::Total(count) => count as usize,
-            };
-        let sessions = self.bound_sessions(index);
-        let is_ours = |(id, _): &&(LinkId, u32)| self.links[*id].session.call.is_none();
-        let bound = sessions.iter().filter(is_ours).count();
-        // Two cores that took over at the same moment both keep what they have.
-        let may_exceed = matches!(settings.connections, Connections::Total(_));
-        assert!(
-            bound == wanted || bound > wanted && may_exceed,
-            "{bound} sessions at server {index} instead of {wanted}, though all is well"
-        );
     }
 
     fn check_everything_answered(&self) {

@@ -163,6 +163,7 @@ impl World {
 
     fn smsc_gets_bind(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
         self.check_bind_of_call(id, pdu);
+        self.check_binds_total(index, id, pdu.command);
         let session = &mut self.links[id].session;
         assert!(session.bound.is_none(), "link {id}: a second bind");
         session.system_id = pdu.string(0).to_vec();
@@ -208,6 +209,7 @@ impl World {
         }
         self.check_rate(index);
         self.note_core_trouble();
+        self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
         let segment = self.ledger.requests[number].segment;
         if let Some(place) = segment {

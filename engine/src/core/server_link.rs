@@ -345,7 +345,7 @@ impl PacketEngine {
         let server = &mut self.servers[usize::from(index.0)];
         server.reconnect.not_before = now + retry_after;
         let gives_up = server.is_placed && server.reconnect.failures >= FAILURES_BEFORE_GIVING_UP;
-        if gives_up && self.cores > 1 && !has_local_bound(self, index) {
+        if gives_up && self.cores > 1 && !is_counted_there(self, index) {
             let reconnect = &mut self.servers[usize::from(index.0)].reconnect;
             reconnect.rounds_given_up += 1;
             reconnect.failures = 0;
@@ -434,6 +434,20 @@ fn has_local_bound(engine: &PacketEngine, index: ServerIndex) -> bool {
             .is_some_and(|session| session.bound().is_some() && !session.is_called())
     };
     engine.servers[usize::from(index.0)].sessions.iter().any(bound)
+}
+
+/// The server may count a session of this core among its binds: one that is bound, or was and has yet to end.
+fn is_counted_there(engine: &PacketEngine, index: ServerIndex) -> bool {
+    let is_counted = |id: &ConnectionId| {
+        engine.sessions.get(*id).is_some_and(|session| {
+            matches!(session.state, SessionState::Bound(_) | SessionState::Unbinding(_))
+                && !session.is_called()
+        })
+    };
+    engine.servers[usize::from(index.0)]
+        .sessions
+        .iter()
+        .any(is_counted)
 }
 
 /// How many of `count` connections fall to `core`: as even as can be, the first holders get the rest.
