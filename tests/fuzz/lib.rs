@@ -10,6 +10,7 @@ mod framing;
 mod input;
 mod mutation;
 mod pdus;
+mod proxy;
 mod ranges;
 mod receipts;
 mod rusmpp;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     target("user_data", user_data::run, true),
     target("receipts", receipts::run, true),
     target("ranges", ranges::run, false),
+    target("proxy", proxy::run, false),
     #[cfg(feature = "config")]
     target("config", config::run, false),
     target("engine", engine::run, false),

@@ -28,7 +28,7 @@ mod link;
 mod message;
 mod message_log;
 mod passwords;
-mod proxy_header;
+pub mod proxy_header;
 mod receipt_log;
 mod report;
 mod resolve;

@@ -16,13 +16,14 @@ const TEXT_START: &[u8; 6] = b"PROXY ";
 
 /// What stands at the beginning of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProxyHeader {
+pub enum ProxyHeader {
     /// Not enough was read yet.
     Incomplete,
     /// No header, or a wrong one. The connection must be closed: its client would pass for the balancer.
     Wrong,
     /// A header of so many octets.
     Complete {
+        /// Those that belong to it; what follows is the client's.
         octets: usize,
         /// The client. `None`: the balancer speaks for itself (a health check), or does not know.
         client: Option<SocketAddr>,
@@ -30,7 +31,7 @@ pub(super) enum ProxyHeader {
 }
 
 /// Reads a header at the beginning of `bytes`.
-pub(super) fn read(bytes: &[u8]) -> ProxyHeader {
+pub fn read(bytes: &[u8]) -> ProxyHeader {
     if starts_alike(bytes, SIGNATURE) {
         return read_binary(bytes);
     }
