@@ -11,6 +11,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// Longer than the limit: a park that nobody ends shows as a failure instead of as slowness.
 const PARK_LIMIT: Duration = Duration::from_secs(30);
 
+/// So many messages; under Miri, which is some hundred times slower, fewer.
+const fn scaled(messages: u64) -> u64 {
+    if cfg!(miri) { messages / 200 } else { messages }
+}
+
 /// What travels: a request carries its number, its answer the same number, control messages and their
 /// acknowledgements likewise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +209,7 @@ fn exchange(cores: usize, total: u64, capacity: MeshCapacity) {
 fn two_threads_lose_nothing() {
     exchange(
         2,
-        50_000,
+        scaled(50_000),
         MeshCapacity {
             requests: 256,
             control: 16,
@@ -216,7 +221,7 @@ fn two_threads_lose_nothing() {
 fn four_threads_lose_nothing() {
     exchange(
         4,
-        10_000,
+        scaled(10_000),
         MeshCapacity {
             requests: 64,
             control: 8,
@@ -229,7 +234,7 @@ fn four_threads_lose_nothing() {
 fn one_credit_races_parking_against_ringing() {
     exchange(
         2,
-        10_000,
+        scaled(10_000),
         MeshCapacity {
             requests: 1,
             control: 1,
@@ -242,7 +247,7 @@ fn one_credit_races_parking_against_ringing() {
 /// as it can, with no timeout that would hide a missed wake-up.
 #[test]
 fn no_wake_up_is_lost() {
-    const MESSAGES_EACH: u64 = 10_000;
+    const MESSAGES_EACH: u64 = scaled(10_000);
     let mut endpoints = mesh(
         4,
         MeshCapacity {
@@ -323,6 +328,7 @@ fn hammer(mut endpoint: Endpoint<u64>, to: CoreIndex, messages: u64) -> u64 {
 /// answered or is known to stay unanswered.
 #[test]
 fn a_core_that_stops_leaves_exact_counts() {
+    const ANSWERS: usize = if cfg!(miri) { 25 } else { 5_000 };
     let mut endpoints = mesh(
         2,
         MeshCapacity {
@@ -336,9 +342,9 @@ fn a_core_that_stops_leaves_exact_counts() {
     let other = thread::spawn(move || {
         let parker = ThreadParker::for_current_thread();
         let mut answered = 0;
-        while answered < 5_000 {
+        while answered < ANSWERS {
             let taken = stopping.drain(16, |_, _, _: u64| {});
-            for _ in 0..taken.min(5_000 - answered) {
+            for _ in 0..taken.min(ANSWERS - answered) {
                 stopping.answer(CoreIndex(0), 0);
                 answered += 1;
             }
@@ -363,6 +369,6 @@ fn a_core_that_stops_leaves_exact_counts() {
         }
     }
     other.join().expect("no panic");
-    assert_eq!(answers, 5_000);
+    assert_eq!(answers, ANSWERS as u64);
     assert_eq!(sent, answers + staying.unanswered(peer) as u64);
 }

@@ -2,6 +2,7 @@
 
 use super::engine::PacketEngine;
 use super::session::{SessionState, Side};
+use super::wire::CommandId;
 
 impl PacketEngine {
     /// Panics where the engine's books contradict each other.
@@ -23,6 +24,10 @@ impl PacketEngine {
                     assert!(
                         client.held_requests <= client.unanswered,
                         "held requests are unanswered"
+                    );
+                    assert!(
+                        client.unanswered == 0 || !session.window.has_own(CommandId::UNBIND),
+                        "whom we have unbound has had its answers"
                     );
                     for pool in &client.pools {
                         let pool = self.pools.get(*pool).expect("a member's pool exists");

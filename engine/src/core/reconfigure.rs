@@ -187,8 +187,9 @@ impl PacketEngine {
         let index = side.server;
         match session.state {
             SessionState::Bound(_) => {}
+            // A bind that has not been written yet must not be any more: another core may send one in its place.
             SessionState::Connecting | SessionState::Open | SessionState::Binding => {
-                return self.end_session(now, id, CloseReason::WeUnbound);
+                return self.drop_session(now, id, CloseReason::WeUnbound, None, true);
             }
             SessionState::Unbinding(_) | SessionState::Closing => return,
         }

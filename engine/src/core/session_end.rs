@@ -347,7 +347,8 @@ impl PacketEngine {
     }
 
     /// Takes a session out of the table at once, and settles it.
-    fn drop_session(
+    /// `tell`: the shell does not know yet; it writes nothing more.
+    pub(super) fn drop_session(
         &mut self,
         now: Moment,
         id: ConnectionId,
