@@ -3,30 +3,30 @@
 //!
 //! Debug builds check the engine's invariants after every event, which allocates; so this is no `cargo test`.
 
-use smppmux_benches::{RoundTrip, TwoCores, settings};
+use smppmux_benches::{EngineOnSockets, LockstepEsme, RoundTrip, TwoCores, start_smsc};
 use smppmux_engine::core::contract::CoreIndex;
 use smppmux_engine::core::message_log::MessageRecords;
-use smppmux_engine::core::settings::Settings;
-use smppmux_engine::shell::{IoDriver, MessageLogLanes, RunningEngines, ShellSettings, run_engines};
+use smppmux_engine::shell::{IoDriver, MessageLogLanes};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Messages before the count, which fill the pools of buffers.
 const WARM_UP: u32 = 5_000;
 /// Messages that are counted.
 const COUNTED: u32 = 50_000;
 /// Requests under way at once through the sockets.
-const WINDOW: usize = 20;
+const WINDOW: u32 = 20;
+/// Memory for an engine's records of messages, as it is by default, and so little that it is soon full.
+const LANE_OCTETS: usize = 16 << 20;
+const SMALL_LANE_OCTETS: usize = 1 << 20;
 /// The sequence numbers of the requests of a round trip, which must come back.
 const NUMBER: u32 = 7;
 const RECEIPT_NUMBER: u32 = 9;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -106,15 +106,26 @@ fn main() -> ExitCode {
             }),
         ),
     ];
-    for (name, driver) in [
-        ("submit_sm through sockets, ring driver", (IoDriver::Ring, false)),
+    for (name, way) in [
+        (
+            "submit_sm through sockets, ring driver",
+            (IoDriver::Ring, Log::Off),
+        ),
         (
             "submit_sm through sockets, epoll driver",
-            (IoDriver::Epoll, false),
+            (IoDriver::Epoll, Log::Off),
         ),
-        ("logged submit_sm through sockets, epoll", (IoDriver::Epoll, true)),
+        (
+            "logged submit_sm through sockets, ring",
+            (IoDriver::Ring, Log::Written),
+        ),
+        (
+            "logged submit_sm through sockets, epoll",
+            (IoDriver::Epoll, Log::Written),
+        ),
+        ("the same, and nobody writes", (IoDriver::Epoll, Log::Full)),
     ] {
-        match of_sockets(driver) {
+        match of_sockets(way) {
             Ok(allocations) => outcomes.push((name, allocations)),
             // Not every machine has io_uring.
             Err(reason) => println!("{name:45} NOT MEASURED: {reason}"),
@@ -133,119 +144,81 @@ fn of_rounds(number: u32, mut round: impl FnMut() -> u32) -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
-/// What an engine allocates between an ESME and an SMSC, both on threads of this process that do not count.
-/// Records of messages, where they are logged, fill their lane and are then counted.
-fn of_sockets((driver, is_logged): (IoDriver, bool)) -> Result<u64, String> {
+/// What an engine allocates between an ESME and an SMSC, both on threads of this process that do not count. Where messages are
+/// logged a writer takes their records meanwhile, as the log's does, or none does, and the lane is full and counts.
+fn of_sockets((driver, log): (IoDriver, Log)) -> Result<u64, String> {
     IGNORED.set(true);
-    let engines = start_engine(driver, start_smsc(), is_logged).map_err(|error| error.to_string())?;
-    let address = engines.listening()[0].address;
-    let end = Instant::now() + PATIENCE;
-    while engines.report(PATIENCE)[0].engine.servers[0].bound_sessions == 0 {
-        assert!(Instant::now() < end, "the server is bound");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut esme = bind_esme(address).expect("a bind");
-    send(&mut esme, WARM_UP).expect("answers");
+    let log_octets = match log {
+        Log::Off => None,
+        Log::Written => Some(LANE_OCTETS),
+        Log::Full => Some(SMALL_LANE_OCTETS),
+    };
+    let engine = EngineOnSockets::start(driver, start_smsc(|| IGNORED.set(true)), log_octets)
+        .map_err(|error| error.to_string())?;
+    let writer = (log == Log::Written).then(|| LogWriter::start(engine.lanes()));
+    let mut esme = LockstepEsme::bind(engine.address(), WINDOW).expect("a bind");
+    esme.send(WARM_UP).expect("answers");
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    send(&mut esme, COUNTED).expect("answers");
+    esme.send(COUNTED).expect("answers");
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    drop((esme, engines));
+    drop(esme);
+    let lost = engine.lanes().lost(CoreIndex(0));
+    if let Some(writer) = writer {
+        let (records, sent) = (writer.end(), u64::from(WARM_UP + COUNTED));
+        assert_eq!(
+            (records, lost),
+            (2 * sent, 0),
+            "each submit and answer is in the log"
+        );
+    } else {
+        assert_eq!(lost > 0, log == Log::Full, "{lost} records were lost");
+    }
+    drop(engine);
     IGNORED.set(false);
     Ok(allocations)
 }
 
-fn start_engine(
-    driver: IoDriver,
-    smsc: SocketAddr,
-    is_logged: bool,
-) -> Result<RunningEngines, smppmux_engine::shell::StartError> {
-    let template = settings();
-    let mut vservers = template.vservers.clone();
-    vservers[0].listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-    let mut servers = template.servers.clone();
-    servers[0].addresses = vec![smsc.to_string()];
-    let settings = Settings::new(template.engine, vservers, servers, template.clients.clone(), 1)
-        .with_message_log(is_logged);
-    let mut shell_settings = ShellSettings::for_cpus(vec![0]);
-    let lanes = MessageLogLanes::new(1);
-    drop(lanes.take(CoreIndex(0), MessageRecords::with_room(1 << 20)));
-    shell_settings.message_log = Some(lanes);
-    shell_settings.io_driver = driver;
-    run_engines(shell_settings, Arc::new(settings))
+/// Whether messages are logged, and what becomes of their records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Off,
+    /// Taken by a writer.
+    Written,
+    /// Taken by nobody.
+    Full,
 }
 
-/// Answers every request.
-fn start_smsc() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    std::thread::spawn(move || {
-        IGNORED.set(true);
-        let (mut stream, _) = listener.accept().expect("the engine connects");
-        stream.set_nodelay(true).expect("an option of the socket");
-        let mut pdu = [0; 1024];
-        while let Ok(octets) = read_pdu(&mut stream, &mut pdu) {
-            let body: &[u8] = match octets {
-                0..=15 => return,
-                _ if pdu[7] == 9 => b"smsc\0",
-                _ if pdu[7] == 4 => b"5F2A9C3E01\0",
-                _ => b"",
-            };
-            let mut answer = [0; 32];
-            let length = 16 + body.len();
-            answer[3] = u8::try_from(length).unwrap_or_default();
-            answer[4] = 0x80;
-            answer[7] = pdu[7];
-            answer[12..16].copy_from_slice(&pdu[12..16]);
-            answer[16..length].copy_from_slice(body);
-            if stream.write_all(&answer[..length]).is_err() {
-                return;
+/// Takes records as the writer of the log does, and counts them.
+struct LogWriter {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl LogWriter {
+    fn start(lanes: MessageLogLanes) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let shall_end = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            IGNORED.set(true);
+            let (mut records, mut spare) = (0, MessageRecords::with_room(LANE_OCTETS));
+            loop {
+                let is_last = shall_end.load(Ordering::Relaxed);
+                spare = lanes.take(CoreIndex(0), spare);
+                records += spare.len() as u64;
+                spare.clear();
+                if is_last {
+                    return records;
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
-        }
-    });
-    address
-}
-
-fn bind_esme(address: SocketAddr) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    let body = b"esme1\0secret\0\0\x34\0\0\0";
-    stream.write_all(&pdu(9, body))?;
-    let mut answer = [0; 1024];
-    read_pdu(&mut stream, &mut answer)?;
-    assert_eq!(answer[8..12], [0; 4], "the bind is accepted");
-    Ok(stream)
-}
-
-fn send(esme: &mut TcpStream, messages: u32) -> io::Result<()> {
-    let submit = pdu(
-        4,
-        b"\0\x01\x01source\0\x01\x0188876500001\0\0\0\0\0\0\0\0\0\0\x05hello",
-    );
-    let batch = submit.repeat(WINDOW);
-    let mut answer = [0; 1024];
-    for _ in 0..messages as usize / WINDOW {
-        esme.write_all(&batch)?;
-        for _ in 0..WINDOW {
-            read_pdu(esme, &mut answer)?;
-            assert_eq!(answer[8..12], [0; 4], "the message is accepted");
-        }
+        });
+        Self { is_over, thread }
     }
-    Ok(())
-}
 
-fn pdu(command: u8, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(16 + body.len()).unwrap_or_default();
-    let mut pdu = length.to_be_bytes().to_vec();
-    pdu.extend([0, 0, 0, command, 0, 0, 0, 0, 0, 0, 0, 1]);
-    pdu.extend(body);
-    pdu
-}
-
-/// One PDU into `pdu`; gives its length.
-fn read_pdu(stream: &mut TcpStream, pdu: &mut [u8; 1024]) -> io::Result<usize> {
-    stream.read_exact(&mut pdu[..16])?;
-    let length = u32::from_be_bytes([pdu[0], pdu[1], pdu[2], pdu[3]]) as usize;
-    stream.read_exact(&mut pdu[16..length.max(16)])?;
-    Ok(length)
+    /// How many records there were. The last of them may be on their way when their answers have been read.
+    fn end(self) -> u64 {
+        std::thread::sleep(Duration::from_millis(200));
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it only takes")
+    }
 }

@@ -1,9 +1,12 @@
 //! One packet engine with bound sessions, fed by hand: what the micro benches measure.
 //!
-//! No socket and no clock: only the pure core's work between `handle_bytes` and `poll_transmit` counts.
+//! No socket and no clock: only the pure core's work between `handle_bytes` and `poll_transmit` counts. For what a whole engine does
+//! with its sockets there is [`EngineOnSockets`].
 
+mod on_sockets;
 mod two_cores;
 
+pub use on_sockets::{EngineOnSockets, LockstepEsme, start_smsc};
 pub use two_cores::TwoCores;
 
 use bytes::BytesMut;

@@ -6,7 +6,7 @@ use super::congestion::PLAIN_RESPONSE_OCTETS;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::CoreOutcome;
 use super::engine::PacketEngine;
-use super::figures::{RequestKind, Rule};
+use super::figures::{Rule, count};
 use super::message_log::Reason;
 use super::queue::drain::Delivery;
 use super::sequence::{Origin, Pending, Window};
@@ -30,9 +30,8 @@ impl PacketEngine {
             pending,
             is_watched,
             is_leaving,
-            is_logged,
         } = taken;
-        let is_plain = !(is_error | is_watched | pending.has_note | pending.expired | is_logged);
+        let is_plain = !(is_error | is_watched | pending.has_note | pending.expired);
         match pending.origin {
             Origin::Session {
                 connection,
@@ -61,7 +60,10 @@ impl PacketEngine {
         pdu: &[u8],
     ) {
         let is_error = !header.command_status.is_ok();
-        if self.message_log.is_on {
+        if is_error {
+            self.count_error(from, pending, &header);
+        }
+        if self.message_log.is_on() {
             self.know_far((from, header.sequence_number), pending, Reason::None);
         }
         self.segment_settled(pending.note, !is_error && !pending.expired);
@@ -79,6 +81,15 @@ impl PacketEngine {
         }
     }
 
+    /// A server's answer, counted as any, is an error.
+    fn count_error(&mut self, from: ConnectionId, pending: &Pending, header: &Header) {
+        if let Some(session) = self.sessions.get_mut(from) {
+            session
+                .exchanges
+                .client_error(pending.command, header.command_status);
+        }
+    }
+
     /// A server's generic_nack: the answer to the request that it names (WIRE 9.5), as that request's own response.
     pub(super) fn nack_from_server(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let header = as_error(header, Status::ESME_RSYSERR);
@@ -87,6 +98,7 @@ impl PacketEngine {
             return self.unmatched_answer(now, from);
         };
         let (server, pending) = (taken.server, *taken.pending);
+        self.count_error(from, &pending, &header);
         self.know_far((from, header.sequence_number), &pending, Reason::Nack);
         self.segment_settled(pending.note, false);
         if self.watch_answer(now, from, server, &pending, header, pdu) {
@@ -120,7 +132,7 @@ impl PacketEngine {
         let Some(pending) = self.take_from_client(from, &header) else {
             return self.unmatched_answer(now, from);
         };
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             self.log_client_answer(now, from, &pending, &header);
         }
         self.segment_settled(pending.note, header.command_status.is_ok() && !pending.expired);
@@ -262,7 +274,7 @@ impl PacketEngine {
     }
 
     /// Books one answer of a server's deliver_sm or data_sm.
-    #[inline]
+    #[inline(always)]
     pub(super) fn server_request_answered(
         &mut self,
         now: Moment,
@@ -271,7 +283,7 @@ impl PacketEngine {
         status: Status,
     ) {
         let limit = self.settings.engine.output_octets_max;
-        self.counters.mobile_originated_answers += 1;
+        count(&mut self.counters.mobile_originated_answers, 1);
         let Some(session) = self.sessions.get_mut(to) else {
             return;
         };
@@ -280,8 +292,7 @@ impl PacketEngine {
         if let Side::Server(side) = &mut session.side {
             side.unanswered = side.unanswered.saturating_sub(1);
             is_going |= side.is_leaving;
-            let figures = &mut self.servers[usize::from(side.server.0)].figures;
-            figures.exchanges.answer(RequestKind::of_server(command), status);
+            session.exchanges.server_answer(command, status);
         }
         if is_going {
             self.leave_server_if_settled(now, to);
@@ -319,7 +330,8 @@ impl PacketEngine {
         if is_tagged {
             super::relay::list_writable(&mut self.outbox, to, session);
             let limit = self.settings.engine.output_octets_max;
-            let after = session.client_answered(limit, header.command_id, header.command_status);
+            // What is tagged has it.
+            let after = session.client_answered(limit, header.command_id, Status::ESME_ROK);
             return self.after_client_answer(now, to, after);
         }
         if !header.command_status.is_ok() && header.command_id == CommandId::SUBMIT_SM_RESP {
@@ -378,8 +390,8 @@ impl PacketEngine {
         if side.is_counted {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
-        let kind = RequestKind::of_client(pending.command);
-        state.figures.exchanges.answer(kind, header.command_status);
+        // The short way is that of ESME_ROK; the long one counts an error.
+        session.exchanges.client_accepted(pending.command);
         let taken = now.nanoseconds_since(pending.sent_at);
         state.figures.latency.record(taken);
         if !pending.expired {
@@ -390,7 +402,6 @@ impl PacketEngine {
             pending,
             is_watched: state.is_watched,
             is_leaving: side.is_leaving | matches!(session.state, SessionState::Unbinding(_)),
-            is_logged: self.message_log.is_on,
         })
     }
 
@@ -399,9 +410,10 @@ impl PacketEngine {
         let session = self.sessions.get_mut(from)?;
         let pending = *take_matching(&mut session.window, header)?;
         session.faults = 0;
-        if let Some(client) = session.client_mut() {
-            let kind = RequestKind::of_server(pending.command);
-            client.exchanges.answer(kind, header.command_status);
+        if session.client().is_some() {
+            session
+                .exchanges
+                .server_answer(pending.command.response(), header.command_status);
         }
         self.room_at_client(from);
         Some(pending)
@@ -418,15 +430,8 @@ impl PacketEngine {
 
     /// Books a request that has been put on a session of this server, whoever's it is.
     #[inline(always)]
-    pub(super) fn count_server_request(
-        &mut self,
-        now: Moment,
-        server: ServerIndex,
-        is_counted: bool,
-        command: CommandId,
-    ) {
+    pub(super) fn count_server_request(&mut self, now: Moment, server: ServerIndex, is_counted: bool) {
         let state = &mut self.servers[usize::from(server.0)];
-        state.figures.exchanges.request(RequestKind::of_client(command));
         if is_counted {
             state.outstanding += 1;
             if state.pacing.is_some() {
@@ -451,8 +456,6 @@ struct TakenFromServer<'a> {
     is_watched: bool,
     /// Its session ends once everything is answered.
     is_leaving: bool,
-    /// Messages are logged.
-    is_logged: bool,
 }
 
 /// Takes the request that `header` answers; an answer of another kind than its request matches nothing.

@@ -6,7 +6,6 @@
 use super::contract::{CloseReason, ConnectionId, Notice};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
-use super::figures::Exchanges;
 use super::network::lies_in_any;
 use super::passwords::PasswordCheck;
 use super::range::{AddressRange, Claim, PoolKey, RangeKind};
@@ -403,7 +402,6 @@ impl ClientSide {
             reported_full: false,
             identity: None,
             is_draining: false,
-            exchanges: Exchanges::default(),
         }
     }
 }

@@ -5,7 +5,6 @@
 use super::choice::Way;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
-use super::figures::RequestKind;
 use super::message_log::Reason;
 use super::receipts::{noted_server, read_note};
 use super::relay::Relay;
@@ -118,14 +117,14 @@ impl PacketEngine {
         };
         // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
         let must_queue = client.held_requests > 0;
-        let Some(CountedRequest { is_curbed, refusal }) = count(session, header.command_id) else {
+        let Some(CountedRequest { is_curbed, refusal }) = count_unanswered(session, header.command_id) else {
             return;
         };
-        self.counters.client_requests += 1;
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             self.log_submit(now, from, &header, pdu);
         }
         if let Some(status) = self.refusal_of_counted(now, from, is_curbed, refusal) {
+            self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
             self.know_reason(from, &header, now, Reason::Limit);
             self.answer_client(now, from, header, status);
         } else if must_queue {
@@ -164,12 +163,12 @@ impl PacketEngine {
     /// Counts a request that first has to be asked about. `false`: it was answered already.
     pub(super) fn count_request(&mut self, now: Moment, from: ConnectionId, header: Header) -> bool {
         let session = self.sessions.get_mut(from);
-        let Some(counted) = session.and_then(|session| count(session, header.command_id)) else {
+        let Some(counted) = session.and_then(|session| count_unanswered(session, header.command_id)) else {
             return false;
         };
-        self.counters.client_requests += 1;
         let refusal = self.refusal_of_counted(now, from, counted.is_curbed, counted.refusal);
         if let Some(status) = refusal {
+            self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
             self.answer_client(now, from, header, status);
         }
         refusal.is_none()
@@ -189,12 +188,10 @@ impl PacketEngine {
         } else {
             refusal
         };
-        let refusal = match refusal {
+        match refusal {
             None if is_curbed && !self.curbed_client_may_send(now, from) => Some(Status::ESME_RTHROTTLED),
             refusal => refusal,
-        };
-        self.counters.throttled += u64::from(refusal == Some(Status::ESME_RTHROTTLED));
-        refusal
+        }
     }
 
     /// Tries once more to send a request that was held or whose session was lost; `true` when it left.
@@ -262,7 +259,6 @@ impl PacketEngine {
     /// The rest of booking an answer.
     #[inline]
     pub(super) fn after_client_answer(&mut self, now: Moment, to: ConnectionId, after: AfterAnswer) {
-        self.counters.client_answers += 1;
         match after {
             AfterAnswer::Nothing => {}
             AfterAnswer::Settled => self.client_settled(now, to),
@@ -420,11 +416,11 @@ struct CountedRequest {
 }
 
 #[inline(always)]
-fn count(session: &mut Session, command: CommandId) -> Option<CountedRequest> {
+fn count_unanswered(session: &mut Session, command: CommandId) -> Option<CountedRequest> {
     session.faults = 0;
     let is_curbed = session.is_curbed;
+    session.exchanges.client_request(command);
     let client = session.client_mut()?;
-    client.exchanges.request(RequestKind::of_client(command));
     client.unanswered += 1;
     let refusal = if client.is_draining {
         Some(Status::ESME_RSYSERR)

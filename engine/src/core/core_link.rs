@@ -11,6 +11,7 @@ use super::core_message::{
     QueueWish,
 };
 use super::engine::PacketEngine;
+use super::figures::count;
 use super::queue::drain::Delivery;
 use super::sequence::{Journey, Mark, Note, Origin, Pending, SubmitNote, Via, Window};
 use super::server_requests::CheckedMessage;
@@ -248,7 +249,7 @@ impl PacketEngine {
         pdu: &[u8],
     ) {
         let copy = self.buffers.copy_of(pdu);
-        let outcome = if self.message_log.is_on {
+        let outcome = if self.message_log.is_on() {
             CoreOutcome::AnsweredFor(self.answered_for(by), copy)
         } else {
             CoreOutcome::Answered(copy)
@@ -402,7 +403,7 @@ impl PacketEngine {
         self.timers
             .arm(&mut link.armed_at, deadline, TimerKey::Core(core));
         let request = make(reference, &mut self.buffers);
-        self.counters.core_requests_sent += 1;
+        count(&mut self.counters.core_requests_sent, 1);
         self.outbox
             .core_messages
             .push_back((core, CoreMessage::Request(request)));

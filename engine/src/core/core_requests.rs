@@ -7,6 +7,7 @@ use super::concatenation::PinId;
 use super::contract::CoreIndex;
 use super::core_message::{CoreOutcome, CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::engine::PacketEngine;
+use super::figures::count;
 use super::relay::Relay;
 use super::sequence::{Origin, SubmitNote};
 use super::server_requests::CheckedMessage;
@@ -18,7 +19,7 @@ use std::ops::Range;
 impl PacketEngine {
     /// Another core's request: exactly one answer leaves, now or when the far peer has answered.
     pub(super) fn core_request(&mut self, now: Moment, from: CoreIndex, request: CoreRequest) {
-        self.counters.core_requests_received += 1;
+        count(&mut self.counters.core_requests_received, 1);
         let CoreRequest {
             reference,
             target,

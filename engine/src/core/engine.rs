@@ -15,7 +15,7 @@ use super::core_message::{CoreMessage, MapEntry};
 use super::directory::{Directory, DirectoryEntry};
 use super::drain::Drain;
 use super::entry_lanes::{EntryLanes, WAITING_ENTRIES_MAX};
-use super::figures::{PastExchanges, Violations};
+use super::figures::{PastExchanges, Violations, count};
 use super::hold::Hold;
 use super::identities::Identities;
 use super::lease::Leases;
@@ -353,11 +353,11 @@ impl PacketEngine {
             };
             session.output.listed = false;
             if session.output.may_hand_out() {
-                let octets = session.output.hand_out();
-                self.counters.transmitted_octets += octets.len() as u64;
-                if session.is_traced {
-                    self.trace(connection, false, &octets);
+                if session.is_traced() {
+                    return self.transmit_traced(connection);
                 }
+                let octets = session.output.hand_out();
+                count(&mut self.counters.transmitted_octets, octets.len() as u64);
                 return Some(Transmit { connection, octets });
             }
         }

@@ -5,7 +5,7 @@
 use super::client_requests::Refusal;
 use super::contract::{Action, CloseReason, ConnectionId, ReadOutcome};
 use super::engine::PacketEngine;
-use super::figures::Rule;
+use super::figures::{Rule, count};
 use super::session::{SessionState, Side};
 use super::time::Moment;
 use super::wire::{CommandId, Fault, Frame, HEADER_OCTETS, Header, Status, next_frame};
@@ -17,6 +17,13 @@ impl PacketEngine {
     /// Takes as many whole PDUs as there are, unless the session ends or its reading pauses.
     #[inline]
     pub(super) fn read_pdus(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome {
+        let outcome = self.take_pdus(now, connection, bytes);
+        count(&mut self.counters.received_octets, outcome.consumed_octets as u64);
+        outcome
+    }
+
+    #[inline(always)]
+    fn take_pdus(&mut self, now: Moment, connection: ConnectionId, bytes: &[u8]) -> ReadOutcome {
         let all = ReadOutcome {
             consumed_octets: bytes.len(),
             missing_octets: HEADER_OCTETS,
@@ -44,14 +51,13 @@ impl PacketEngine {
                     missing_octets: 1,
                 };
             }
+            let is_client = matches!(session.side, Side::Client(_));
+            if session.is_traced() {
+                self.trace_next(connection, &bytes[consumed_octets..]);
+            }
             match next_frame(&bytes[consumed_octets..], self.settings.engine.max_pdu_octets) {
                 Frame::Pdu(pdu) => {
                     consumed_octets += pdu.len();
-                    self.counters.received_octets += pdu.len() as u64;
-                    let is_client = matches!(session.side, Side::Client(_));
-                    if session.is_traced {
-                        self.trace(connection, true, pdu);
-                    }
                     let Some(header) = Header::read(pdu) else {
                         return all;
                     };

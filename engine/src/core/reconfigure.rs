@@ -32,7 +32,8 @@ impl Server {
         Self {
             retains,
             pacing: server.rate.map(|_| Box::new(Pacing::new(true))),
-            is_watched: retains || server.rate.is_some(),
+            is_watched: retains || server.rate.is_some() || settings.has_message_log,
+            is_logged: settings.has_message_log,
             is_placed: matches!(server.connections, Connections::Total(_)),
             weight: server.weight,
             ..Self::new(server.reconnect_min, version, settings.vservers_of(index))
@@ -66,6 +67,10 @@ impl PacketEngine {
         }
         let old = std::mem::replace(&mut self.settings, Arc::clone(settings));
         self.message_log.turn(settings.has_message_log);
+        for server in &mut self.servers {
+            server.is_logged = settings.has_message_log;
+            server.update_watch();
+        }
         let seed = self.random.next();
         for ((index, vserver), settings_of) in (0..).zip(&mut self.vservers).zip(&settings.vservers) {
             vserver.balancer = Balancer::new(settings_of, &settings.servers);

@@ -4,7 +4,6 @@
 
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
-use super::figures::RequestKind;
 use super::sequence::{Journey, Mark, Origin, Pending};
 use super::session::{Session, Side};
 use super::time::Moment;
@@ -114,10 +113,11 @@ impl PacketEngine {
         list_writable(&mut self.outbox, to, session);
         match &mut session.side {
             Side::Server(side) => {
+                session.exchanges.client_request(pending.command);
                 let (server, is_counted) = (side.server, side.is_counted);
-                self.count_server_request(now, server, is_counted, pending.command);
+                self.count_server_request(now, server, is_counted);
             }
-            Side::Client(client) => client.exchanges.request(RequestKind::of_server(pending.command)),
+            Side::Client(_) => session.exchanges.server_request(pending.command),
             Side::Gone => {}
         }
         true

@@ -28,6 +28,11 @@ impl PacketEngine {
         };
         let mut clients = self.past_client_rows(wanted);
         let mut bound_sessions = vec![0_u64; self.servers.len()];
+        let mut exchanges: Vec<Exchanges> = self
+            .servers
+            .iter()
+            .map(|server| server.figures.past.clone())
+            .collect();
         for (_, session) in self.sessions.iter() {
             match &session.side {
                 Side::Client(client) => {
@@ -38,11 +43,20 @@ impl PacketEngine {
                     }
                 }
                 Side::Server(side) => {
-                    bound_sessions[usize::from(side.server.0)] += u64::from(session.bound().is_some());
+                    let server = usize::from(side.server.0);
+                    bound_sessions[server] += u64::from(session.bound().is_some());
+                    exchanges[server].add(&session.exchanges);
                 }
                 Side::Gone => {}
             }
         }
+        // Counted by each session; one number more on the way of each message would be for nothing.
+        let of_all = |figure: fn(&Exchanges, bool) -> u64| {
+            let rows = report.vservers.iter();
+            rows.map(|vserver| figure(&vserver.exchanges, false)).sum()
+        };
+        (report.counters.client_requests, report.counters.client_answers) =
+            (of_all(Exchanges::requests), of_all(Exchanges::answers));
         report.held_requests = report.vservers.iter().map(|vserver| vserver.held_requests).sum();
         self.report_pins(&mut report);
         report.core_requests_outstanding = self
@@ -50,7 +64,7 @@ impl PacketEngine {
             .iter()
             .map(|link| u64::from(link.window.outstanding()))
             .sum();
-        report.servers = self.server_rows(&bound_sessions);
+        report.servers = self.server_rows(&bound_sessions, exchanges);
         report.clients = clients.into_values().collect();
         for client in &mut report.clients {
             client.is_draining = client
@@ -100,21 +114,21 @@ impl PacketEngine {
         if let Some(vserver) = report.vservers.get_mut(usize::from(client.vserver.0)) {
             vserver.connections += 1;
             vserver.sessions += is_bound;
-            vserver.exchanges.add(&client.exchanges);
+            vserver.exchanges.add(&session.exchanges);
         }
     }
 
-    fn server_rows(&self, bound_sessions: &[u64]) -> Vec<ServerReport> {
+    fn server_rows(&self, bound_sessions: &[u64], exchanges: Vec<Exchanges>) -> Vec<ServerReport> {
         (0_u16..)
-            .zip(self.servers.iter().zip(bound_sessions))
-            .map(|(index, (server, bound_sessions))| ServerReport {
+            .zip(self.servers.iter().zip(bound_sessions).zip(exchanges))
+            .map(|(index, ((server, bound_sessions), exchanges))| ServerReport {
                 server: ServerIndex(index),
                 bound_sessions: *bound_sessions,
                 outstanding: u64::from(server.load()),
-                requests: server.figures.exchanges.requests(false),
-                answers: server.figures.exchanges.answers(false),
-                errors: server.figures.exchanges.failed(false),
-                mobile_originated: server.figures.exchanges.requests(true),
+                requests: exchanges.requests(false),
+                answers: exchanges.answers(false),
+                errors: exchanges.failed(false),
+                mobile_originated: exchanges.requests(true),
                 window: u64::from(server.capacity),
                 weight: server.weight,
                 is_draining: server.is_draining,
@@ -123,7 +137,7 @@ impl PacketEngine {
                 refused_binds: server.figures.refused_binds,
                 outbinds: server.calls.bound,
                 refused_outbinds: server.calls.refused,
-                exchanges: server.figures.exchanges.clone(),
+                exchanges,
                 latency: server.figures.latency,
             })
             .collect()
@@ -164,5 +178,5 @@ fn add_client_session(rows: &mut ClientRows, client: &ClientSide, session: &Sess
     row.window += u64::from(client.window);
     row.deliveries_outstanding += u64::from(session.window.outstanding());
     row.held_requests += u64::from(client.held_requests);
-    row.exchanges.add(&client.exchanges);
+    row.exchanges.add(&session.exchanges);
 }

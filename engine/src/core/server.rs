@@ -40,6 +40,8 @@ pub(super) struct Server {
     pub(super) retains: bool,
     /// Its answers are looked at: something is kept or paced, or it may report congestion.
     pub(super) is_watched: bool,
+    /// Messages are logged: that is a reason.
+    pub(super) is_logged: bool,
     /// What other cores' sessions can take (`connections-total`).
     pub(super) remotes: Vec<RemoteServer>,
     /// The version of the last session that bound; before that, of our bind.
@@ -131,8 +133,8 @@ pub(super) struct Reconnect {
 /// Plain counters for the report.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServerFigures {
-    /// Requests to it and from it, and their answers.
-    pub(super) exchanges: Exchanges,
+    /// Requests to it and from it, and their answers, of sessions that are gone.
+    pub(super) past: Exchanges,
     /// From a request to its answer.
     pub(super) latency: Latency,
     /// Sessions that were bound.
@@ -162,6 +164,7 @@ impl Server {
             pacing: None,
             retains: false,
             is_watched: false,
+            is_logged: false,
             remotes: Vec::new(),
             version,
             response_nanoseconds: UNMEASURED_NANOSECONDS,
@@ -226,7 +229,8 @@ impl Server {
 
     /// Works out anew whether the answers have to be looked at.
     pub(super) fn update_watch(&mut self) {
-        self.is_watched = self.retains || self.pacing.is_some() || self.version == Version::V50;
+        self.is_watched =
+            self.retains || self.pacing.is_some() || self.version == Version::V50 || self.is_logged;
     }
 
     pub(super) fn remote_mut(&mut self, core: CoreIndex) -> &mut RemoteServer {

@@ -7,7 +7,7 @@ use super::client_requests::Refusal;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{AccountAt, CoreRequest, CoreTarget, MessageSender, PoolHandle};
 use super::engine::PacketEngine;
-use super::figures::{RequestKind, Rule};
+use super::figures::{Rule, count};
 use super::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use super::range::Claim;
 use super::relay::Relay;
@@ -131,11 +131,8 @@ impl PacketEngine {
         session.faults = 0;
         let is_curbed = session.is_curbed;
         side.unanswered += 1;
-        self.counters.mobile_originated += 1;
-        let figures = &mut self.servers[usize::from(server.0)].figures;
-        figures
-            .exchanges
-            .request(RequestKind::of_server(header.command_id));
+        count(&mut self.counters.mobile_originated, 1);
+        session.exchanges.server_request(header.command_id);
         if is_leaving || self.drain.is_some() {
             self.log_mobile_originated(now, from, &header, pdu);
             return self.answer_mobile_originated(now, from, &header, Status::ESME_RX_T_APPN);
@@ -151,7 +148,7 @@ impl PacketEngine {
         {
             return;
         }
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             self.log_mobile_originated(now, from, &header, pdu);
         }
         if is_curbed && let (None, Some(vserver)) = (identity, vserver) {

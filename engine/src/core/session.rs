@@ -5,7 +5,7 @@
 //! the requests that *we* sent to this peer.
 
 use super::contract::ConnectionId;
-use super::figures::{Exchanges, RequestKind};
+use super::figures::{ARE_KEPT, Exchanges};
 use super::output::Output;
 use super::pool::PoolIndex;
 use super::sequence::Window;
@@ -79,6 +79,8 @@ pub(super) struct Session {
     pub(super) version: Version,
     pub(super) output: Output,
     pub(super) window: Window,
+    /// Its requests and those to it, with their answers, while it has a side.
+    pub(super) exchanges: Exchanges,
     /// When the peer was last heard.
     pub(super) received_at: Moment,
     /// The deadline that the state itself has: bind, release of a bind_resp, unbind, close.
@@ -96,7 +98,7 @@ pub(super) struct Session {
     pub(super) is_slow: bool,
     /// Its requests are looked at one by one: it is slow, its account has a `rate`, or its vserver has routing rules.
     pub(super) is_curbed: bool,
-    /// An operator looks at its PDUs.
+    /// An operator looks at its PDUs: ask [`is_traced`](Self::is_traced).
     pub(super) is_traced: bool,
     pub(super) reading_paused: bool,
     /// When reading was paused.
@@ -161,8 +163,6 @@ pub(super) struct ClientSide {
     pub(super) identity: Option<u32>,
     /// It gets no new work and its requests are refused: an operator wants it to end.
     pub(super) is_draining: bool,
-    /// Its requests and those to it, with their answers.
-    pub(super) exchanges: Exchanges,
 }
 
 /// A session that we hold at an SMSC.
@@ -206,6 +206,7 @@ impl Session {
             version: Version::V34,
             output: Output::default(),
             window,
+            exchanges: Exchanges::default(),
             received_at: now,
             state_deadline,
             enquired_at: Moment::NEVER,
@@ -221,6 +222,12 @@ impl Session {
         }
     }
 
+    /// An operator looks at its PDUs.
+    #[inline(always)]
+    pub(super) const fn is_traced(&self) -> bool {
+        ARE_KEPT && self.is_traced
+    }
+
     pub(super) const fn bound(&self) -> Option<BindKind> {
         match self.state {
             SessionState::Bound(kind) => Some(kind),
@@ -233,7 +240,7 @@ impl Session {
     pub(super) fn client_answered(
         &mut self,
         output_octets_max: usize,
-        command: CommandId,
+        response: CommandId,
         status: Status,
     ) -> AfterAnswer {
         let is_filling = self.output.waiting_octets() > output_octets_max / 2;
@@ -241,7 +248,7 @@ impl Session {
             return AfterAnswer::Nothing;
         };
         client.unanswered = client.unanswered.saturating_sub(1);
-        client.exchanges.answer(RequestKind::of_client(command), status);
+        self.exchanges.client_answer(response, status);
         // Where we unbound, the session ends with the client's unbind_resp: requests may be on their way until then.
         let is_settled = client.unanswered == 0
             && matches!(self.state, SessionState::Unbinding(_))

@@ -6,7 +6,7 @@
 use super::contract::{Action, CloseReason, ClosedBy, ConnectionId, Notice, Unsent};
 use super::directory::DirectoryKey;
 use super::engine::PacketEngine;
-use super::figures::Rule;
+use super::figures::{Exchanges, Rule};
 use super::message_log::Reason;
 use super::output::{Output, Remains};
 use super::queue::drain::Delivery;
@@ -45,7 +45,9 @@ impl PacketEngine {
             .arm(&mut session.armed_at, now + CLOSING_TIME, TimerKey::Session(id));
         let window = std::mem::replace(&mut session.window, Window::new(0, 1));
         let side = std::mem::replace(&mut session.side, Side::Gone);
+        let exchanges = std::mem::take(&mut session.exchanges);
         let remains = session.output.take_retention();
+        self.keep_exchanges(&side, &exchanges);
         self.settle(now, id, side, &window, remains.as_ref(), reason);
         if let Some(remains) = remains {
             remains.recycle(&mut self.buffers);
@@ -369,12 +371,29 @@ impl PacketEngine {
             });
         }
         let Session {
-            side, window, output, ..
+            side,
+            window,
+            output,
+            exchanges,
+            ..
         } = session;
         let remains = Output::into_remains(output, unsent);
+        self.keep_exchanges(&side, &exchanges);
         self.settle(now, id, side, &window, Some(&remains), reason);
         remains.recycle(&mut self.buffers);
         self.drain_step();
+    }
+
+    /// What a session has counted stays in the sums of whom it was with.
+    fn keep_exchanges(&mut self, side: &Side, exchanges: &Exchanges) {
+        match side {
+            Side::Client(client) => self.past.keep(client.vserver, client.client, exchanges),
+            Side::Server(side) => self.servers[usize::from(side.server.0)]
+                .figures
+                .past
+                .add(exchanges),
+            Side::Gone => {}
+        }
     }
 
     fn settle(
@@ -407,7 +426,6 @@ impl PacketEngine {
 
     fn settle_client(&mut self, now: Moment, id: ConnectionId, client: &ClientSide, reason: CloseReason) {
         self.leave_books_of(now, id, client);
-        self.past.keep(client.vserver, client.client, &client.exchanges);
         self.forget_waiting_bind(id);
         self.log_forgotten(now, id, client);
         self.forget_held(client.vserver, id, client.held_requests);

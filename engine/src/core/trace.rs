@@ -3,7 +3,7 @@
 //! Invariants: while nobody looks, it costs a branch for each PDU that is read and for each buffer that is written; copies that
 //! nobody has taken are bounded, and what is beyond is counted; a password never leaves. Must never hold up a message.
 
-use super::contract::{ConnectionId, Notice, TraceSubject, TracedPdus};
+use super::contract::{ConnectionId, Notice, TraceSubject, TracedPdus, Transmit};
 use super::engine::PacketEngine;
 use super::session::{Session, Side};
 use super::wire::{CommandId, Frame, HEADER_OCTETS, Header, next_frame};
@@ -45,6 +45,25 @@ const fn subject_of(side: &Side) -> Option<TraceSubject> {
 }
 
 impl PacketEngine {
+    /// Hands out what a session that is looked at has to write, and copies it. Out of the way of what nobody looks at.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn transmit_traced(&mut self, connection: ConnectionId) -> Option<Transmit> {
+        let octets = self.sessions.get_mut(connection)?.output.hand_out();
+        self.counters.transmitted_octets += octets.len() as u64;
+        self.trace(connection, false, &octets);
+        Some(Transmit { connection, octets })
+    }
+
+    /// Copies the PDU that is about to be read from the front of `bytes`, if there is a whole one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn trace_next(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        if let Frame::Pdu(pdu) = next_frame(bytes, self.settings.engine.max_pdu_octets) {
+            self.trace(connection, true, pdu);
+        }
+    }
+
     /// Looks at the sessions of a server or account from now on, or not any more.
     pub(super) fn set_trace(&mut self, subject: TraceSubject, is_on: bool) {
         if is_on {

@@ -9,11 +9,15 @@ use super::clock::Clock;
 use super::driver::Driver;
 use super::engine::Engine;
 use super::station::Station;
+use crate::core::figures::ARE_KEPT;
 use crate::core::time::Moment;
 use smppmux_c2c::Park;
 use std::io;
 use std::task::Waker;
 use std::time::Duration;
+
+/// Of so many turns that end in a sleep the time of one is measured. A prime, so that it is not always the same one of a pattern.
+const TURNS_PER_LOOK: u64 = 7;
 
 /// A driver that is run by [`run`].
 pub(super) trait LoopDriver: Driver {
@@ -68,6 +72,8 @@ pub(super) fn run<E: Engine>(
     let mut spin_until = Moment::START;
     // The beginning of the last turn, if it had something to do and this one followed at once.
     let mut busy_since = None;
+    // Turns before a sleep whose time was not looked at, and how many of them one look stands for. The first stands for itself.
+    let (mut unmeasured_turns, mut look_after) = (0, 1);
     loop {
         let now = clock.now();
         if let Some(since) = busy_since.take() {
@@ -95,11 +101,16 @@ pub(super) fn run<E: Engine>(
         } else {
             wait_until(now, station.next_deadline().min(driver.next_deadline()))
         };
-        // Where the next turn follows at once its beginning is this one's end: the clock is read once more only before a sleep.
+        // Where the next turn follows at once its beginning is this one's end: the clock is read for this alone only before a sleep,
+        // and then one turn stands for some.
         if is_busy && wait == Wait::Not {
             busy_since = Some(now);
-        } else if is_busy {
-            station.count_turn_time(clock.now().since(now));
+        } else if is_busy && ARE_KEPT {
+            unmeasured_turns += 1;
+            if unmeasured_turns == look_after {
+                station.count_turn_times(clock.now().since(now), look_after);
+                (unmeasured_turns, look_after) = (0, TURNS_PER_LOOK);
+            }
         }
         driver.wait(wait)?;
     }

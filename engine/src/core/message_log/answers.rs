@@ -59,7 +59,7 @@ impl PacketEngine {
         pending: &Pending,
         reason: Reason,
     ) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         let mut known = Known {
@@ -83,7 +83,7 @@ impl PacketEngine {
     pub(in crate::core) fn know_pending(&mut self, pending: &Pending, reason: Reason) {
         let known = self.message_log.known;
         let is_new = known.is_none_or(|known| known.requester != requester_of(pending.origin));
-        if self.message_log.is_on && is_new {
+        if self.message_log.is_on() && is_new {
             self.message_log.known = Some(known_of(pending, reason));
         }
     }
@@ -97,7 +97,7 @@ impl PacketEngine {
         arrived_at: Moment,
         reason: Reason,
     ) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         let requester = Requester::Session {
@@ -118,7 +118,7 @@ impl PacketEngine {
     /// A server's answer is about to be passed to a client of this core; `None` while nothing is logged.
     #[inline]
     pub(in crate::core) fn begin_logged_answer(&self, to: ConnectionId) -> Option<AnswerBegun> {
-        self.message_log.is_on.then(|| self.answer_begun(to))
+        self.message_log.is_on().then(|| self.answer_begun(to))
     }
 
     #[cold]
@@ -203,7 +203,7 @@ impl PacketEngine {
         header: &Header,
         status: Status,
     ) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         let requester = Requester::Session {
@@ -312,7 +312,7 @@ impl PacketEngine {
         if let Origin::Core { core, reference } = pending.origin {
             return self.send_core_answer(core, reference, CoreOutcome::AnsweredFor(by, pdu));
         }
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             self.message_log.known = Some(Known {
                 far: Some(FarSession {
                     core,
@@ -330,7 +330,7 @@ impl PacketEngine {
     /// A client of another core has answered a message of this core.
     #[inline]
     pub(in crate::core) fn log_core_answer(&mut self, now: Moment, pending: &Pending, pdu: &[u8]) {
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             self.log_answer_of_core(now, pending, pdu);
         }
     }
@@ -358,7 +358,7 @@ impl PacketEngine {
         header: &Header,
         pdu: &[u8],
     ) {
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             let requester = requester_of(pending.origin);
             self.log_far_answer(now, requester, header, Outcome::Late, message_id(header, pdu));
         }
@@ -373,7 +373,7 @@ impl PacketEngine {
         status: Status,
         reason: Reason,
     ) {
-        if self.message_log.is_on && !matches!(pending.origin, Origin::Core { .. }) {
+        if self.message_log.is_on() && !matches!(pending.origin, Origin::Core { .. }) {
             self.know_pending(pending, reason);
             let header = Header::alone(pending.command.response(), status, 0);
             let requester = requester_of(pending.origin);
@@ -439,7 +439,7 @@ impl PacketEngine {
         delivery: Delivery,
         was_in_flight: bool,
     ) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         let requester = Requester::Queue { place, number };
@@ -468,7 +468,7 @@ impl PacketEngine {
     /// A client's session is gone, and with it what it had in the hold.
     #[cold]
     pub(in crate::core) fn log_forgotten(&mut self, now: Moment, id: ConnectionId, client: &ClientSide) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         for (header, journey) in held_requests(&client.held) {

@@ -18,6 +18,7 @@ pub use record::{
 
 use super::client_requests::NoWay;
 use super::engine::PacketEngine;
+use super::figures::ARE_KEPT;
 use super::settings::{ClientIndex, ServerIndex};
 use super::time::Moment;
 use super::wire::CommandId;
@@ -28,8 +29,8 @@ const TURN_OCTETS: usize = 2 * 1024 * 1024;
 /// The log's state in one engine.
 #[derive(Debug, Default)]
 pub(super) struct MessageLog {
-    /// Records are wanted.
-    pub(super) is_on: bool,
+    /// Records are wanted: ask [`is_on`](Self::is_on).
+    is_on: bool,
     records: MessageRecords,
     known: Option<Known>,
 }
@@ -86,6 +87,12 @@ impl From<NoWay> for Reason {
 }
 
 impl MessageLog {
+    /// Records are wanted.
+    #[inline(always)]
+    pub(super) const fn is_on(&self) -> bool {
+        ARE_KEPT && self.is_on
+    }
+
     /// Records are wanted from now on, or no more. Memory is taken the first time.
     pub(super) fn turn(&mut self, is_on: bool) {
         self.is_on = is_on;
@@ -108,7 +115,7 @@ impl PacketEngine {
     #[inline]
     pub fn poll_message_log(&mut self) -> Option<&mut MessageRecords> {
         let log = &mut self.message_log;
-        (log.is_on && !log.records.is_empty()).then_some(&mut log.records)
+        (log.is_on() && !log.records.is_empty()).then_some(&mut log.records)
     }
 }
 

@@ -34,7 +34,7 @@ impl PacketEngine {
         header: &Header,
         pdu: &[u8],
     ) {
-        if self.message_log.is_on {
+        if self.message_log.is_on() {
             let kind = kind_of(header.command_id, pdu);
             self.log_request(now, from, header, (kind, None), pdu, &[]);
         }
@@ -56,7 +56,7 @@ impl PacketEngine {
                 connection,
                 sequence_number,
             },
-        ) = (self.message_log.is_on, origin)
+        ) = (self.message_log.is_on(), origin)
         else {
             return;
         };
@@ -118,7 +118,7 @@ impl PacketEngine {
         account: Option<ClientIndex>,
         pdu: &[u8],
     ) {
-        let Some(header) = Header::read(pdu).filter(|_| self.message_log.is_on) else {
+        let Some(header) = Header::read(pdu).filter(|_| self.message_log.is_on()) else {
             return;
         };
         let command = header.command_id;
@@ -159,7 +159,7 @@ impl PacketEngine {
         pdu: &[u8],
         status: Status,
     ) {
-        if !self.message_log.is_on {
+        if !self.message_log.is_on() {
             return;
         }
         let is_client = self

@@ -268,8 +268,13 @@ impl<E: Engine> Station<E> {
 
     /// Counts a turn that had something to do.
     pub(crate) fn count_turn_time(&mut self, time: Duration) {
+        self.count_turn_times(time, 1);
+    }
+
+    /// Counts one such turn for so many.
+    pub(crate) fn count_turn_times(&mut self, time: Duration, turns: u64) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.report.turn_times.record(nanoseconds);
+        self.report.turn_times.record_times(nanoseconds, turns);
     }
 
     /// Counts an accept call that failed.

@@ -9,6 +9,7 @@ use super::Station;
 use super::opening::Wanted;
 use crate::core::contract::{Action, ClosedBy, ConnectionId, CoreIndex, Transmit};
 use crate::core::core_message::CoreMessage;
+use crate::core::figures::count;
 use crate::core::time::Moment;
 use smppmux_c2c::Lane;
 
@@ -20,7 +21,7 @@ impl<E: Engine> Station<E> {
     /// Polls the engine, tells the driver what to do, and wakes the cores that were sent something. True: the engine
     /// still has wishes, so another turn must follow at once.
     pub(crate) fn end_turn(&mut self, now: Moment, driver: &mut impl Driver) -> bool {
-        self.report.turns += 1;
+        count(&mut self.report.turns, 1);
         let handshakes_wait = self.settle_secured(now, driver);
         self.settle_moves(now, driver);
         let mut rounds = 0;
@@ -126,7 +127,7 @@ impl<E: Engine> Station<E> {
                 self.engine.handle_core_refused(now, to, message);
             }
         } else {
-            self.report.core_messages_sent += 1;
+            count(&mut self.report.core_messages_sent, 1);
         }
     }
 
