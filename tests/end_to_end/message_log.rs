@@ -297,6 +297,30 @@ fn what_waits_in_the_queue_is_told() {
     );
 }
 
+/// Goal: what nobody has asked for in its time has a line that says so, with its addresses.
+#[test]
+fn what_ends_in_the_queue_is_told() {
+    let log = Log::new();
+    let (_smppmux, mut server, _smsc) = start(&log, "", |configuration| {
+        configuration.queue("store = \"memory\"\nmax-age = \"1s\"")
+    });
+    server.send(&deliver_sm(9, "2000", "888123", "text"));
+    server.expect(CommandId::DELIVER_SM_RESP);
+    let lines = log.wait_for(3);
+    check(
+        &lines[2],
+        &[
+            ("kind", "mo".into()),
+            ("from_queue", true.into()),
+            ("outcome", "expired".into()),
+            ("source", "2000".into()),
+            ("destination", "888123".into()),
+            ("vserver", "sms".into()),
+            ("id", Value::Null),
+        ],
+    );
+}
+
 /// The last submit is answered by smppmux itself.
 fn refused(log: &Log, told: &mut usize, client: &mut Esme, status: Status, reason: &str) {
     assert_eq!(client.expect(CommandId::SUBMIT_SM_RESP).status(), status);

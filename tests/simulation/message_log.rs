@@ -4,6 +4,7 @@
 //! It knows records only, not what they are about.
 
 use crate::event::LinkId;
+use crate::host::Host;
 use crate::pdu::{Pdu, command};
 use crate::world::World;
 use smppmux_engine::core::message_log::{MessageRecord, Outcome, RecordKind, Requester};
@@ -19,6 +20,8 @@ pub(crate) struct ToldMessages {
     ends: u64,
     /// Answers to such requests that peers have read.
     answers_read: u64,
+    /// Messages that the store has told it have had their time, and that it has not told of.
+    expired: Vec<usize>,
 }
 
 const fn key(requester: Requester) -> Option<(u8, u32, u32, u32)> {
@@ -33,7 +36,17 @@ const fn key(requester: Requester) -> Option<(u8, u32, u32, u32)> {
 }
 
 impl ToldMessages {
-    fn hear(&mut self, record: &MessageRecord) {
+    fn hear(&mut self, record: &MessageRecord, pdu: &[u8]) {
+        if record.outcome == Outcome::Expired {
+            let message = message_in(pdu);
+            let place = self.expired.iter().position(|expired| *expired == message);
+            assert!(
+                record.is_from_queue && record.kind != RecordKind::Answer,
+                "{record:?}"
+            );
+            self.expired.swap_remove(place.expect("the store has told of it"));
+            return;
+        }
         let Some(key) = key(record.requester) else {
             assert_eq!(record.outcome, Outcome::Late, "nobody's answer: {record:?}");
             return;
@@ -47,7 +60,7 @@ impl ToldMessages {
             Outcome::Passed | Outcome::Own | Outcome::Queued | Outcome::RequesterGone => true,
             // A queued message that is tried again is told of again.
             Outcome::TriedAgain => is_queued,
-            Outcome::Late | Outcome::Open => false,
+            Outcome::Late | Outcome::Open | Outcome::Expired => false,
         };
         if !ends {
             return;
@@ -66,6 +79,21 @@ impl ToldMessages {
     }
 }
 
+fn message_in(pdu: &[u8]) -> usize {
+    let pdu = Pdu::take_first(&mut pdu.to_vec());
+    pdu.and_then(|pdu| pdu.message())
+        .expect("every message is numbered")
+}
+
+impl Host {
+    /// The store tells it that this message has had its time.
+    pub(crate) fn expect_expired(&mut self, pdu: &[u8]) {
+        if self.settings.has_message_log {
+            self.told.expired.push(message_in(pdu));
+        }
+    }
+}
+
 impl World {
     /// Takes a turn's records.
     pub(crate) fn hear_message_log(&mut self, core: usize) {
@@ -77,9 +105,9 @@ impl World {
                 "a turn with more records than there is room for"
             );
             let (told, trace, now) = (&mut host.told, &self.trace, self.now);
-            records.for_each(|record, _| {
+            records.for_each(|record, octets| {
                 trace.line(now, || format!("core {core} record {record:?}"));
-                told.hear(record);
+                told.hear(record, octets.first);
             });
             records.clear();
         }
@@ -98,6 +126,11 @@ impl World {
             let told = &host.told;
             let open = &told.open;
             assert!(open.is_empty(), "core {core} has told no end of {open:?}");
+            let expired = &told.expired;
+            assert!(
+                expired.is_empty(),
+                "core {core} has not told that {expired:?} have had their time"
+            );
             assert!(
                 !host.settings.has_message_log || told.ends >= told.answers_read,
                 "core {core} has told {} ends, and its peers have read {} answers",

@@ -30,6 +30,8 @@ pub(crate) struct Scenario {
     /// Clients go to the core of their account.
     pub(crate) is_by_account: bool,
     pub(crate) response_timeout: Duration,
+    /// How long the store keeps a message.
+    pub(crate) message_lifetime: Duration,
 }
 
 /// An ESME: one connection at a time, again and again.
@@ -62,6 +64,8 @@ pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const FORWARD_CACHE: Duration = Duration::from_secs(2);
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const TIMEOUT_STATUS: u32 = 0xFE;
+/// Longer than any run.
+const LIFETIME: Duration = Duration::from_secs(100_000);
 
 impl Scenario {
     pub(crate) fn draw(random: &mut Random) -> Self {
@@ -101,9 +105,15 @@ impl Scenario {
         let settings = Settings::new(engine, vec![vserver], server_settings, clients, seed)
             .with_message_log(seed.is_multiple_of(2))
             .with_routes(rules.routes());
+        // Of the same draw, so that the others' runs are what they were before there was this.
+        let message_lifetime = match seed >> 1 & 7 {
+            0 => Duration::from_millis(200 + (seed >> 4 & 2_047)),
+            _ => LIFETIME,
+        };
         Self {
             engines,
             settings: Arc::new(settings),
+            message_lifetime,
             rules,
             faults,
             esmes,

@@ -1,7 +1,8 @@
 //! The store of the queue as a model: slow, and sometimes it does not take a message.
 //!
 //! It keeps the engine's contract (orders of one core in their order, events in the order of the orders) and checks what the
-//! engine may do: a message leaves only when a client took it or refused it for good.
+//! engine may do: a message leaves only when a client took it or refused it for good, or when its time was over (in some runs
+//! messages have little of it). Then one core is told, for its message log.
 
 use crate::event::{Event, Input, LinkId};
 use crate::pdu::Pdu;
@@ -11,17 +12,17 @@ use smppmux_engine::core::queue::{Line, QueueKey};
 use smppmux_engine::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
 use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Duration;
 
 /// Messages at most: sometimes it is full.
 const COUNT_MAX: usize = 400;
-/// Longer than any run.
-const LIFETIME: Duration = Duration::from_secs(100_000);
+
+/// By the store's number: a message, and when its time is over.
+type MessagesOfLine = BTreeMap<u64, (BytesMut, Moment)>;
 
 #[derive(Default)]
 pub(crate) struct Store {
     /// In the order of their first message.
-    lines: Vec<(QueueKey, BTreeMap<u64, BytesMut>)>,
+    lines: Vec<(QueueKey, MessagesOfLine)>,
     last_number: u64,
     /// Events on their way to each core, with the time of the last one's arrival.
     outgoing: BTreeMap<usize, (VecDeque<StoreEvent>, Moment)>,
@@ -30,7 +31,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn line(&mut self, key: &QueueKey) -> &mut BTreeMap<u64, BytesMut> {
+    fn line(&mut self, key: &QueueKey) -> &mut MessagesOfLine {
         let place = self
             .lines
             .iter()
@@ -50,6 +51,7 @@ impl Store {
 impl World {
     /// A core gives the store an order.
     pub(crate) fn store_ordered(&mut self, core: usize, command: StoreCommand) {
+        self.store_expires();
         let event = match command {
             StoreCommand::Append { reference, key, pdu } => self.store_append(core, reference, key, pdu),
             StoreCommand::Load {
@@ -61,6 +63,10 @@ impl World {
             StoreCommand::Remove { key, number, fate } => return self.store_remove(&key, number, fate),
             StoreCommand::ListLines { after } => self.store_list(after),
         };
+        self.store_will_tell(core, event);
+    }
+
+    fn store_will_tell(&mut self, core: usize, event: StoreEvent) {
         let delay = self
             .random
             .microseconds(50, 1_000 * (self.scenario.faults.store_delay_ms as usize).max(1));
@@ -81,6 +87,9 @@ impl World {
         if let Some(event) = event {
             self.trace
                 .line(self.now, || format!("store → core {core}: {event:?}"));
+            if let StoreEvent::Expired { pdu, .. } = &event {
+                self.hosts[core].expect_expired(pdu);
+            }
             self.hosts[core].engine.handle_store(self.now, event);
         }
     }
@@ -121,21 +130,23 @@ impl World {
         self.trace.line(self.now, || {
             format!("core {core} stores message {number} as {stored}")
         });
-        self.store.line(&key).insert(stored, pdu.clone());
+        let expires_at = self.now + self.scenario.message_lifetime;
+        self.store.line(&key).insert(stored, (pdu.clone(), expires_at));
         self.segment_stored(number);
         StoreEvent::Stored { reference, key, pdu }
     }
 
     fn store_load(&mut self, key: QueueKey, after: u64, messages_max: usize) -> StoreEvent {
         let most = messages_max.min(self.random.between(1, 8));
+        let now = self.now;
         let line = self.store.line(&key);
         let messages: Vec<_> = line
             .range(after + 1..)
             .take(most)
-            .map(|(number, pdu)| StoredMessage {
+            .map(|(number, (pdu, expires_at))| StoredMessage {
                 number: *number,
                 pdu: pdu.clone(),
-                expires_in: LIFETIME,
+                expires_in: expires_at.since(now),
             })
             .collect();
         let is_end = line.range(after + 1..).count() == messages.len();
@@ -146,9 +157,33 @@ impl World {
         }
     }
 
-    /// Nothing leaves but by a client's word.
+    /// What has had its time goes, and one of the cores hears of it.
+    fn store_expires(&mut self) {
+        let now = self.now;
+        let mut expired = Vec::new();
+        for (key, line) in &mut self.store.lines {
+            line.retain(|_, (pdu, expires_at)| {
+                let is_over = *expires_at <= now;
+                if is_over {
+                    expired.push((*key, std::mem::take(pdu)));
+                }
+                !is_over
+            });
+        }
+        for (key, pdu) in expired {
+            self.store_tells_of_expired(key, pdu);
+        }
+    }
+
+    fn store_tells_of_expired(&mut self, key: QueueKey, pdu: BytesMut) {
+        let core = self.random.between(0, self.hosts.len() - 1);
+        let key = Some(key);
+        self.store_will_tell(core, StoreEvent::Expired { key, pdu });
+    }
+
+    /// Nothing leaves but by a client's word, or when its time is over.
     fn store_remove(&mut self, key: &QueueKey, stored: u64, fate: Fate) {
-        let Some(pdu) = self.store.line(key).remove(&stored) else {
+        let Some((pdu, expires_at)) = self.store.line(key).remove(&stored) else {
             // A core that took over a line may have settled it before.
             return;
         };
@@ -157,12 +192,15 @@ impl World {
         let is_right = match fate {
             Fate::Delivered => answers.contains(&0),
             Fate::Refused(status) => status.0 != 0 && answers.contains(&status.0),
-            Fate::Expired => false,
+            Fate::Expired => expires_at <= self.now,
         };
         assert!(
             is_right,
             "message {message:?} leaves the queue as {fate:?}; clients said {answers:?}"
         );
+        if fate == Fate::Expired {
+            self.store_tells_of_expired(*key, pdu);
+        }
     }
 
     fn store_list(&mut self, after: Option<QueueKey>) -> StoreEvent {

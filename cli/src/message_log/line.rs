@@ -223,6 +223,7 @@ impl LineWriter {
             write_answer(&mut line, record, octets);
         } else {
             write_request(&mut line, settings, record, octets);
+            line.outcome = (record.outcome == Outcome::Expired).then_some("expired");
         }
         push_line(out, &line);
     }
@@ -306,6 +307,7 @@ fn write_answer<'a>(line: &mut Line<'a>, record: &MessageRecord, octets: RecordO
         Outcome::TriedAgain => "tried-again",
         Outcome::Late => "late",
         Outcome::RequesterGone => "requester-gone",
+        Outcome::Expired => "expired",
     });
     line.reason = match record.reason {
         Reason::None => None,

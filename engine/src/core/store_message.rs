@@ -99,6 +99,14 @@ pub enum StoreEvent {
         /// There are more behind these: ask on.
         has_more: bool,
     },
+    /// The time of a message was over and it has left the store: a record for the message log. One engine hears of it, and only while
+    /// messages are logged.
+    Expired {
+        /// Whose line it stood in; `None`: nobody's that is configured now.
+        key: Option<QueueKey>,
+        /// The message.
+        pdu: BytesMut,
+    },
     /// Lines that have messages which the engine may not know of: an operator put some back, or the store was opened again.
     MoreLines {
         /// Whose lines.

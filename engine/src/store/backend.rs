@@ -32,6 +32,26 @@ pub(super) struct Take {
     pub(super) number: u64,
     /// It goes to the dead letters, with this command_status, at this time.
     pub(super) buried: Option<(u32, u64)>,
+    /// Its PDU is asked for.
+    pub(super) is_shown: bool,
+}
+
+/// A message that went.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Of its PDU.
+    pub(super) octets: usize,
+    /// The PDU, where it was asked for.
+    pub(super) pdu: Option<BytesMut>,
+}
+
+impl Taken {
+    pub(super) fn of(take: &Take, pdu: &[u8]) -> Self {
+        Self {
+            octets: pdu.len(),
+            pdu: take.is_shown.then(|| pdu.into()),
+        }
+    }
 }
 
 /// All that one commit makes safe, in this order: what goes in, what goes out, dead letters that are forgotten.
@@ -69,9 +89,8 @@ pub(super) struct LetterRow {
 
 /// A place for messages. After an error it must be opened again.
 pub(super) trait Backend: Send {
-    /// Makes all changes safe. The answer has, for each of `takes`, the octets of the message that went, `None` where there
-    /// was none.
-    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<usize>>, BackendError>;
+    /// Makes all changes safe. The answer has, for each of `takes`, the message that went, `None` where there was none.
+    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<Taken>>, BackendError>;
 
     /// Shows the messages of a line behind a number, in order, until `show` says no. True: there was none behind the last.
     fn load(

@@ -5,7 +5,7 @@
 //! length, the times and the PDU. `format` says that the file is ours, and of which version.
 
 use super::StoreOpenError;
-use super::backend::{Backend, BackendError, Changes, LetterRow, Put, Row, Take, Times};
+use super::backend::{Backend, BackendError, Changes, LetterRow, Put, Row, Take, Taken, Times};
 use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend, Table,
     TableDefinition, TableError,
@@ -86,7 +86,7 @@ fn builder() -> redb::Builder {
 }
 
 impl Backend for DurableBackend {
-    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<usize>>, BackendError> {
+    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<Taken>>, BackendError> {
         let transaction = self.database.begin_write()?;
         let mut taken = Vec::with_capacity(changes.takes.len());
         {
@@ -183,7 +183,7 @@ fn take_row(
     letters: &mut Table<'_, u64, &[u8]>,
     row_key: &mut Vec<u8>,
     take: &Take,
-) -> Result<Option<usize>, BackendError> {
+) -> Result<Option<Taken>, BackendError> {
     write_row_key(row_key, &take.key, take.number);
     let Some(value) = messages.remove(row_key.as_slice())? else {
         return Ok(None);
@@ -199,7 +199,10 @@ fn take_row(
         letter.extend_from_slice(value);
         letters.insert(take.number, letter.as_slice())?;
     }
-    Ok(Some(value.len().saturating_sub(TIMES_OCTETS)))
+    Ok(Some(Taken::of(
+        take,
+        value.get(TIMES_OCTETS..).unwrap_or_default(),
+    )))
 }
 
 /// Behind its length, so that no key is the start of another one.

@@ -1,6 +1,6 @@
 //! Messages in memory: gone with the process, and never a commit to wait for.
 
-use super::backend::{Backend, BackendError, Changes, LetterRow, LineKey, Row, Times};
+use super::backend::{Backend, BackendError, Changes, LetterRow, LineKey, Row, Taken, Times};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -14,7 +14,7 @@ pub(super) struct MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
-    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<usize>>, BackendError> {
+    fn commit(&mut self, changes: &Changes) -> Result<Vec<Option<Taken>>, BackendError> {
         for put in &changes.puts {
             let line = self.lines.entry(put.key.clone()).or_default();
             line.insert(put.number, (put.times, put.pdu[..].into()));
@@ -29,7 +29,7 @@ impl Backend for MemoryBackend {
             if line.is_empty() {
                 self.lines.remove(&take.key);
             }
-            taken.push(message.as_ref().map(|(_, pdu)| pdu.len()));
+            taken.push(message.as_ref().map(|(_, pdu)| Taken::of(take, pdu)));
             if let (Some((times, pdu)), Some((status, buried_ms))) = (message, take.buried) {
                 let letter = LetterRow {
                     number: take.number,

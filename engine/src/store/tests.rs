@@ -27,6 +27,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn engine_settings() -> Arc<Settings> {
+    Arc::new(plain_settings())
+}
+
+fn plain_settings() -> Settings {
     let engine = EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: 1,
@@ -38,7 +42,7 @@ fn engine_settings() -> Arc<Settings> {
         strict_lengths: false,
     };
     let vserver = crate::core::settings::samples::vserver_settings();
-    Arc::new(Settings::new(engine, vec![vserver], Vec::new(), Vec::new(), 1))
+    Settings::new(engine, vec![vserver], Vec::new(), Vec::new(), 1)
 }
 
 fn store_settings() -> StoreSettings {
@@ -71,7 +75,11 @@ struct Seat {
 
 impl Seat {
     fn at(open: OpenBackend, settings: StoreSettings) -> Self {
-        let thread = StoreThread::start_over(open, settings, engine_settings()).expect("it opens");
+        Self::with_settings(open, settings, engine_settings())
+    }
+
+    fn with_settings(open: OpenBackend, store: StoreSettings, settings: Arc<Settings>) -> Self {
+        let thread = StoreThread::start_over(open, store, settings).expect("it opens");
         let client = StoreThread::client(&thread.control(), CoreIndex(0), Waker::noop().clone());
         Self {
             thread,
@@ -314,6 +322,42 @@ fn a_message_without_a_lifetime_is_refused() {
     assert_eq!(seat.append(1, "a"), Err(StoreRefusal::Expired));
 }
 
+/// Goal: while messages are logged, one whose time is over is told of, whole and once; what a client took is not, and nothing is
+/// while they are not logged.
+#[test]
+fn a_message_whose_time_is_over_is_told_of() {
+    for is_logged in [true, false] {
+        let store = StoreSettings {
+            age_max: Duration::from_millis(400),
+            ..store_settings()
+        };
+        let settings = plain_settings().with_message_log(is_logged);
+        let open: OpenBackend = Box::new(|| Ok(Box::<MemoryBackend>::default()));
+        let mut seat = Seat::with_settings(open, store, Arc::new(settings));
+        for text in ["taken", "late"] {
+            assert_eq!(seat.append(1, text), Ok(()));
+        }
+        let number = seat.load(1, 0).0[0].number;
+        seat.order(StoreCommand::Remove {
+            key: key(1),
+            number,
+            fate: Fate::Delivered,
+        });
+        let control = seat.thread.control();
+        let end = Instant::now() + PATIENCE;
+        while control.report().expect("an answer").expired == 0 {
+            assert!(Instant::now() < end, "it expires");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if is_logged {
+            assert!(
+                matches!(seat.event(), StoreEvent::Expired { key: Some(of), pdu } if of == key(1) && pdu == "late")
+            );
+        }
+        assert!(seat.client.poll().is_none_or(|events| events.is_empty()));
+    }
+}
+
 /// Goal: a message that comes while an older one of its line expires still expires in its own time.
 #[test]
 fn a_message_that_comes_during_a_sweep_expires() {
@@ -392,7 +436,7 @@ proptest! {
                     changes.puts.push(put(line, next));
                 } else {
                     let buried = is_letter.then_some((8, 9));
-                    changes.takes.push(Take { key: LineKey::from([line]), number: pick, buried });
+                    changes.takes.push(Take { key: LineKey::from([line]), number: pick, buried, is_shown: pick % 2 == 0 });
                     changes.forgotten_letters.extend((pick == 0).then_some(next / 2));
                 }
             }

@@ -1,7 +1,8 @@
 //! The work of the store's thread: one batch after the other.
 
 use super::backend::{
-    Backend, BackendError, Changes, LetterRow, LineKey, OpenBackend, Put, Row, StoreOpenError, Take, Times,
+    Backend, BackendError, Changes, LetterRow, LineKey, OpenBackend, Put, Row, StoreOpenError, Take, Taken,
+    Times,
 };
 use super::book::{Book, Claimants};
 use super::control::StoreReport;
@@ -186,7 +187,10 @@ impl Worker {
             StoreCommand::Append { reference, key, pdu } => self.append(core, reference, key, pdu),
             StoreCommand::Remove { key, number, fate } => {
                 let key = self.line_key(&key);
-                self.remove(key, number, fate);
+                match fate {
+                    Fate::Expired => self.expire(key, number),
+                    Fate::Delivered | Fate::Refused(_) => self.remove(key, number, fate),
+                }
             }
             question @ (StoreCommand::Load { .. } | StoreCommand::ListLines { .. }) => {
                 self.batch.questions.push((core, question));
@@ -246,11 +250,25 @@ impl Worker {
     }
 
     pub(super) fn remove(&mut self, key: LineKey, number: u64, fate: Fate) {
+        self.take_out(key, number, fate, false);
+    }
+
+    /// The same of a message whose time is over, which the message log hears of.
+    fn expire(&mut self, key: LineKey, number: u64) {
+        self.take_out(key, number, Fate::Expired, self.settings.has_message_log);
+    }
+
+    fn take_out(&mut self, key: LineKey, number: u64, fate: Fate, is_shown: bool) {
         let buried = match fate {
             Fate::Refused(status) => Some((status.0, self.clock.now_ms())),
             Fate::Delivered | Fate::Expired => None,
         };
-        self.batch.changes.takes.push(Take { key, number, buried });
+        self.batch.changes.takes.push(Take {
+            key,
+            number,
+            buried,
+            is_shown,
+        });
         self.batch.fates.push(fate);
     }
 
@@ -270,18 +288,21 @@ impl Worker {
         };
         let outcome = backend.commit(&batch.changes);
         match outcome {
-            Ok(taken) => self.committed(&taken),
+            Ok(taken) => self.committed(taken),
             Err(error) => self.break_down(&error),
         }
     }
 
-    fn committed(&mut self, taken: &[Option<usize>]) {
+    fn committed(&mut self, taken: Vec<Option<Taken>>) {
         self.report.commits += 1;
         let changes = mem::take(&mut self.batch.changes);
         let fates = mem::take(&mut self.batch.fates);
-        for ((take, fate), octets) in changes.takes.iter().zip(fates).zip(taken) {
-            let Some(octets) = octets else { continue };
-            self.book.remove(&take.key, *octets as u64);
+        for ((take, fate), taken) in changes.takes.iter().zip(fates).zip(taken) {
+            let Some(taken) = taken else { continue };
+            self.book.remove(&take.key, taken.octets as u64);
+            if let Some(pdu) = taken.pdu {
+                self.tell_of_expired(&take.key, pdu);
+            }
             match fate {
                 Fate::Delivered => self.report.delivered += 1,
                 Fate::Expired => self.report.expired += 1,
@@ -304,6 +325,16 @@ impl Worker {
         }
     }
 
+    /// For the message log, which engines alone write to: any of them does.
+    fn tell_of_expired(&mut self, key: &LineKey, pdu: BytesMut) {
+        let Some(core) = self.seats.keys().next() else {
+            return;
+        };
+        let key = Named::read(key).and_then(|named| named.resolve(&self.settings));
+        let event = StoreEvent::Expired { key, pdu };
+        self.outgoing.entry(*core).or_default().push(event);
+    }
+
     /// Nothing of this batch may be acknowledged. What went out of the queue goes out again later, and so does what may
     /// have gone in: its sender was told otherwise.
     fn break_down(&mut self, error: &BackendError) {
@@ -318,6 +349,7 @@ impl Worker {
                 key: put.key.clone(),
                 number: put.number,
                 buried: None,
+                is_shown: false,
             });
             self.batch.fates.push(Fate::Expired);
         }
@@ -411,7 +443,7 @@ impl Worker {
             left -= expired.len().min(left);
             self.book.set_due(&key, due_ms);
             for number in expired {
-                self.remove(key.clone(), number, Fate::Expired);
+                self.expire(key.clone(), number);
             }
         }
     }

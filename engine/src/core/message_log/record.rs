@@ -60,6 +60,8 @@ pub enum Outcome {
     Late,
     /// The requester is no longer there.
     RequesterGone,
+    /// Of a message that leaves the queue because its time is over: nobody gets it, and no answer follows.
+    Expired,
 }
 
 /// Why smppmux made an answer itself.

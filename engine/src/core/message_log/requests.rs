@@ -2,13 +2,14 @@
 
 use super::super::contract::ConnectionId;
 use super::super::engine::PacketEngine;
+use super::super::queue::{Line, QueueKey};
 use super::super::receipt_tag::read_receipt;
 use super::super::sequence::Origin;
 use super::super::session::Side;
 use super::super::settings::ClientIndex;
 use super::super::time::Moment;
 use super::super::wire::{CommandId, DataView, EsmClass, Fault, Header, MessageView, Status};
-use super::{FarSession, MessageRecord, Reason, RecordKind, RecordOctets, Requester, is_message};
+use super::{FarSession, MessageRecord, Outcome, Reason, RecordKind, RecordOctets, Requester, is_message};
 
 impl PacketEngine {
     /// A client's request has been counted, or is about to be refused.
@@ -145,6 +146,34 @@ impl PacketEngine {
             system_id,
             first: pdu,
             second: &[],
+        };
+        self.message_log.records.push(record, octets);
+    }
+
+    /// The time of a queued message was over, and the store has taken it out.
+    #[cold]
+    pub(in crate::core) fn log_expired(&mut self, now: Moment, key: Option<&QueueKey>, pdu: &[u8]) {
+        let Some(header) = Header::read(pdu).filter(|_| self.message_log.is_on()) else {
+            return;
+        };
+        let account = key.and_then(|key| match key.line {
+            Line::Account(account) => Some(account),
+            Line::Destination(_) => None,
+        });
+        let kind = match account {
+            Some(_) => RecordKind::Receipt,
+            None => kind_of(header.command_id, pdu),
+        };
+        let record = MessageRecord {
+            outcome: Outcome::Expired,
+            account,
+            vserver: key.map(|key| key.vserver),
+            is_from_queue: true,
+            ..MessageRecord::new(now, kind, header.command_id, Requester::Unknown)
+        };
+        let octets = RecordOctets {
+            first: pdu,
+            ..RecordOctets::default()
         };
         self.message_log.records.push(record, octets);
     }

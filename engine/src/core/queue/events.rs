@@ -31,6 +31,10 @@ impl PacketEngine {
             } => self.messages_loaded(now, &key, messages, is_end),
             StoreEvent::Lines { keys, has_more } => self.lines_listed(now, &keys, has_more),
             StoreEvent::MoreLines { keys } => self.learn_lines(now, &keys),
+            StoreEvent::Expired { key, pdu } => {
+                self.log_expired(now, key.as_ref(), &pdu);
+                self.buffers.give(pdu);
+            }
         }
         self.arm_queue();
     }
