@@ -39,6 +39,7 @@ mod storm;
 mod supervised;
 mod timeouts;
 mod tls;
+mod tls_simulators;
 mod tutorial;
 mod versions;
 mod vservers;
@@ -46,8 +47,12 @@ mod vservers;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::process::Smppmux;
 
-/// The binary that cargo built for these tests.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_smppmux-under-test");
+/// The binary that cargo built for these tests, or the one that `SMPPMUX_TEST_PROGRAM` named when they were built: a release build,
+/// by its whole path.
+const PROGRAM: &str = match option_env!("SMPPMUX_TEST_PROGRAM") {
+    Some(program) => program,
+    None => env!("CARGO_BIN_EXE_smppmux-under-test"),
+};
 
 /// Starts smppmux and waits until its servers, which must answer by themselves, are bound.
 fn start_ready(configuration: &Configuration) -> Smppmux {

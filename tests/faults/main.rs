@@ -21,8 +21,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smppmux_tests::skip::{not_checked, not_checked_unless_ci};
 
-/// The binary that cargo built for these tests.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_smppmux-under-test");
+/// The binary that cargo built for these tests, or the one that `SMPPMUX_TEST_PROGRAM` named when they were built: a release build,
+/// by its whole path.
+const PROGRAM: &str = match option_env!("SMPPMUX_TEST_PROGRAM") {
+    Some(program) => program,
+    None => env!("CARGO_BIN_EXE_smppmux-under-test"),
+};
 
 /// Whether the long form was asked for.
 fn is_long() -> bool {

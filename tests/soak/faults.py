@@ -10,12 +10,15 @@ import signal
 import socket
 import time
 
-from stage import BIND_TIMEOUT_S, GROUPS, GUEST, SMSCS, Stage
+from stage import BIND_TIMEOUT_S, GROUPS, GUEST, SERVERS_OF, SMSCS, SPARE, Stage
 
 WEIGHTS = {
     "stop-smsc": 3, "kill-smsc": 3, "kill-esme": 3, "drain-server": 2, "drain-client": 2, "reload": 3,
     "cut-smsc": 2, "cut-esme": 2, "stop-smppmux": 2, "garbage": 2, "half-open": 2,
 }  # fmt: skip
+# None of these ends a session of an account that stays, or takes a message from a server: nobody else may notice.
+HARMLESS = {"drain-server", "reload"}
+OF_ONE_SERVER = HARMLESS | {"kill-smsc"}
 
 
 class Faults(Stage):
@@ -44,7 +47,8 @@ class Faults(Stage):
         return name
 
     def fault(self):
-        kind = self.random.choices(list(WEIGHTS), WEIGHTS.values())[0]
+        weights = {kind: WEIGHTS[kind] for kind in self.options.only or WEIGHTS}
+        kind = self.random.choices(list(weights), weights.values())[0]
         done = getattr(self, "begin_" + kind.replace("-", "_"))()
         if done:
             self.counts[kind] += 1
@@ -70,18 +74,25 @@ class Faults(Stage):
         return f"{name}, back after {seconds:.1f} s"
 
     def begin_kill_smsc(self):
-        return self.kill(self.pick(SMSCS))
+        return self.kill(self.pick(self.servers_to_lose()))
 
     def begin_kill_esme(self):
         return self.kill(self.pick(GROUPS))
 
     def begin_drain_server(self):
-        if self.is_stopped or not (name := self.pick(SMSCS)):
+        if self.is_stopped or not (name := self.pick(self.servers_to_lose())):
             return None
         seconds = self.random.uniform(1, 4)
         self.order_it(f"/api/v1/servers/{name}/drain")
         self.later(seconds, lambda: self.end_drain(f"/api/v1/servers/{name}/undrain", name))
         return f"{name} for {seconds:.1f} s"
+
+    def servers_to_lose(self):
+        """Where only such faults are asked for as one server suffers: one at a time, and none that is the only one of an account."""
+        if not self.options.only or not set(self.options.only) <= OF_ONE_SERVER:
+            return SMSCS
+        spared = SERVERS_OF[1]
+        return () if self.busy & set(spared) else spared
 
     def end_drain(self, path, name):
         if self.is_stopped:
@@ -105,19 +116,32 @@ class Faults(Stage):
         self.busy.add("reload")
         name = self.random.choice(SMSCS)
         self.weights[name] = self.weights[name] % 9 + self.random.randint(1, 3)
+        if self.random.random() < 0.7:
+            self.toggle_guest()
+        if self.random.random() < 0.7:
+            self.toggle_spare()
+        self.write_configuration()
+        self.serve.send_signal(signal.SIGHUP)
+        self.later(min(2, self.options.every / 2), self.end_reload)
+        there = [what for what, is_there in (("the guest", self.has_guest), (SPARE, self.has_spare)) if is_there]
+        return f"{name} has weight {self.weights[name]}; there are {' and '.join(there) or 'no guests'}"
+
+    def toggle_guest(self):
         self.has_guest = not self.has_guest
         if not self.has_guest:
             self.excuses.append((GUEST, time.time() - 0.1, time.time() + 15))
-        self.write_configuration()
-        self.serve.send_signal(signal.SIGHUP)
-        self.later(2, self.end_reload)
-        return f"{name} has weight {self.weights[name]}, the guest {'comes' if self.has_guest else 'goes'}"
+
+    def toggle_spare(self):
+        self.has_spare = not self.has_spare
+        if not self.has_spare:
+            self.excuses.append((SPARE, time.time() - 0.1, time.time() + 15))
 
     def end_reload(self, tries=20):
         if self.is_stopped:
             self.later(0.5, lambda: self.end_reload(tries))
             return
-        weights = {server["name"]: server["weight"] for server in self.control("GET", "/api/v1/servers")[1]["servers"]}
+        servers = self.control("GET", "/api/v1/servers")[1]["servers"]
+        weights = {server["name"]: server["weight"] for server in servers if server["name"] in self.weights}
         if weights != self.weights and tries:
             self.later(0.5, lambda: self.end_reload(tries - 1))
             return
@@ -200,7 +224,8 @@ class Faults(Stage):
         self.events = [event for event in self.events if event[2] != self.fault]
         heapq.heapify(self.events)
         self.work(30, lambda: not self.events)
-        if not self.has_guest:
-            self.begin_reload()
-            self.work(30, lambda: not self.events)
+        if not (self.has_guest and self.has_spare):
+            self.has_guest = self.has_spare = True
+            self.write_configuration()
+            self.serve.send_signal(signal.SIGHUP)
         self.work(BIND_TIMEOUT_S + 10, lambda: not self.connections)

@@ -99,6 +99,8 @@ class Books:
         self.losses = []
         self.repeats = collections.defaultdict(list)
         self.statuses = {"esme": collections.Counter(), "smsc": collections.Counter()}
+        # Errors by the role of who was told, and the route.
+        self.refused_of = collections.Counter()
         self.wrongs = collections.Counter()
         self.misrouted = collections.Counter()
         self.invented = 0
@@ -137,6 +139,7 @@ class Books:
             elif kind == BAD:
                 life.note(token & NUMBER_MASK, 1, REFUSED)
                 self.statuses[role][detail] += 1
+                self.refused_of[role, token >> 40 & 0xFF] += 1
             elif kind == SENT:
                 life.sent = token
             elif kind == OPENED:

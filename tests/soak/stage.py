@@ -11,10 +11,14 @@ import time
 import ledger
 
 SMSCS = ("smsc-0", "smsc-1", "smsc-2")
+# One more, which reloads add and remove; only the accounts that may use every server know it.
+SPARE = "spare"
 # Two processes share each account, so that MO has somewhere to go when one of them is killed.
 GROUPS = {"esme-a": (1, 2, 3, 4), "esme-b": (1, 2, 3, 4), "esme-c": (5, 6, 7, 8), "esme-d": (5, 6, 7, 8), "guest": (9,)}
 GUEST = 9
-SERVERS_OF = {route: ("smsc-0", "smsc-1") if route < 3 else ("smsc-2",) if route in (7, 8) else SMSCS for route in range(1, 10)}
+SERVERS_OF = {
+    route: ("smsc-0", "smsc-1") if route < 3 else ("smsc-2",) if route in (7, 8) else (*SMSCS, SPARE) for route in range(1, 10)
+}
 CONNECTIONS, GUEST_CONNECTIONS = 6, 2
 MO_SHARE, GUEST_SHARE = 0.2, 0.02
 # In all, however many engines share them.
@@ -56,11 +60,11 @@ class Stage:
     def __init__(self, options, running, folder, rate):
         self.options, self.running, self.folder, self.rate = options, running, pathlib.Path(folder), rate
         self.books = ledger.Books(SERVERS_OF)
-        self.ports = {name: free_port() for name in SMSCS}
+        self.ports = {name: free_port() for name in (*SMSCS, SPARE)}
         self.listen = free_port()
         self.lives, self.processes, self.ended = {}, {}, []
         self.next_life = 1
-        self.weights, self.has_guest = dict.fromkeys(SMSCS, 1), True
+        self.weights, self.has_guest, self.has_spare = dict.fromkeys(SMSCS, 1), True, True
         self.begin = time.monotonic()
         self.samples, self.next_sample, self.troubles = [], 0.0, []
 
@@ -71,18 +75,19 @@ class Stage:
             '[queue]\npath = "soak.redb"\n\n[receipts]\npath = "soak.receipts"',
             f'[[vserver]]\nname = "sms"\nlisten = ["127.0.0.1:{self.listen}"]\nbind-timeout = "{BIND_TIMEOUT_S}s"',
         ]
-        for number, name in enumerate(SMSCS):
+        servers = (*SMSCS, SPARE) if self.has_spare else SMSCS
+        for number, name in enumerate(servers):
             lines.append(
                 f'[[server]]\nname = "{name}"\nuid = "0{number}"\naddress = "127.0.0.1:{self.ports[name]}"\nsystem-id = "mux"\n'
-                f'password = "secret"\nconnections-total = {SESSIONS_PER_SMSC}\nreconnect-max = "1s"\nweight = {self.weights[name]}'
+                f'password = "secret"\nconnections-total = {SESSIONS_PER_SMSC}\nreconnect-max = "1s"\nweight = {self.weights.get(name, 1)}'
             )
-        for account, servers in SERVERS_OF.items():
+        for account, may_use in SERVERS_OF.items():
             if account == GUEST and not self.has_guest:
                 continue
             claims = [] if account == GUEST else [f"888{account:02}"]
             lines.append(
                 f'[[client]]\nsystem-id = "esme{account}"\npassword = "secret"\n'
-                f"address-ranges = {json.dumps(claims)}\nwindow = {CLIENT_WINDOW}\nservers = {json.dumps(servers)}"
+                f"address-ranges = {json.dumps(claims)}\nwindow = {CLIENT_WINDOW}\nservers = {json.dumps([name for name in may_use if name in servers])}"
             )
         return "\n\n".join(lines) + "\n"
 
@@ -92,14 +97,14 @@ class Stage:
         return file
 
     def start_peer(self, name):
-        role = "smsc" if name in SMSCS else "esme"
+        role = "smsc" if name in self.ports else "esme"
         life = ledger.Life(self.next_life, role, name, self.folder / f"{self.next_life:05}.records")
         self.next_life += 1
         mt = self.rate * (1 - MO_SHARE)
         settings = {"role": role, "life": life.number, "log": life.path}
         if role == "smsc":
             accounts = sorted(SERVERS_OF.keys() - {GUEST})
-            settings |= {"rate": self.rate * MO_SHARE / len(SMSCS), "window": SMSC_WINDOW, "accounts": accounts}
+            settings |= {"rate": self.rate * MO_SHARE / len(self.ports), "window": SMSC_WINDOW, "accounts": accounts}
             settings["address"] = f"127.0.0.1:{self.ports[name]}"
         else:
             is_guest = name == "guest"
@@ -160,7 +165,7 @@ class Stage:
         self.books.read()
         lives = {life.number for life in self.lives.values()}
         is_open = [session for session in self.books.accounts if session >> 16 in lives and session not in self.books.closed]
-        wanted = len(SMSCS) * SESSIONS_PER_SMSC + (len(GROUPS) - 1) * 4 * CONNECTIONS + GUEST_CONNECTIONS * self.has_guest
+        wanted = (len(SMSCS) + self.has_spare) * SESSIONS_PER_SMSC + (len(GROUPS) - 1) * 4 * CONNECTIONS + GUEST_CONNECTIONS * self.has_guest
         return len(is_open) == wanted
 
     def wait_for_bound(self, when):

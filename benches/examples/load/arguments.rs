@@ -1,7 +1,13 @@
 //! The command line: `key=value` words.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use crate::tls;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub(crate) struct Arguments {
     pub(crate) kind: Kind,
     /// The ESMEs bind without an address_range.
     pub(crate) is_range_empty: bool,
+    /// The ESMEs connect by TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
@@ -48,6 +56,7 @@ impl Arguments {
             rate_per_second: None,
             kind: Kind::MobileTerminated,
             is_range_empty: false,
+            tls: None,
             warm_up: Duration::from_millis(300),
             measured: Duration::from_secs(1),
         };
@@ -65,6 +74,7 @@ impl Arguments {
                 "rate" => arguments.rate_per_second = Some(value.parse().map_err(|_| wrong())?),
                 "warm-up" => arguments.warm_up = seconds(value).ok_or_else(wrong)?,
                 "seconds" => arguments.measured = seconds(value).ok_or_else(wrong)?,
+                "tls-ca" => arguments.tls = Some(tls::config(Path::new(value))?),
                 "range" if value == "empty" => arguments.is_range_empty = true,
                 "kind" => {
                     arguments.kind = match value {

@@ -3,7 +3,7 @@
 //! what is measured.
 //!
 //! ```text
-//! load [target=ADDRESS]… smsc=ADDRESS… connections=N window=N seconds=N [warm-up=N] [rate=N] [kind=mt|mo|receipts|concatenated|idle] [accounts=N] [range=empty]
+//! load [target=ADDRESS]… smsc=ADDRESS… connections=N window=N seconds=N [warm-up=N] [rate=N] [kind=mt|mo|receipts|concatenated|idle] [accounts=N] [range=empty] [tls-ca=FILE]
 //! ```
 //!
 //! Without a target the ESMEs connect to the SMSCs themselves. It says `listening`, waits for a line `go PID…` with the
@@ -21,6 +21,7 @@ mod pdu;
 mod processes;
 mod smsc;
 mod socket;
+mod tls;
 mod turn;
 mod window;
 

@@ -3,11 +3,17 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::tls::Tls;
 
 /// A connection of the load.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
+    tls: Option<Box<Tls>>,
     /// Octets of a PDU that is not whole yet.
     partial: Vec<u8>,
     /// What the kernel did not take yet.
@@ -18,10 +24,19 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        Self::with_tls(stream, None)
+    }
+
+    /// By TLS where there is a configuration; it blocks until the handshake is over.
+    pub(crate) fn with_tls(mut stream: TcpStream, config: Option<Arc<ClientConfig>>) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        let tls = config
+            .map(|config| Tls::shake_hands(config, &mut stream))
+            .transpose()?;
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
+            tls: tls.map(Box::new),
             partial: Vec::new(),
             unsent: Vec::new(),
             waits: false,
@@ -34,7 +49,11 @@ impl Socket {
     /// What the operating system says, and `UnexpectedEof` when the peer closed.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let kept = self.partial.len();
-        let octets = match self.stream.read(&mut buffer[kept..]) {
+        let read = match &mut self.tls {
+            Some(tls) => tls.read(&mut self.stream, &mut buffer[kept..]),
+            None => self.stream.read(&mut buffer[kept..]),
+        };
+        let octets = match read {
             Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the peer closed")),
             Ok(octets) => octets,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -52,6 +71,10 @@ impl Socket {
 
     /// Writes once; what the kernel does not take waits for [`Self::flush`]. Whether all went out.
     pub(crate) fn send(&mut self, octets: &[u8]) -> io::Result<bool> {
+        if let Some(tls) = &mut self.tls {
+            tls.take(octets)?;
+            return tls.flush(&mut self.stream);
+        }
         let written = if self.unsent.is_empty() && !octets.is_empty() {
             self.write(octets)?
         } else {
@@ -63,6 +86,9 @@ impl Socket {
 
     /// Writes what waits. Whether all went out.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        if let Some(tls) = &mut self.tls {
+            return tls.flush(&mut self.stream);
+        }
         let unsent = std::mem::take(&mut self.unsent);
         let written = self.write(&unsent)?;
         self.unsent.extend_from_slice(&unsent[written..]);

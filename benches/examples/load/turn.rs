@@ -120,7 +120,7 @@ impl Load {
     pub(crate) fn connect(&mut self) -> io::Result<()> {
         for index in 0..self.arguments.connections {
             let target = self.arguments.targets[index % self.arguments.targets.len()];
-            let socket = Socket::new(connect(target)?)?;
+            let socket = Socket::with_tls(connect(target)?, self.arguments.tls.clone())?;
             let esme = Esme::new(socket, index, &self.arguments)?;
             epoll::add(&self.epoll, esme.socket.fd(), number(ESME, index), EventFlags::IN)?;
             self.esmes.push(esme);

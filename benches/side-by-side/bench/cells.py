@@ -30,6 +30,8 @@ class Cell:
     smscs: int = 2
     # The ESMEs bind without an address_range and get all that their accounts may claim.
     is_range_empty: bool = False
+    # The ESMEs connect by TLS; the proxy speaks plain SMPP to the SMSCs.
+    has_tls: bool = False
     accounts: int = 10
     # Addresses that the proxy listens on: one has 28,000 ports for connections from it.
     addresses: int = 1
@@ -55,6 +57,13 @@ def mobile_terminated(connections, window, bar, rate=None):
     )  # fmt: skip
 
 
+def tls(connections, window):
+    return Cell(
+        f"TLS, {connections} × {window}", "TLS", connections, window, ("haproxy-tls", "ring-tls", "epoll-tls"),
+        has_tls=True, reference="haproxy-tls", subject="ring-tls",
+    )  # fmt: skip
+
+
 CELLS = (
     mobile_terminated(1, 1, 1.0),
     mobile_terminated(1, 100, 1.0),
@@ -72,6 +81,9 @@ CELLS = (
     Cell("receipts, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="receipts"),
     Cell("two segments, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="concatenated"),
     Cell("MO, 100 × 10", "Other traffic", 100, 10, (NO_PROXY, "haproxy", "ring"), kind="mo"),
+    tls(10, 10),
+    tls(100, 10),
+    tls(1000, 10),
     Cell(
         "MO across cores, 100 × 10", "Two engines", 100, 10, ("two-local", "two-across"), kind="mo", smscs=1,
         bar=1.5, reference="two-local", subject="two-across",

@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 
+from . import certificate
 from .jasmin import Jasmin
 from .kannel import Kannel
 from .process import first_line, found, write_configuration
@@ -20,8 +21,11 @@ SERVER_WINDOW = 60_000
 class HaProxy:
     """HAProxy in TCP mode, one thread."""
 
-    title = "HAProxy"
     packages = ("haproxy",)
+
+    def __init__(self, title="HAProxy", has_tls=False):
+        self.title = title
+        self._has_tls = has_tls
 
     def version(self):
         return first_line(found("haproxy"), "-v").split(" - ")[0].removeprefix("HAProxy version ")
@@ -29,7 +33,8 @@ class HaProxy:
     def start(self, running):
         place = running.place
         servers = "\n".join(f"    server smsc-{n} 127.0.0.1:{port}" for n, port in enumerate(place.smscs))
-        file = write_configuration("haproxy.cfg", place, servers=servers)
+        security = f"ssl crt {certificate.make(place.folder).both}" if self._has_tls else ""
+        file = write_configuration("haproxy.cfg", place, servers=servers, security=security)
         log = running.start("haproxy", found("haproxy"), "-db", "-f", file, cpus={place.proxy_cpu})
         running.wait_for_listener(place.listen, log)
 
@@ -57,8 +62,9 @@ class Smppmux:
 
     packages = ()
 
-    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None, ranges=0):
+    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None, ranges=0, has_tls=False):
         self.title = title
+        self._has_tls = has_tls
         self._program = program
         self._driver = driver
         self._engines = engines
@@ -82,10 +88,17 @@ class Smppmux:
             pins="[]" if self._clients_on is None else f'["listener:sms={self._clients_on}"]',
             servers="\n\n".join(self._server(n, port) for n, port in enumerate(place.smscs)),
             clients="\n\n".join(self._clients(place.accounts)),
-            addresses=json.dumps(place.addresses),
+            listen_keys=self._listen_keys(place),
         )  # fmt: skip
         log = running.start("smppmux", self._program, "serve", "--config", file, cpus=set(cpus))
         running.wait_for(lambda: "smppmux ready" in log.read_text(errors="replace"), log, "smppmux is not ready")
+
+    def _listen_keys(self, place):
+        addresses = json.dumps(place.addresses)
+        if not self._has_tls:
+            return f"listen = {addresses}"
+        files = certificate.make(place.folder)
+        return f'listen = []\ntls-listen = {addresses}\ntls-certificate = ["{files.certificate}"]\ntls-key = ["{files.key}"]'
 
     def _server(self, number, port):
         sessions = "connections = 1" if self._clients_on is None else "connections-total = 1"
@@ -138,6 +151,9 @@ def all_contestants(program, peers_folder):
         "spin": Smppmux(program, "smppmux (ring, spin-before-park 1 ms)", spin="1ms"),
         "few-ranges": Smppmux(program, "ten ranges", ranges=10),
         "many-ranges": Smppmux(program, "a million ranges", ranges=1_000_000),
+        "haproxy-tls": HaProxy("HAProxy, TLS", has_tls=True),
+        "ring-tls": Smppmux(program, "smppmux (ring), TLS", has_tls=True),
+        "epoll-tls": Smppmux(program, "smppmux (epoll), TLS", driver="epoll", has_tls=True),
         "two": Smppmux(program, "smppmux on two engines", engines=2),
         "two-local": Smppmux(program, "two engines, all on one", engines=2, clients_on=0),
         "two-across": Smppmux(program, "two engines, each message crosses", engines=2, clients_on=1),

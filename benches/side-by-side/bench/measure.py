@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 
+from . import certificate
 from .machine import pinned
 from .process import Place, Running, free_ports
 
@@ -32,6 +33,8 @@ def sample(options, spinners, cell, name, contestant, seconds):
         words += [f"seconds={cell.seconds or seconds}", f"warm-up={cell.warm_up}"]
         if name != "direct":
             words += [f"target={address}" for address in addresses]
+        if cell.has_tls:
+            words.append(f"tls-ca={certificate.make(place.folder).certificate}")
         if cell.is_range_empty:
             words.append("range=empty")
         if cell.rate:

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use smppmux_engine::core::wire::{Frame, next_frame};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
+
+use super::channel::Channel;
 
 /// Largest PDU that the simulators read, in octets.
 pub(crate) const PDU_OCTETS_MAX: u32 = 128 * 1024;
@@ -106,8 +106,8 @@ pub(crate) trait Session {
 }
 
 /// Runs a session on a connection until either ends it. `wake` asks for a turn at once.
-pub(crate) async fn drive(
-    stream: &mut TcpStream,
+pub(super) async fn drive(
+    channel: &mut Channel,
     session: &mut impl Session,
     clock: Clock,
     wake: &Notify,
@@ -128,19 +128,19 @@ pub(crate) async fn drive(
         if flow == Flow::Abort {
             return End::Closed;
         }
-        if let Err(error) = buffers.flush(stream, session) {
+        if let Err(error) = buffers.flush(channel, session) {
             return End::Failed(error);
         }
         if flow == Flow::Close {
-            return match finish(stream, &mut buffers).await {
+            return match finish(channel, &mut buffers).await {
                 Ok(()) => End::Closed,
                 Err(error) => End::Failed(error),
             };
         }
         set_timer(timer.as_mut(), &mut timer_us, session.deadline_us(now_us), clock);
         tokio::select! {
-            ready = ready(stream, buffers.interest(session.wants_input())) => {
-                match ready.and_then(|ready| if ready.is_readable() { buffers.read(stream) } else { Ok(true) }) {
+            is_readable = channel.ready(buffers.may_read(session.wants_input()), !buffers.output.is_empty()) => {
+                match is_readable.and_then(|is_readable| if is_readable { buffers.read(channel) } else { Ok(true) }) {
                     Ok(true) => {}
                     Ok(false) => return End::PeerClosed,
                     Err(error) => return End::Failed(error),
@@ -159,26 +159,12 @@ fn set_timer(timer: Pin<&mut Sleep>, set_us: &mut u64, deadline_us: u64, clock: 
     }
 }
 
-/// Waits for the socket; for ever where nothing is wanted of it.
-async fn ready(stream: &TcpStream, interest: Option<Interest>) -> io::Result<tokio::io::Ready> {
-    match interest {
-        Some(interest) => stream.ready(interest).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Writes the rest, closes our direction, and gives the peer a moment to close its own.
-async fn finish(stream: &mut TcpStream, buffers: &mut Buffers) -> io::Result<()> {
+async fn finish(channel: &mut Channel, buffers: &mut Buffers) -> io::Result<()> {
     let rest = buffers.output.split();
-    let mut discarded = [0; 4096];
-    tokio::time::timeout(CLOSE_PATIENCE, async {
-        stream.write_all(&rest).await?;
-        stream.shutdown().await?;
-        while tokio::io::AsyncReadExt::read(stream, &mut discarded).await? > 0 {}
-        Ok(())
-    })
-    .await
-    .unwrap_or(Ok(()))
+    tokio::time::timeout(CLOSE_PATIENCE, channel.finish(&rest))
+        .await
+        .unwrap_or(Ok(()))
 }
 
 struct Buffers {
@@ -200,20 +186,13 @@ impl Default for Buffers {
 }
 
 impl Buffers {
-    fn interest(&self, session_wants_input: bool) -> Option<Interest> {
-        let unwritten = self.output.len();
-        let reads = session_wants_input && unwritten < OUTPUT_OCTETS_MAX && self.filled < self.input.len();
-        match (reads, unwritten > 0) {
-            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
-            (true, false) => Some(Interest::READABLE),
-            (false, true) => Some(Interest::WRITABLE),
-            (false, false) => None,
-        }
+    fn may_read(&self, session_wants_input: bool) -> bool {
+        session_wants_input && self.output.len() < OUTPUT_OCTETS_MAX && self.filled < self.input.len()
     }
 
     /// Reads once; false at the end of the stream.
-    fn read(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        match stream.try_read(self.input.get_mut(self.filled..).unwrap_or_default()) {
+    fn read(&mut self, channel: &mut Channel) -> io::Result<bool> {
+        match channel.try_read(self.input.get_mut(self.filled..).unwrap_or_default()) {
             Ok(0) => Ok(false),
             Ok(octets) => {
                 self.filled += octets;
@@ -257,18 +236,19 @@ impl Buffers {
         }
     }
 
-    fn flush(&mut self, stream: &TcpStream, session: &mut impl Session) -> io::Result<()> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
+    fn flush(&mut self, channel: &mut Channel, session: &mut impl Session) -> io::Result<()> {
+        let had_output = !self.output.is_empty();
         while !self.output.is_empty() {
-            match stream.try_write(&self.output) {
+            match channel.try_write(&self.output) {
                 Ok(octets) => self.output.advance(octets),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        session.handle_flushed();
+        channel.try_flush()?;
+        if had_output {
+            session.handle_flushed();
+        }
         Ok(())
     }
 }

@@ -5,8 +5,9 @@
 //! carries a token in its text; the books of both sides are laid side by side by [`Comparison`].
 //!
 //! Invariants: memory is bounded whatever the peer does; network input never panics; nothing here is shared with the
-//! packet engine but the wire module.
+//! packet engine but the wire module and what reads the files of TLS.
 
+mod channel;
 mod check;
 mod connection;
 mod control;
@@ -25,6 +26,7 @@ mod range;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod value;
 
@@ -39,6 +41,7 @@ pub use ledger::{Comparison, Ledger, NumberSet, SentStream};
 pub use message::MessageCommand;
 pub use pattern::Pattern;
 pub use payload::{Concatenation, PayloadArguments};
+pub use tls::{ClientTlsArguments, ServerTlsArguments};
 #[cfg(test)]
 pub(crate) use token::Token;
 pub use token::TokenMode;

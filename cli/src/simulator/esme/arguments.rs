@@ -8,6 +8,7 @@ use smppmux_engine::core::wire::{CommandId, Version};
 use crate::simulator::message::MessageCommand;
 use crate::simulator::pattern::Pattern;
 use crate::simulator::payload::PayloadArguments;
+use crate::simulator::tls::ClientTlsArguments;
 use crate::simulator::value::{Chance, Delay, StatusChance, parse_duration};
 
 /// Load ESMEs: bind, send messages at a rate or as fast as the window allows, and check every answer.
@@ -19,6 +20,9 @@ pub struct EsmeArguments {
     /// Where to connect; repeat it to spread the connections.
     #[arg(long, short = 't', value_name = "ADDRESS", default_value = "127.0.0.1:2775")]
     pub target: Vec<String>,
+    /// TLS towards the targets.
+    #[command(flatten)]
+    pub tls: ClientTlsArguments,
     /// Account; a pattern such as esme{n}, or repeated.
     #[arg(
         long,

@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::channel::Channel;
 use super::connection::drive;
 use super::control::{Shared, Snapshot};
 use super::latency::Recorded;
@@ -183,10 +184,10 @@ async fn run_connection(mut session: EsmeSession) -> EsmeSession {
     let mut failures = 0;
     while !session.shared.is_stopped() {
         let bound_before = session.counts.bound;
-        match connect(&session.identity.target).await {
-            Ok(mut stream) => {
+        match connect(&session.plan, &session.identity.target).await {
+            Ok(mut channel) => {
                 session.handle_connected(clock.now_us());
-                let end = drive(&mut stream, &mut session, clock, &never).await;
+                let end = drive(&mut channel, &mut session, clock, &never).await;
                 tracing::debug!("connection {}: {end}", session.identity.index + 1);
                 session.handle_closed(&end);
             }
@@ -210,11 +211,15 @@ async fn run_connection(mut session: EsmeSession) -> EsmeSession {
     session
 }
 
-async fn connect(target: &str) -> io::Result<TcpStream> {
+async fn connect(plan: &Plan, target: &str) -> io::Result<Channel> {
     let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(target)).await;
     let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    let Some(tls) = &plan.tls else {
+        return Ok(Channel::plain(stream));
+    };
+    let name = tls.name_for(target).map_err(io::Error::other)?;
+    Channel::connect(stream, tls.config(), name).await
 }
 
 async fn wait_unless_stopped(shared: &Shared, pause: Duration) {

@@ -8,6 +8,7 @@ use crate::simulator::message::{AddressPattern, MessageCommand, MessageShape, Pl
 use crate::simulator::pattern::{Counters, Pattern};
 use crate::simulator::payload::Payload;
 use crate::simulator::range::RangeCheck;
+use crate::simulator::tls::ClientTls;
 use crate::simulator::token::Token;
 
 /// A run whose arguments fit together.
@@ -15,6 +16,8 @@ use crate::simulator::token::Token;
 pub(crate) struct Plan {
     pub(crate) arguments: EsmeArguments,
     pub(crate) shape: MessageShape,
+    /// What connections begin with, where they are by TLS.
+    pub(in crate::simulator) tls: Option<ClientTls>,
 }
 
 /// Who one connection is.
@@ -71,10 +74,18 @@ impl Plan {
             registered_delivery: arguments.registered_delivery,
             payload,
         };
-        let plan = Self { arguments, shape };
+        let tls = arguments.tls.read()?;
+        let plan = Self {
+            arguments,
+            shape,
+            tls,
+        };
         plan.check_that_messages_fit()?;
         for index in 0..plan.arguments.connections {
-            plan.identity(index)?;
+            let identity = plan.identity(index)?;
+            if let Some(tls) = &plan.tls {
+                tls.name_for(&identity.target)?;
+            }
         }
         Ok(plan)
     }

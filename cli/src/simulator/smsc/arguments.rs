@@ -12,6 +12,7 @@ use crate::simulator::esme::InterfaceVersion;
 use crate::simulator::message::MessageCommand;
 use crate::simulator::pattern::Pattern;
 use crate::simulator::payload::PayloadArguments;
+use crate::simulator::tls::ServerTlsArguments;
 use crate::simulator::value::{Chance, Delay, StatusChance, parse_duration};
 
 /// A simulated message centre: answers, delivers MO traffic and receipts, injects faults, and checks what it is sent.
@@ -20,6 +21,9 @@ pub struct SmscArguments {
     /// Where to listen; repeatable, port 0 takes any free port.
     #[arg(long, short = 'l', value_name = "ADDRESS", default_value = "127.0.0.1:2776")]
     pub listen: Vec<SocketAddr>,
+    /// TLS of whoever connects.
+    #[command(flatten)]
+    pub tls: ServerTlsArguments,
     /// Who may bind; repeatable. None given: anyone.
     #[arg(long, short = 'a', value_name = "SYSTEM_ID:PASSWORD", help_heading = "Binds")]
     pub account: Vec<Account>,

@@ -1,7 +1,9 @@
 //! What all sessions of one simulated message centre share.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::ServerConfig;
 
 use super::accounts::Accounts;
 use super::arguments::SmscArguments;
@@ -32,6 +34,8 @@ pub(super) struct Centre {
     /// Open connections of each thread.
     pub(super) open: Vec<AtomicUsize>,
     outcomes: Mutex<Outcomes>,
+    /// What connections begin with, where they are by TLS.
+    pub(super) tls: Option<Arc<ServerConfig>>,
 }
 
 const NOT_YET: u64 = u64::MAX;
@@ -57,6 +61,7 @@ impl Centre {
             mo_start_us: AtomicU64::new(NOT_YET),
             open: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
             outcomes: Mutex::new(Outcomes::default()),
+            tls: arguments.tls.read()?,
             arguments,
         })
     }

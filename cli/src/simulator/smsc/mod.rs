@@ -41,6 +41,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::channel::Channel;
 use super::connection::drive;
 use super::control::Snapshot;
 use super::latency::Recorded;
@@ -256,14 +257,24 @@ async fn accept(centre: Arc<Centre>, listener: TcpListener, thread: usize) {
     }
 }
 
-async fn serve(centre: Arc<Centre>, mut stream: TcpStream, peer: SocketAddr, thread: usize) {
-    let mut session = SmscSession::new(Arc::clone(&centre), thread, peer);
-    let inbox = Arc::clone(&session.inbox);
+async fn serve(centre: Arc<Centre>, stream: TcpStream, peer: SocketAddr, thread: usize) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("{peer}: {error}");
     }
-    let end = drive(&mut stream, &mut session, centre.shared.clock, &inbox.wake).await;
-    tracing::debug!("{peer}: {end}");
-    session.handle_closed(&end);
+    let channel = match &centre.tls {
+        Some(config) => Channel::accept(stream, Arc::clone(config)).await,
+        None => Ok(Channel::plain(stream)),
+    };
+    match channel {
+        Ok(mut channel) => {
+            let mut session = SmscSession::new(Arc::clone(&centre), thread, peer);
+            let inbox = Arc::clone(&session.inbox);
+            let end = drive(&mut channel, &mut session, centre.shared.clock, &inbox.wake).await;
+            tracing::debug!("{peer}: {end}");
+            session.handle_closed(&end);
+        }
+        // Nobody was there who could have bound.
+        Err(error) => tracing::debug!("{peer}: {error}"),
+    }
     centre.open[thread].fetch_sub(1, Ordering::Relaxed);
 }

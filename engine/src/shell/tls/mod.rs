@@ -119,6 +119,24 @@ impl ServerTls {
         self.hash(&mut hasher);
         hasher.finish().max(1)
     }
+
+    /// Reads the files, for who connects by itself.
+    ///
+    /// # Errors
+    /// The first file that cannot be used.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        client_config(self, &mut Vec::new())
+    }
+}
+
+impl VserverTls {
+    /// Reads the files, for who listens by itself.
+    ///
+    /// # Errors
+    /// The first file that cannot be used.
+    pub fn server_config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        server_config(self, &mut Vec::new())
+    }
 }
 
 impl TlsSettings {
