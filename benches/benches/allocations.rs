@@ -21,6 +21,8 @@ const WARM_UP: u32 = 5_000;
 const COUNTED: u32 = 50_000;
 /// Requests under way at once through the sockets.
 const WINDOW: u32 = 20;
+/// So short that a window fits in one read: a PDU in two halves is kept in a buffer that is made when the first such comes.
+const TEXT_OCTETS: u8 = 5;
 /// Memory for an engine's records of messages, as it is by default, and so little that it is soon full.
 const LANE_OCTETS: usize = 16 << 20;
 const SMALL_LANE_OCTETS: usize = 1 << 20;
@@ -156,7 +158,7 @@ fn of_sockets((driver, log): (IoDriver, Log)) -> Result<u64, String> {
     let engine = EngineOnSockets::start(driver, start_smsc(|| IGNORED.set(true)), log_octets)
         .map_err(|error| error.to_string())?;
     let writer = (log == Log::Written).then(|| LogWriter::start(engine.lanes()));
-    let mut esme = LockstepEsme::bind(engine.address(), WINDOW).expect("a bind");
+    let mut esme = LockstepEsme::bind(engine.address(), WINDOW, TEXT_OCTETS).expect("a bind");
     esme.send(WARM_UP).expect("answers");
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     esme.send(COUNTED).expect("answers");

@@ -57,7 +57,8 @@ fn be_peers(messages: u32, window: u32) {
     println!("{}", start_smsc(|| ()));
     let mut engine = String::new();
     stdin().read_line(&mut engine).expect("an address");
-    let mut esme = LockstepEsme::bind(engine.trim().parse().expect("an address"), window).expect("a bind");
+    let mut esme =
+        LockstepEsme::bind(engine.trim().parse().expect("an address"), window, 160).expect("a bind");
     esme.send(messages).expect("answers");
 }
 

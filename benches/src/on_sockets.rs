@@ -106,14 +106,14 @@ pub struct LockstepEsme {
 }
 
 impl LockstepEsme {
-    /// Binds.
+    /// Binds. Its messages have a text of so many octets; 160 make 214 in all, as in the load tables.
     ///
     /// # Errors
     /// Those of the connection.
     ///
     /// # Panics
     /// Where the bind is refused.
-    pub fn bind(address: SocketAddr, window: u32) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, window: u32, text_octets: u8) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -121,9 +121,9 @@ impl LockstepEsme {
         let mut answer = [0; 1024];
         read_pdu(&mut stream, &mut answer)?;
         assert_eq!(answer[8..12], [0; 4], "the bind is accepted");
-        // 214 octets in all, as in the load tables.
-        let mut body = b"\0\x01\x014477009001\0\x01\x0188876500001\0\0\0\0\0\0\0\0\0\0\xA0".to_vec();
-        body.resize(body.len() + 160, b'x');
+        let mut body = b"\0\x01\x014477009001\0\x01\x0188876500001\0\0\0\0\0\0\0\0\0\0".to_vec();
+        body.push(text_octets);
+        body.resize(body.len() + usize::from(text_octets), b'x');
         Ok(Self {
             stream,
             batch: pdu(4, &body).repeat(window as usize),
