@@ -155,6 +155,8 @@ pub(crate) fn vserver(
             Method::Hash,
             Method::Priority,
         ]),
+        // Not drawn, so that a seed goes on to mean what it meant.
+        method_batch: [1, 2, 16][servers % 3],
         hash_key: *random.pick(&[HashKey::Source, HashKey::Destination, HashKey::SystemId]),
         auth: if is_forward { Auth::Forward } else { Auth::Local },
         servers: (0..servers).map(|index| ServerIndex(index as u16)).collect(),

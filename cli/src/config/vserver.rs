@@ -24,6 +24,8 @@ pub struct VserverSection {
     pub listen: Key<Option<Vec<Key<SocketAddr>>>>,
     /// How a server is chosen for a message. Default: `"least-outstanding"`.
     pub method: Key<Method>,
+    /// So many messages that a client sends together may go to one server together. Default: 16.
+    pub method_batch: Key<u32>,
     /// What `method = "hash"` hashes. Default: `"destination"`.
     pub hash_key: Key<HashKey>,
     /// Who checks a client's password. Default: `"local"`.
@@ -151,6 +153,7 @@ impl Default for VserverSection {
             name: Key::unset(),
             listen: Key::unset(),
             method: Key::by_default(Method::LeastOutstanding),
+            method_batch: Key::by_default(16),
             hash_key: Key::by_default(HashKey::Destination),
             auth: Key::by_default(Auth::Local),
             servers: Key::unset(),

@@ -16,6 +16,11 @@ pub(super) struct Balancer {
     groups: Vec<Vec<ServerIndex>>,
     cursor: usize,
     hasher: RandomState,
+    /// So many messages may follow one that was chosen without being chosen themselves.
+    followers_max: u32,
+    /// Those that have followed the last one, and where; to be paid for with the next choice.
+    followers: u32,
+    followed: ServerIndex,
 }
 
 /// What the hash method looks at.
@@ -44,7 +49,26 @@ impl Balancer {
             groups,
             cursor: 0,
             hasher,
+            followers_max: match vserver.method {
+                // The key of each decides.
+                Method::Hash => 0,
+                _ => vserver.method_batch.saturating_sub(1),
+            },
+            followers: 0,
+            followed: ServerIndex(0),
         }
+    }
+
+    /// How many messages that came together with one that was chosen may go to its server.
+    #[inline]
+    pub(super) const fn followers_max(&self) -> u32 {
+        self.followers_max
+    }
+
+    /// A message went where the one before it went.
+    #[inline]
+    pub(super) fn followed(&mut self, server: ServerIndex) {
+        (self.followed, self.followers) = (server, self.followers + 1);
     }
 
     /// The one server that there is, if there is one.
@@ -69,6 +93,9 @@ impl Balancer {
         has_room: impl Fn(ServerIndex, &Server) -> bool,
     ) -> Option<ServerIndex> {
         self.cursor = self.cursor.wrapping_add(1);
+        if self.followers > 0 {
+            self.pay_for_followers(servers, &has_room);
+        }
         for group in &self.groups {
             // Between several servers the method decides.
             let chosen = match (group.as_slice(), self.method) {
@@ -83,8 +110,9 @@ impl Balancer {
                         (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
                     })
                 }
-                (group, Method::RoundRobin) => self.in_turn(group, servers, &has_room),
-                (group, Method::WeightedRoundRobin) => weighted(group, servers, &has_room),
+                (group, Method::RoundRobin | Method::WeightedRoundRobin) => {
+                    weighted(group, servers, &has_room, self.method)
+                }
                 (group, Method::Hash) => self.hashed(group, servers, settings, key, &has_room),
             };
             if chosen.is_some() {
@@ -114,14 +142,24 @@ impl Balancer {
         self.rotated(group).fold(None, better).map(|(_, index)| index)
     }
 
-    fn in_turn(
-        &self,
-        group: &[ServerIndex],
-        servers: &[Server],
+    /// Each follower was one more choice of its server, which the others are owed for.
+    fn pay_for_followers(
+        &mut self,
+        servers: &mut [Server],
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
-    ) -> Option<ServerIndex> {
-        self.rotated(group)
-            .find(|index| has_room(*index, &servers[usize::from(index.0)]))
+    ) {
+        let followers = i64::from(std::mem::take(&mut self.followers));
+        let Some(group) = self.groups.iter().find(|group| group.contains(&self.followed)) else {
+            return;
+        };
+        for index in group.iter().copied().filter(|index| *index != self.followed) {
+            let server = &mut servers[usize::from(index.0)];
+            if has_room(index, server) {
+                let owed = followers * share(server, self.method);
+                server.credit += owed;
+                servers[usize::from(self.followed.0)].credit -= owed;
+            }
+        }
     }
 
     /// Rendezvous hashing: each key ranks all servers in an order of its own and takes the first that has room, so a server
@@ -164,11 +202,12 @@ impl Balancer {
     }
 }
 
-/// Smooth weighted round-robin: everyone saves its weight, the richest goes and pays the total.
+/// Smooth weighted round-robin: everyone saves its share, the richest goes and pays the total.
 fn weighted(
     group: &[ServerIndex],
     servers: &mut [Server],
     has_room: &impl Fn(ServerIndex, &Server) -> bool,
+    method: Method,
 ) -> Option<ServerIndex> {
     let mut total = 0;
     let mut best: Option<(i64, ServerIndex)> = None;
@@ -177,9 +216,9 @@ fn weighted(
         if !has_room(index, server) {
             continue;
         }
-        let weight = i64::from(server.weight);
-        server.credit += weight;
-        total += weight;
+        let share = share(server, method);
+        server.credit += share;
+        total += share;
         if best.is_none_or(|(richest, _)| server.credit > richest) {
             best = Some((server.credit, index));
         }
@@ -187,6 +226,14 @@ fn weighted(
     let (_, index) = best?;
     servers[usize::from(index.0)].credit -= total;
     Some(index)
+}
+
+/// What a server saves with each choice.
+fn share(server: &Server, method: Method) -> i64 {
+    match method {
+        Method::WeightedRoundRobin => i64::from(server.weight),
+        _ => 1,
+    }
 }
 
 /// Makes room for the division by the weight.
@@ -264,6 +311,36 @@ mod tests {
             shares(Method::Hash, &[(1, 0), (1, 0), (1, 0)], 100).contains(&100),
             "one key, one server"
         );
+    }
+
+    /// Goal: what follows a chosen message is paid for: shares are exact again as soon as others may be chosen, however long the
+    /// batches are.
+    #[test]
+    fn followers_are_paid_for() {
+        for (method, weights, expected) in [
+            (Method::RoundRobin, [(1, 0), (3, 0)], [1, 1]),
+            (Method::WeightedRoundRobin, [(1, 0), (3, 0)], [1, 3]),
+        ] {
+            let (mut balancer, mut servers, settings) = setup(method, &weights);
+            assert_eq!(balancer.followers_max(), 15);
+            let mut taken = [0_u32; 2];
+            for choice in 0_u32..4000 {
+                let chosen = balancer
+                    .choose(&mut servers, &settings, KEY, |_, server| server.has_local_room())
+                    .unwrap();
+                // Long batches and single messages in a pattern that would favour one server if only choices counted.
+                let followers = if choice % 2 == 0 { 15 } else { choice % 3 };
+                (0..followers).for_each(|_| balancer.followed(chosen));
+                taken[usize::from(chosen.0)] += 1 + followers;
+                let [one, other] = taken.map(i64::from);
+                let [one_share, other_share] = expected;
+                let ahead = one * other_share - other * one_share;
+                assert!(ahead.abs() <= 16 * 4, "{method:?}: {taken:?}");
+            }
+            assert!(taken.iter().all(|taken| *taken > 5_000), "{taken:?}");
+        }
+        let (balancer, ..) = setup(Method::Hash, &[(1, 0), (1, 0)]);
+        assert_eq!(balancer.followers_max(), 0, "each has its own key");
     }
 
     /// Goal: least-outstanding follows load and weight, least-response-time the measured time.

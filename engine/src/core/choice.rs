@@ -1,6 +1,6 @@
 //! Where a request goes: the server, by what it may go to and by the balancer, and the session of it whose turn it is.
 //!
-//! Owns nothing. It must never name a session without room, or a server that the request may not go to.
+//! Owns nothing but where the requests of the present read go. It must never name a session without room, or a server that the request may not go to.
 
 use super::balance::{BalanceKey, Balancer};
 use super::client_requests::CheckedRequest;
@@ -9,7 +9,7 @@ use super::core_link::CoreLink;
 use super::engine::{PacketEngine, Vserver};
 use super::route::RouteGroups;
 use super::server::Server;
-use super::session::Sessions;
+use super::session::{Session, Sessions};
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::wire::{CommandId, Version};
@@ -23,7 +23,42 @@ pub(super) enum Way {
     NoServer,
 }
 
+/// Requests that a client has sent together go to one session of one server, so that they leave in one write and their
+/// answers come back in one. Each counts for the balancer like one that was chosen.
+#[derive(Debug)]
+pub(super) struct Batch {
+    from: ConnectionId,
+    route: u16,
+    vserver: VserverIndex,
+    server: ServerIndex,
+    to: ConnectionId,
+    /// How many more may follow.
+    left: u32,
+}
+
 impl PacketEngine {
+    /// The way of the request before this one, where both came in the same read and this one may go there as well.
+    #[inline(always)]
+    fn way_of_batch(&mut self, from: ConnectionId, request: &CheckedRequest<'_>, route: u16) -> Option<Way> {
+        let batch = self.batch.as_mut()?;
+        let server = &self.servers[usize::from(batch.server.0)];
+        let may_follow = batch.left > 0
+            && batch.from == from
+            && batch.route == route
+            && request.server.is_none()
+            && server.version >= request.version
+            && server.has_local_room();
+        let session = self.sessions.get(batch.to)?;
+        if !may_follow || !takes_request(session, self.settings.engine.output_octets_max) {
+            return None;
+        }
+        batch.left -= 1;
+        self.vservers[usize::from(batch.vserver.0)]
+            .balancer
+            .followed(batch.server);
+        Some(Way::Session(batch.server, batch.to))
+    }
+
     /// The server of a request, and the session of it whose turn it is.
     #[inline(always)]
     pub(super) fn choose_way(
@@ -34,6 +69,9 @@ impl PacketEngine {
         request: &CheckedRequest<'_>,
         route: u16,
     ) -> Way {
+        if let Some(way) = self.way_of_batch(from, request, route) {
+            return way;
+        }
         let Some(client) = self.sessions.get(from).and_then(|session| session.client()) else {
             return Way::NoServer;
         };
@@ -78,7 +116,18 @@ impl PacketEngine {
             servers: &mut self.servers,
             eligible: &eligible,
         };
-        choice.choose(now, balancer, client.vserver, key)
+        let way = choice.choose(now, balancer, client.vserver, key);
+        if let (Way::Session(server, to), None) = (&way, request.server) {
+            self.batch = Some(Batch {
+                from,
+                route,
+                vserver: client.vserver,
+                server: *server,
+                to: *to,
+                left: balancer.followers_max(),
+            });
+        }
+        way
     }
 
     /// The way of a request of an account, whatever core its session is on: for those that are not chosen for where they come in.
@@ -220,15 +269,21 @@ pub(super) fn session_with_room(
         }
         let candidate = server.transmitting[place];
         place += 1;
-        let has_room = sessions.get(candidate).is_some_and(|session| {
-            !session.window.is_full()
-                && session.output.waiting_octets() <= output_octets_max
-                && session.output.may_retain_more()
-        });
+        let has_room = sessions
+            .get(candidate)
+            .is_some_and(|session| takes_request(session, output_octets_max));
         if has_room {
             server.cursor = place;
             return Some(candidate);
         }
     }
     None
+}
+
+/// A session can take one more request.
+#[inline(always)]
+fn takes_request(session: &Session, output_octets_max: usize) -> bool {
+    !session.window.is_full()
+        && session.output.waiting_octets() <= output_octets_max
+        && session.output.may_retain_more()
 }

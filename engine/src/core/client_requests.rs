@@ -356,6 +356,8 @@ impl PacketEngine {
         let vserver = &settings.vservers[usize::from(client.vserver.0)];
         let status = match way {
             NoWay::NoRoom if vserver.overload == Overload::Hold => {
+                // It may be the outputs that are full.
+                self.outbox.awaits_transmitted = true;
                 return self.hold_request(now, from, header, pdu, journey);
             }
             NoWay::NoRoom => {

@@ -119,6 +119,7 @@ impl PacketEngine {
         let version = state.version;
         let Some(to) = session_with_room(state, &self.sessions, self.settings.engine.output_octets_max)
         else {
+            self.outbox.awaits_transmitted = true;
             state.is_choked = true;
             return false;
         };

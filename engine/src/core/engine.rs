@@ -5,6 +5,7 @@
 //! `server_link`, `session_end`, `timeouts`.
 
 use super::balance::Balancer;
+use super::choice::Batch;
 use super::concatenation::Pins;
 use super::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, Notice, PasswordVerdict, ReadOutcome, Transmit,
@@ -65,6 +66,8 @@ pub struct PacketEngine {
     pub(super) servers: Vec<Server>,
     /// In configured order.
     pub(super) vservers: Vec<Vserver>,
+    /// Where the requests of the present read go.
+    pub(super) batch: Option<Batch>,
     /// Requests that wait for room, at all vservers.
     pub(super) held_requests: usize,
     pub(super) pools: Pools,
@@ -163,6 +166,7 @@ impl PacketEngine {
             sessions: Sessions::default(),
             servers,
             vservers,
+            batch: None,
             held_requests: 0,
             pools: Pools::new(settings.vservers.len(), seed),
             account_sessions: AccountSessions::default(),
@@ -362,6 +366,12 @@ impl PacketEngine {
             }
         }
         None
+    }
+
+    /// Whether something waits for octets to be written that were handed out by [`poll_transmit`](Self::poll_transmit): more
+    /// octets, a session that reads too slowly, the end of one. Told once; a shell that learns of writing late may hurry then.
+    pub fn poll_awaits_transmitted(&mut self) -> bool {
+        std::mem::take(&mut self.outbox.awaits_transmitted) || !self.queue.rings.is_empty()
     }
 
     /// The next message for another core.

@@ -15,6 +15,8 @@ pub(super) struct Outbox {
     pub(super) actions: VecDeque<Action>,
     pub(super) notices: VecDeque<Notice>,
     pub(super) notices_dropped: u64,
+    /// Something waits for octets that were handed out to be written.
+    pub(super) awaits_transmitted: bool,
 }
 
 /// Connections with bytes to write, in the order in which they got them. All are taken before the next turn begins.

@@ -29,6 +29,7 @@ impl PacketEngine {
             missing_octets: HEADER_OCTETS,
         };
         let mut consumed_octets = 0;
+        self.batch = None;
         loop {
             let Some(session) = self.sessions.get_mut(connection) else {
                 return all;

@@ -165,9 +165,15 @@ pub(super) fn list_writable(
     connection: ConnectionId,
     session: &mut Session,
 ) {
-    if !session.output.listed && session.output.may_hand_out() {
+    if session.output.listed {
+        return;
+    }
+    if session.output.may_hand_out() {
         session.output.listed = true;
         outbox.writable.push(connection);
+    } else {
+        // What is in flight goes first.
+        outbox.awaits_transmitted |= !session.output.is_idle();
     }
 }
 

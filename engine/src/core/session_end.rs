@@ -258,6 +258,8 @@ impl PacketEngine {
                 after_writing: true,
             });
             self.drain_step();
+        } else {
+            self.outbox.awaits_transmitted = true;
         }
     }
 

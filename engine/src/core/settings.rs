@@ -325,6 +325,8 @@ pub struct VserverSettings {
     pub listen: Vec<SocketAddr>,
     /// How a server is chosen for a message from a client.
     pub method: Method,
+    /// So many messages that a client sends together may go to one server together, which `method` has chosen for the first.
+    pub method_batch: u32,
     /// What `Method::Hash` hashes.
     pub hash_key: HashKey,
     /// Who checks a client's password.

@@ -378,6 +378,7 @@ impl PacketEngine {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
+        self.outbox.awaits_transmitted = true;
         match &session.side {
             Side::Client(_) if session.output.waiting_octets() <= limit => {
                 (session.is_slow, session.is_curbed) = (true, true);

@@ -59,6 +59,10 @@ pub(crate) trait Engine: 'static {
     fn poll_message_log(&mut self) -> Option<&mut MessageRecords> {
         None
     }
+    /// Something waits for octets in the driver's hands to be written; engines of tests always say so.
+    fn poll_awaits_transmitted(&mut self) -> bool {
+        true
+    }
     /// A buffer of records has come back.
     fn handle_log_buffer(&mut self, _buffer: BytesMut) {}
     /// A client has shown a certificate; engines of tests do not look.
@@ -163,6 +167,10 @@ impl Engine for PacketEngine {
 
     fn poll_message_log(&mut self) -> Option<&mut MessageRecords> {
         self.poll_message_log()
+    }
+
+    fn poll_awaits_transmitted(&mut self) -> bool {
+        self.poll_awaits_transmitted()
     }
 
     fn handle_log_buffer(&mut self, buffer: BytesMut) {

@@ -25,11 +25,11 @@ pub(super) trait LoopDriver: Driver {
     fn take_news<E: Engine>(&mut self, now: Moment, station: &mut Station<E>) -> News;
 
     /// Hands what is queued to the kernel, then waits until there is news or the time is up. Called only when all news
-    /// was taken, or with [`Wait::Not`].
+    /// was taken, or with [`Wait::Not`]. With `awaits_transmitted` something follows from the end of a send: that is news too.
     ///
     /// # Errors
     /// What the kernel said where no later call can mend it.
-    fn wait(&mut self, wait: Wait) -> io::Result<()>;
+    fn wait(&mut self, wait: Wait, awaits_transmitted: bool) -> io::Result<()>;
 
     /// Accepts no more connections; those that wait in the kernel's queue are refused. May be called again.
     fn close_listeners(&mut self);
@@ -112,7 +112,7 @@ pub(super) fn run<E: Engine>(
                 (unmeasured_turns, look_after) = (0, TURNS_PER_LOOK);
             }
         }
-        driver.wait(wait)?;
+        driver.wait(wait, station.take_awaits_transmitted())?;
     }
 }
 

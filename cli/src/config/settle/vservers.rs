@@ -54,6 +54,7 @@ impl<'c> Settling<'c> {
                 .map(|keys| keys.iter().map(|key| key.value).collect())
                 .unwrap_or_default(),
             method: section.method.value,
+            method_batch: section.method_batch.value,
             hash_key: section.hash_key.value,
             auth: section.auth.value,
             servers,
@@ -110,6 +111,7 @@ impl<'c> Settling<'c> {
         }
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));
         self.optional_number("hop-guard-tag", &section.hop_guard_tag, &(0x1400..=0x3FFF));
+        self.number("method-batch", &section.method_batch, &(1..=1000));
         self.number("hop-guard-max", &section.hop_guard_max, &(1..=255));
         let signature = &section.signature;
         let is_good = (1..=SIGNATURE_CHARACTERS_MAX).contains(&signature.value.len())

@@ -55,6 +55,7 @@ pub fn vserver_settings() -> VserverSettings {
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
         hop_guard: None,
+        method_batch: 16,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
         signature: "mx".into(),

@@ -133,7 +133,7 @@ impl LoopDriver for EpollDriver {
         }
     }
 
-    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+    fn wait(&mut self, wait: Wait, _awaits_transmitted: bool) -> io::Result<()> {
         if self.next_event < self.events.len() {
             return Ok(());
         }

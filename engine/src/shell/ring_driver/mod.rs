@@ -51,9 +51,9 @@ use uring::{Completion, Uring};
 const RECEIVE_BUFFERS: u16 = 128;
 /// The most that one buffer takes, whatever `read-buffer` allows: more would only spread the traffic over more memory.
 const RECEIVE_BUFFER_OCTETS_MAX: usize = 16 * 1024;
-/// Quiet sends do not end a wait, so what follows from their success (a session that may be closed, a client that is read
-/// again) would wait for other news. It waits so long at most; under load the next news comes sooner.
-const QUIET_SENDS_CHECK: Duration = Duration::from_millis(1);
+/// Quiet sends do not end a wait: where something follows from their success, the ring does not wait. What nobody waits for, a
+/// buffer that comes back, has time, but not for ever. Longer than a tick of the kernel, or each wait would program a timer.
+const QUIET_SENDS_CHECK: Duration = Duration::from_millis(25);
 /// How long the end waits for the kernel to give everything up.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -237,8 +237,9 @@ impl LoopDriver for RingDriver<'_> {
         }
     }
 
-    fn wait(&mut self, wait: Wait) -> io::Result<()> {
-        let news = !self.arrived.is_empty() || !self.resumed_ends.is_empty();
+    fn wait(&mut self, wait: Wait, awaits_transmitted: bool) -> io::Result<()> {
+        let hurries = awaits_transmitted && !self.quiet_sends.is_empty();
+        let news = hurries || !self.arrived.is_empty() || !self.resumed_ends.is_empty();
         self.uring.enter(match wait {
             _ if news => Wait::Not,
             Wait::Not => Wait::Not,
@@ -313,7 +314,7 @@ impl Drop for RingDriver<'_> {
             self.forget(link);
         }
         // A ring that has failed hands nothing over, and then its memory is not freed.
-        let _ = self.wait(Wait::Not);
+        let _ = self.wait(Wait::Not, false);
         for place in self.quiet_sends.drain(..self.quiet_sends_over) {
             if !self.memory.sockets.has_quiet_failure(place) {
                 self.uring.count_quiet_success();

@@ -54,6 +54,7 @@ impl<E: Engine> Station<E> {
             driver.resume_reading(id);
         }
         if transmitting {
+            self.awaits_transmitted = true;
             self.deadlines.add(now + FLUSH_LIMIT, id);
         } else {
             self.linger(now, driver, id);

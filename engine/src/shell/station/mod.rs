@@ -82,6 +82,8 @@ pub(crate) struct Station<E> {
     message_log: Option<MessageLogLane>,
     report: ShellReport,
     lifecycle: Lifecycle,
+    /// A link waits for what the driver has to write.
+    awaits_transmitted: bool,
 }
 
 /// What a station is made of.
@@ -137,6 +139,7 @@ impl<E: Engine> Station<E> {
             message_log: parts.message_log,
             report: ShellReport::default(),
             lifecycle: Lifecycle::Running,
+            awaits_transmitted: false,
         }
     }
 
@@ -254,6 +257,11 @@ impl<E: Engine> Station<E> {
             Lifecycle::Running | Lifecycle::Draining => Moment::NEVER,
         };
         stop.min(self.engine.next_timeout()).min(self.deadlines.next())
+    }
+
+    /// Whether something waits for octets in the driver's hands to be written; told once.
+    pub(crate) fn take_awaits_transmitted(&mut self) -> bool {
+        std::mem::take(&mut self.awaits_transmitted) | self.engine.poll_awaits_transmitted()
     }
 
     /// Announces that the core is about to sleep; see [`Endpoint::prepare_to_park`].
