@@ -277,6 +277,7 @@ impl World {
             self.check_queue_order(number, id);
         }
         self.ledger.message_reached(index, id, pdu);
+        self.check_no_stray_segment(id, self.ledger.messages[number].sent_at);
         let segment = self.ledger.messages[number].segment;
         if let Some(place) = segment {
             self.segment_reached(place, id, pdu);

@@ -128,7 +128,7 @@ impl World {
     }
 
     /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may, be it
-    /// that of the core where the answer is due or that of the requester's.
+    /// that of the core where the answer is due, that of the requester's, or that of the requester's account.
     fn check_drain_waited(
         &mut self,
         requester: Peer,
@@ -138,9 +138,14 @@ impl World {
     ) {
         let link = &self.links[reached];
         let drains = [link.engine, self.links[answered_on].engine];
+        // An ESME whose account is drained, or gone, is unbound when its own time is up. What it asks from then on is refused.
+        let let_go_at = self.links[answered_on]
+            .let_go_at
+            .filter(|at| matches!(requester, Peer::Esme(_)) && sent_at <= *at);
         let began = drains
             .iter()
             .filter_map(|core| self.hosts[*core].drain_began)
+            .chain(let_go_at)
             .min();
         let Some(began) = began else { return };
         let patience =
@@ -208,7 +213,7 @@ impl World {
                 && bound_at.is_some_and(|at| at + KNOWN_TIME < moment)
                 && link.is_open()
                 && !link.is_broken
-                && !link.is_let_go
+                && link.let_go_at.is_none()
                 && !link.session.is_leaving
                 && link.session.call.is_none()
         };

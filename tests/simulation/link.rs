@@ -82,8 +82,8 @@ pub(crate) struct Link {
     pub(crate) lost_at: Option<Moment>,
     /// What the engine writes from now on reaches nobody.
     pub(crate) is_broken: bool,
-    /// An operator's order has told the engine to let it end: it sends nothing new there.
-    pub(crate) is_let_go: bool,
+    /// When an operator's order told the engine to let it end: it sends nothing new there.
+    pub(crate) let_go_at: Option<Moment>,
     pub(crate) session: PeerSession,
 }
 
@@ -116,6 +116,8 @@ pub(crate) struct PeerSession {
     /// Our own requests that wait for an answer: number, message.
     pub(crate) outstanding: BTreeMap<u32, usize>,
     pub(crate) unbind_sequence: Option<u32>,
+    /// A segment came that only an engine which has ended the session before explains: when, and what is broken otherwise.
+    pub(crate) stray_segment: Option<(Moment, String)>,
     /// An answer that only an unbind right behind it explains.
     pub(crate) suspicion: Option<Suspicion>,
     /// When the engine's unbind has come, and where in our octets its answer ends once that is written.
@@ -157,7 +159,7 @@ impl Link {
             ended_at: None,
             lost_at: None,
             is_broken: false,
-            is_let_go: false,
+            let_go_at: None,
             session: PeerSession {
                 began_at: now,
                 ..PeerSession::default()

@@ -65,8 +65,12 @@ impl World {
             let link = &self.links[id];
             let has_begun = link.session.bound.is_some() || link.session.bind_sequence.is_some();
             let counts = has_begun || matches!(link.peer, Peer::Smsc(_));
-            if link.engine == core && counts && !link.is_let_go && self.ends_on(link.peer, command, &old) {
-                self.links[id].is_let_go = true;
+            if link.engine == core
+                && counts
+                && link.let_go_at.is_none()
+                && self.ends_on(link.peer, command, &old)
+            {
+                self.links[id].let_go_at = Some(self.now);
             }
         }
     }

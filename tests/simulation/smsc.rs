@@ -211,6 +211,7 @@ impl World {
         self.note_core_trouble();
         self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
+        self.check_no_stray_segment(id, self.ledger.requests[number].sent_at);
         let segment = self.ledger.requests[number].segment;
         if let Some(place) = segment {
             self.segment_reached(place, id, pdu);
