@@ -477,6 +477,31 @@ pub(super) const fn own_bind(now: Moment, kind: BindKind) -> Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::engine::tests::engine;
+
+    /// Goal: a bind that the kernel does not take in time is not written any more when the next one may be: the connection is
+    /// closed before another one is asked for.
+    #[test]
+    fn a_bind_that_was_given_up_is_cut_off() {
+        let (mut engine, mut now) = (engine(1), Moment::START);
+        engine.handle_timeout(now);
+        let Some(Action::Connect {
+            connection, timeout, ..
+        }) = engine.poll_action()
+        else {
+            panic!("a connection is asked for");
+        };
+        engine.handle_connected(now, connection);
+        let bind = engine.poll_transmit().expect("a bind");
+        assert_eq!(bind.connection, connection);
+        now += timeout;
+        engine.handle_timeout(now);
+        let close = Action::Close {
+            connection,
+            after_writing: false,
+        };
+        assert_eq!(engine.poll_action(), Some(close));
+    }
 
     /// Goal: the shares of all holders add up to the configured count and differ by one at most; others hold none.
     #[test]

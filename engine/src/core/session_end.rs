@@ -551,11 +551,13 @@ impl PacketEngine {
     }
 }
 
-/// The server is not there any more, or not a peer to end in an orderly way with.
+/// The server is not there any more, or not a peer to end in an orderly way with. A bind that it has not read in time is given
+/// up: the next one may be sent in its place, and then it must not be there as well.
 const fn cuts_off(reason: CloseReason) -> bool {
     matches!(
         reason,
         CloseReason::Connection(_)
+            | CloseReason::BindTimeout
             | CloseReason::EnquireLinkTimeout
             | CloseReason::OutputFull
             | CloseReason::ProtocolViolations
