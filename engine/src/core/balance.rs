@@ -68,7 +68,7 @@ impl Balancer {
     /// A message went where the one before it went.
     #[inline]
     pub(super) fn followed(&mut self, server: ServerIndex) {
-        (self.followed, self.followers) = (server, self.followers + 1);
+        (self.followed, self.followers) = (server, self.followers.saturating_add(1));
     }
 
     /// The one server that there is, if there is one.
@@ -149,6 +149,10 @@ impl Balancer {
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
     ) {
         let followers = i64::from(std::mem::take(&mut self.followers));
+        if !matches!(self.method, Method::RoundRobin | Method::WeightedRoundRobin) {
+            // The others look at the load, which knows of followers. Credit that nobody spends would be spent after a reload.
+            return;
+        }
         let Some(group) = self.groups.iter().find(|group| group.contains(&self.followed)) else {
             return;
         };
@@ -341,6 +345,15 @@ mod tests {
         }
         let (balancer, ..) = setup(Method::Hash, &[(1, 0), (1, 0)]);
         assert_eq!(balancer.followers_max(), 0, "each has its own key");
+        let (mut balancer, mut servers, settings) = setup(Method::LeastOutstanding, &[(1, 0), (1, 0)]);
+        for _ in 0..10 {
+            balancer.followed(ServerIndex(0));
+            balancer.choose(&mut servers, &settings, KEY, |_, server| server.has_local_room());
+        }
+        assert!(
+            servers.iter().all(|server| server.credit == 0),
+            "nobody spends it"
+        );
     }
 
     /// Goal: least-outstanding follows load and weight, least-response-time the measured time.

@@ -101,6 +101,17 @@ impl PacketEngine {
                 && let Some(session) =
                     session_with_room(server, &self.sessions, self.settings.engine.output_octets_max)
             {
+                if server.transmitting.len() > 1 && request.server.is_none() {
+                    let left = balancer.followers_max();
+                    self.batch = Some(Batch {
+                        from,
+                        route,
+                        vserver: client.vserver,
+                        server: only,
+                        to: session,
+                        left,
+                    });
+                }
                 return Way::Session(only, session);
             }
         }

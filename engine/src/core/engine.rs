@@ -434,7 +434,7 @@ pub(super) mod tests {
     use super::*;
     use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
     use crate::core::settings::{EngineSettings, VserverSettings};
-    use crate::core::wire::{Bind, CommandId, Status, Version, write_pdu};
+    use crate::core::wire::{Address, Bind, CommandId, Message, Status, Version, write_pdu};
     use std::time::Duration;
 
     /// One of `cores` engines, with a server, the account `esme`, and nobody connected.
@@ -457,8 +457,15 @@ pub(super) mod tests {
     ) -> ConnectionId {
         let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
         let client = engine.handle_accepted(now, VserverIndex(0), peer).unwrap();
+        let pdu = bind(CommandId::BIND_TRANSCEIVER, b"esme", password);
+        engine.handle_bytes(now, client, &pdu);
+        client
+    }
+
+    /// A bind of v3.4 without an address_range.
+    pub(crate) fn bind(command: CommandId, system_id: &[u8], password: &[u8]) -> BytesMut {
         let bind = Bind {
-            system_id: b"esme",
+            system_id,
             password,
             system_type: b"",
             version: Version::V34,
@@ -467,9 +474,33 @@ pub(super) mod tests {
             address_range: b"",
         };
         let mut pdu = BytesMut::new();
-        write_pdu(&mut pdu, CommandId::BIND_TRANSCEIVER, Status::ESME_ROK, 1, &bind).expect("it fits");
-        engine.handle_bytes(now, client, &pdu);
-        client
+        write_pdu(&mut pdu, command, Status::ESME_ROK, 1, &bind).expect("it fits");
+        pdu
+    }
+
+    /// A message from 1000 to 4477 without a text.
+    pub(crate) fn message(command: CommandId) -> BytesMut {
+        let address = |addr| Address { ton: 1, npi: 1, addr };
+        let message = Message {
+            source: address(b"1000"),
+            destination: address(b"4477"),
+            ..Message::default()
+        };
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, command, Status::ESME_ROK, 9, &message).expect("it fits");
+        pdu
+    }
+
+    /// Core 1 says that it has a session at the server, with room.
+    pub(crate) fn serve_by_another_core(engine: &mut PacketEngine, now: Moment) {
+        let entry = DirectoryEntry::Server {
+            server: ServerIndex(0),
+            sessions: 1,
+            has_bound: true,
+            has_room: true,
+            rounds_given_up: 0,
+        };
+        engine.directory_entry_of(now, CoreIndex(1), entry);
     }
 
     /// The settings of [`engine`] with another vserver.

@@ -78,4 +78,6 @@ mod versions;
 mod without_servers;
 
 pub use engine::PacketEngine;
+#[cfg(test)]
+pub(crate) use engine::tests::bind as bind_for_tests;
 pub use entry_lanes::KeyedEntry;

@@ -268,8 +268,7 @@ mod tests {
     use super::*;
     use crate::core::contract::ConnectionId;
     use crate::core::core_message::{CoreAnswer, CoreOutcome};
-    use crate::core::directory::DirectoryEntry;
-    use crate::core::engine::tests::engine;
+    use crate::core::engine::tests::{engine, serve_by_another_core};
     use crate::core::sequence::{Origin, Pending, Via};
     use crate::core::settings::ServerIndex;
     use crate::core::wire::{CommandId, Status, write_header_only};
@@ -279,14 +278,7 @@ mod tests {
     fn answers_of_another_core_raise_what_may_go_there() {
         let (mut engine, now) = (engine(2), Moment::START);
         let (other, server) = (CoreIndex(1), ServerIndex(0));
-        let entry = DirectoryEntry::Server {
-            server,
-            sessions: 1,
-            has_bound: true,
-            has_room: true,
-            rounds_given_up: 0,
-        };
-        engine.directory_entry_of(now, other, entry);
+        serve_by_another_core(&mut engine, now);
         let remote = engine.servers[0].remote_mut(other);
         remote.outstanding = 8;
         remote.has_refused(false);

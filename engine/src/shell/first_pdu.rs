@@ -49,23 +49,12 @@ fn is_bind(command: CommandId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::wire::{Bind, Status, Version, write_pdu};
+    use crate::core::bind_for_tests;
     use bytes::BytesMut;
     use proptest::prelude::*;
 
     fn bind(command: CommandId, system_id: &[u8]) -> BytesMut {
-        let bind = Bind {
-            system_id,
-            password: b"secret",
-            system_type: b"",
-            version: Version::V34,
-            addr_ton: 0,
-            addr_npi: 0,
-            address_range: b"",
-        };
-        let mut pdu = BytesMut::new();
-        write_pdu(&mut pdu, command, Status::ESME_ROK, 1, &bind).expect("it fits");
-        pdu
+        bind_for_tests(command, system_id, b"secret")
     }
 
     proptest! {

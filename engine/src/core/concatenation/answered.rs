@@ -327,10 +327,10 @@ impl PacketEngine {
 mod tests {
     use super::*;
     use crate::core::core_message::CoreAnswer;
-    use crate::core::engine::tests::{binding_client, engine};
+    use crate::core::engine::tests::{binding_client, engine, message};
     use crate::core::sequence::Via;
     use crate::core::session::Session;
-    use crate::core::wire::{Address, Header, Message, Status, write_pdu};
+    use crate::core::wire::Header;
 
     /// Goal: a client's segment that comes back from its home, which has nothing of its message any more, has its one answer.
     #[test]
@@ -344,14 +344,7 @@ mod tests {
             .and_then(Session::client_mut)
             .unwrap()
             .unanswered = 1;
-        let address = |addr| Address { ton: 1, npi: 1, addr };
-        let message = Message {
-            source: address(b"1000"),
-            destination: address(b"4477"),
-            ..Message::default()
-        };
-        let mut pdu = BytesMut::new();
-        write_pdu(&mut pdu, CommandId::SUBMIT_SM, Status::ESME_ROK, 9, &message).expect("it fits");
+        let pdu = message(CommandId::SUBMIT_SM);
         let origin = Origin::Session {
             connection: client,
             sequence_number: 5,

@@ -1,12 +1,12 @@
 use super::*;
 use crate::core::contract::{Action, ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome};
-use crate::core::directory::DirectoryEntry;
 use crate::core::engine;
+use crate::core::engine::tests::message;
 use crate::core::sequence::{Origin, Pending};
 use crate::core::settings::samples::vserver_settings;
 use crate::core::settings::{AllServersDown, VserverSettings};
-use crate::core::wire::{Address, Header, Message, Status, write_header_only, write_pdu};
+use crate::core::wire::{Header, Status, write_header_only};
 use bytes::BytesMut;
 use std::sync::Arc;
 
@@ -21,18 +21,6 @@ fn logging_engine(cores: u16) -> (PacketEngine, ConnectionId) {
     let client = engine::tests::binding_client(&mut engine, Moment::START);
     engine.release_bind(Moment::START, client);
     (engine, client)
-}
-
-fn message(command: CommandId) -> BytesMut {
-    let address = |addr| Address { ton: 1, npi: 1, addr };
-    let message = Message {
-        source: address(b"1000"),
-        destination: address(b"4477"),
-        ..Message::default()
-    };
-    let mut pdu = BytesMut::new();
-    write_pdu(&mut pdu, command, Status::ESME_ROK, 9, &message).expect("it fits");
-    pdu
 }
 
 fn header_alone(command: CommandId, status: Status, number: u32) -> BytesMut {
@@ -59,14 +47,7 @@ fn what_was_held_is_not_told_as_failed() {
     engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
     assert_eq!(engine.report().held_requests, 1);
     let (server, other) = (ServerIndex(0), CoreIndex(1));
-    let entry = DirectoryEntry::Server {
-        server,
-        sessions: 1,
-        has_bound: true,
-        has_room: true,
-        rounds_given_up: 0,
-    };
-    engine.directory_entry_of(now, other, entry);
+    engine::tests::serve_by_another_core(&mut engine, now);
     engine.handle_timeout(now);
     let reference = std::iter::from_fn(|| engine.poll_core_message())
         .find_map(|(_, message)| match message {

@@ -3,8 +3,9 @@
 use super::super::ShellReport;
 use super::fake_engine::{frame, order};
 use super::harness::{Client, Harness, PATIENCE, TestedDriver, wait_until};
+use crate::core::bind_for_tests;
 use crate::core::contract::{Command, CoreIndex};
-use crate::core::wire::{Bind, CommandId, Status, Version, write_pdu};
+use crate::core::wire::CommandId;
 use bytes::BytesMut;
 use smppmux_flow_distributor::Scheme;
 use std::io::Write;
@@ -34,18 +35,7 @@ fn start(driver: TestedDriver, cores: usize, core_requests_max: u32) -> Harness 
 /// A bind, which the engine of these tests takes for a frame that is to come back.
 fn bind(account: u32) -> BytesMut {
     let system_id = format!("account-{account}");
-    let bind = Bind {
-        system_id: system_id.as_bytes(),
-        password: b"secret",
-        system_type: b"",
-        version: Version::V34,
-        addr_ton: 0,
-        addr_npi: 0,
-        address_range: b"",
-    };
-    let mut pdu = BytesMut::new();
-    write_pdu(&mut pdu, CommandId::BIND_TRANSMITTER, Status::ESME_ROK, 1, &bind).expect("it fits");
-    pdu
+    bind_for_tests(CommandId::BIND_TRANSMITTER, system_id.as_bytes(), b"secret")
 }
 
 /// The bind comes back, and the frame behind it says the core.
