@@ -3,6 +3,7 @@
 mod address_claims;
 mod admin;
 mod admission;
+mod batches;
 mod broadcasts;
 mod byte_stream;
 mod concatenated;

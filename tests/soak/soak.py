@@ -13,8 +13,9 @@ SETTLE_S, QUIET_S, PROOF_S = 10, 4, 10
 # Each kind of fault stretches some buffers and tables when it comes for the first time, and with chance on its side later on.
 RSS_GROWTH_MAX, RSS_JUDGED_FROM_S = 0.05, 900
 # What clients and servers may be told while something is wrong: ESME_RSYSERR, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN.
-# ESME_RINVBNDSTS answers what crossed smppmux's own unbind; elsewhere the peers call it wrong.
-STATUSES = {"esme": {0x04, 0x08, 0x14, 0x58}, "smsc": {0x04, 0x08, 0x14, 0x58, 0x64}}
+STATUSES = {"esme": {0x04, 0x08, 0x14, 0x58}, "smsc": {0x08, 0x14, 0x58, 0x64}}
+# A server that a reload has removed is unbound: what crossed that is answered ESME_RINVBNDSTS.
+STATUSES_OF_REMOVED_SERVERS = {0x04}
 
 
 class Soak(Faults):
@@ -119,7 +120,8 @@ class Soak(Faults):
         warm = [sample for sample in self.samples if sample[0] >= self.load_seconds * 0.25]
         quarter, is_short = max(1, len(warm) // 4), self.load_seconds < RSS_JUDGED_FROM_S
         first, last = (statistics.median(sample[1] for sample in part) for part in (warm[:quarter], warm[-quarter:]))
-        unknown = {role: dict(books.statuses[role]) for role in STATUSES if set(books.statuses[role]) - STATUSES[role]}
+        allowed = {**STATUSES, "smsc": STATUSES["smsc"] | (STATUSES_OF_REMOVED_SERVERS if self.counts.get("reload") else set())}
+        unknown = {role: dict(books.statuses[role]) for role in allowed if set(books.statuses[role]) - allowed[role]}
         losses = self.losses_without_cause()
         lost_sessions = sum(books.is_lossy(session) for session in books.accounts)
         bound = lost_sessions * CLIENT_WINDOW

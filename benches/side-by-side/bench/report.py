@@ -259,7 +259,10 @@ def quietness(figures):
     """What is to be said of others' work on the machine."""
     disturbed = [f"{cell} ({name})" for cell, name, median in figures if median["is_disturbed"]]
     if not disturbed:
-        return "Nobody else used the machine."
+        return (
+            "No other process used the machine; what its host did beside is not seen. Where samples of one cell differ much,"
+            " percentiles at a rate tell little."
+        )
     if len(disturbed) > 12:
         return (
             f"**Others used the machine beside {len(disturbed)} of the {len(figures)} medians: this run tells no more than"
