@@ -320,8 +320,9 @@ impl Desk {
         if !matches!(self.conduct().on_bind, OnBind::HangUp) {
             self.read_all(session, Peer::new(stream));
         }
-        locked(&self.sessions).remove(&session);
+        // In this order: who misses it in the sessions finds its end.
         self.note(session, HappeningKind::Ended);
+        locked(&self.sessions).remove(&session);
     }
 
     fn read_all(&self, session: u32, mut peer: Peer) {
