@@ -42,12 +42,24 @@ def raise_limits():
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
 
 
+# It yields now and then: a kernel may forget to preempt what it has just put on a CPU in place of another task, and whoever woke
+# meanwhile then waits for the next tick, which is milliseconds.
+SPIN = """
+import os
+some = range(2000)
+while True:
+    for _ in some:
+        pass
+    os.sched_yield()
+"""
+
+
 class Spinners:
     """A busy loop on each CPU that runs only when nobody else wants it: a halted virtual CPU takes long to wake."""
 
     def __init__(self, cpus):
         self._processes = [
-            subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], preexec_fn=self._idle(cpu))
+            subprocess.Popen([sys.executable, "-S", "-c", SPIN], preexec_fn=self._idle(cpu))
             for cpu in cpus
         ]
 
