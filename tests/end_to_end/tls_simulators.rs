@@ -12,8 +12,9 @@ use smppmux_tests::simulator::{Simulator, address_to_come_back_to};
 use crate::PROGRAM;
 
 const MESSAGES: u64 = 5_000;
-/// Arguments that fit together, but whose files or peers are of no use.
+/// Arguments that do not fit together, or name a file of no use.
 const EXIT_USAGE: i32 = 64;
+/// Nobody could be bound.
 const EXIT_UNAVAILABLE: i32 = 69;
 
 struct Stage {
@@ -164,7 +165,7 @@ fn a_file_of_no_use_is_named() {
         (&["--tls", "--tls-ca", "missing.pem"][..], "missing.pem"),
         (&["--tls", "--tls-ca", "ca.key"], "ca.key"),
         (&["--tls"], "--tls-ca"),
-        (&["--tls-ca", "ca.pem"], "--tls"),
+        (&["--tls-ca", "ca.pem"], "  --tls\n"),
     ] {
         let output = run_esme(&stage, arguments);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -175,4 +176,12 @@ fn a_file_of_no_use_is_named() {
         );
         assert!(said.contains(named), "{arguments:?}: {said}");
     }
+    let output = Command::new(PROGRAM)
+        .args(["smsc", "--listen", "127.0.0.1:0", "--tls"])
+        .args(["--tls-certificate", "missing.pem", "--tls-key", "missing.key"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(EXIT_USAGE), "{output:?}");
+    assert!(said.contains("missing.pem"), "{said}");
 }

@@ -235,6 +235,8 @@ impl PacketEngine {
             }
             Side::Client(_) => {
                 if session.reading_paused | session.is_slow {
+                    // What is handed out next is waited for as well.
+                    self.outbox.awaits_transmitted = true;
                     self.resume_reading_if_drained(id);
                 }
                 if !self.queue.rings.is_empty() {

@@ -7,7 +7,7 @@
 //! # One turn
 //!
 //! 1. The driver learns what happened and calls, in any order and number: `accepted`, `connected`, `connect_failed`,
-//!    `stage_leftover` + `received` or `received_apart`, `read_finished`, `transmitted`, `lost`.
+//!    `stage_leftover` + `received` or `received_apart`, `read_finished`, `transmitted`, `lost`, `detached`.
 //! 2. `take_inbox`, in every turn and not only when woken; `handle_timeouts`.
 //! 3. `end_turn`: the station polls the engine, tells the driver what to do, and wakes other cores once.
 //! 4. Nothing left to do: arm the timer for `next_deadline`, then `prepare_to_park` with a waker that other threads may
@@ -19,7 +19,8 @@
 //! - After [`release`](Driver::release) no event for that link may follow. The station ignores one that does.
 //! - `lost` is told when no buffer is being written any more, or with that buffer.
 //! - After [`detach`](Driver::detach) gave a socket away, or with `detached`, the link is forgotten as by a release.
-//! - `transmitted` may come later than the kernel took the octets, but before the next timeouts and within milliseconds.
+//! - `transmitted` may come later than the kernel took the octets, but before the next timeouts and within 25 ms; without that delay
+//!   where the station has said that something awaits it.
 //! - A driver must bound what it does between two inbox drains.
 
 use super::link::LinkId;

@@ -2,7 +2,7 @@
 //!
 //! Must never answer, and never wait for more octets than a bind has.
 
-use crate::core::wire::{BindLimits, BindView, CommandId, Frame, Header, next_frame};
+use crate::core::wire::{BindLimits, BindView, CommandId, Frame, next_frame};
 
 /// The longest bind that is waited for. One within the lengths that are accepted has up to 203 octets; the rest is room for TLVs.
 pub(super) const BIND_OCTETS_MAX: u32 = 1_024;
@@ -32,10 +32,8 @@ pub(super) fn first_pdu(octets: &[u8]) -> FirstPdu<'_> {
     match next_frame(octets, BIND_OCTETS_MAX) {
         Frame::Incomplete { .. } => FirstPdu::Incomplete,
         Frame::BadLength { .. } => FirstPdu::Other,
-        Frame::Pdu(pdu) => match (Header::read(pdu), BindView::parse(pdu, BindLimits::LENIENT)) {
-            (Some(header), Ok(bind)) if is_bind(header.command_id) => FirstPdu::Bind(bind.system_id()),
-            _ => FirstPdu::Other,
-        },
+        Frame::Pdu(pdu) => BindView::parse(pdu, BindLimits::LENIENT)
+            .map_or(FirstPdu::Other, |bind| FirstPdu::Bind(bind.system_id())),
     }
 }
 

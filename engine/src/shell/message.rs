@@ -25,7 +25,7 @@ pub(crate) enum ShellMessage {
     /// The answer to a hand-over: its credit comes back. Whether the engine took the connection is its own affair.
     HandedOver,
     /// The answer to the hand-over of a connection whose bind has come: this core takes nothing new. It goes on where it was.
-    HandedBack(Box<HandOver>),
+    HandedBack(HandOver),
     /// How many clients' connections the sender has (control; one unacknowledged at most between two cores).
     Load(u32),
     /// That was heard (control).

@@ -36,7 +36,7 @@ pub struct ShellReport {
     pub hand_overs_refused: u64,
     /// Connections that came from another core's listener.
     pub received_by_hand_over: u64,
-    /// Connections that went to the core of their account when their bind had come.
+    /// Connections that were sent to the core of their account when their bind had come; some may have come back.
     pub moved_to_account: u64,
     /// Connections that stayed though their account may belong to another core: that one took nothing, or too many waited for their
     /// binds.

@@ -80,7 +80,8 @@ impl Steering {
         };
         Ok(Self {
             own_core,
-            by_account: settings.scheme == Scheme::Account,
+            // On one core nobody can move.
+            by_account: settings.scheme == Scheme::Account && settings.cores > 1,
             distributor: Distributor::new(own_core, settings)?,
             arrivals: vec![0; buckets],
             load: vec![0; cores],

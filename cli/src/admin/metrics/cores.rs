@@ -54,7 +54,7 @@ const COUNTERS: [(&str, &str, Figure); 15] = [
     ),
     (
         "core_moved_connections",
-        "Connections that went to the core of their account when their bind had come",
+        "Connections that were sent to the core of their account when their bind had come; some may have come back",
         |core| core.shell.moved_to_account,
     ),
     (

@@ -71,6 +71,8 @@ struct RingDriver<'ring> {
     quiet_sends: Vec<u32>,
     /// How many of these are over.
     quiet_sends_over: usize,
+    /// Something waits for them.
+    hurries: bool,
     /// Links that read on behind a pause in which their peer's end was read.
     resumed_ends: Vec<LinkId>,
     turn_budget_octets: usize,
@@ -176,6 +178,7 @@ impl<'ring> RingDriver<'ring> {
             arrived: VecDeque::new(),
             quiet_sends: Vec::new(),
             quiet_sends_over: 0,
+            hurries: false,
             resumed_ends: Vec::new(),
             turn_budget_octets: settings.turn_budget_octets,
         };
@@ -238,8 +241,10 @@ impl LoopDriver for RingDriver<'_> {
     }
 
     fn wait(&mut self, wait: Wait, awaits_transmitted: bool) -> io::Result<()> {
-        let hurries = awaits_transmitted && !self.quiet_sends.is_empty();
-        let news = hurries || !self.arrived.is_empty() || !self.resumed_ends.is_empty();
+        self.hurries |= awaits_transmitted;
+        let news = (self.hurries && !self.quiet_sends.is_empty())
+            || !self.arrived.is_empty()
+            || !self.resumed_ends.is_empty();
         self.uring.enter(match wait {
             _ if news => Wait::Not,
             Wait::Not => Wait::Not,
@@ -254,6 +259,7 @@ impl LoopDriver for RingDriver<'_> {
         }
         if self.uring.all_handed_over() {
             self.quiet_sends_over = self.quiet_sends.len();
+            self.hurries = false;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! read, with the client's own address. Where a vserver asks for nothing of this, a connection goes to the engine at once.
 //!
 //! Invariants: a greeting has a time limit (the vserver's `bind_timeout`), their number is bounded, and what is read of one
-//! is bounded by the longest header.
+//! is bounded by the longest header or bind, and what one turn may bring behind it.
 
 use super::super::admission::{Refusal, Ticket};
 use super::super::driver::Driver;
@@ -160,8 +160,12 @@ impl<E: Engine> Station<E> {
         let Some(link) = self.links.get_mut(id) else {
             return;
         };
-        if !matches!(link.phase, Phase::Greeting(_)) {
+        let Phase::Greeting(greeting) = &link.phase else {
             return;
+        };
+        if matches!(greeting.stage, Stage::Moving(_) | Stage::Leaving(_)) {
+            // It only travels along.
+            return self.leftovers.append(&mut link.leftover, bytes);
         }
         let mut all = std::mem::take(&mut link.leftover);
         self.leftovers.append(&mut all, bytes);
@@ -259,6 +263,9 @@ impl<E: Engine> Station<E> {
             Some((_, Phase::Greeting(greeting))) if greeting.is_leaving() => return,
             // The engine says what comes of a client that does not bind.
             Some((_, Phase::Greeting(greeting))) if greeting.stage != Stage::Introducing => {
+                if matches!(greeting.stage, Stage::Moving(_)) {
+                    driver.resume_reading(id);
+                }
                 return self.open_unplaced(now, id);
             }
             Some((true, Phase::Greeting(greeting))) => {

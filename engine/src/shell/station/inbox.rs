@@ -74,7 +74,7 @@ impl<E: Engine> Station<E> {
                 let answer = self.handed_over(now, driver, hand_over);
                 self.endpoint.answer(from, answer);
             }
-            ShellMessage::HandedBack(hand_over) => self.take_back(now, driver, *hand_over),
+            ShellMessage::HandedBack(hand_over) => self.take_back(now, driver, hand_over),
             ShellMessage::Command(command) => {
                 self.obey(now, command);
                 self.endpoint.answer(from, ShellMessage::CommandTaken);
@@ -110,7 +110,7 @@ impl<E: Engine> Station<E> {
                 self.report.received_for_account += 1;
                 ShellMessage::HandedOver
             }
-            Err(hand_over) => ShellMessage::HandedBack(Box::new(hand_over)),
+            Err(hand_over) => ShellMessage::HandedBack(hand_over),
         }
     }
 

@@ -132,6 +132,8 @@ impl<E: Engine> Station<E> {
             return true;
         };
         if link.transmitting {
+            // Nobody takes what would come meanwhile.
+            driver.pause_reading(id);
             return false;
         }
         greeting.stage = Stage::Leaving(core);
@@ -140,6 +142,7 @@ impl<E: Engine> Station<E> {
             Detached::Later => {}
             Detached::Never => {
                 self.report.account_moves_refused += 1;
+                driver.resume_reading(id);
                 self.open_unplaced(now, id);
             }
         }
@@ -200,9 +203,9 @@ impl<E: Engine> Station<E> {
 
     /// The core of its account does not take a connection: it is served here.
     pub(super) fn take_back(&mut self, now: Moment, driver: &mut impl Driver, hand_over: HandOver) {
-        self.report.account_moves_refused += 1;
-        if self.take_in(now, driver, hand_over).is_err() {
-            self.report.not_admitted += 1;
+        match self.take_in(now, driver, hand_over) {
+            Ok(()) => self.report.account_moves_refused += 1,
+            Err(_) => self.report.not_admitted += 1,
         }
     }
 

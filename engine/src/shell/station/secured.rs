@@ -282,7 +282,7 @@ impl<E: Engine> Station<E> {
             };
             let is_leaving = matches!(&link.phase, Phase::Greeting(greeting) if greeting.is_leaving());
             if link.transmitting || !link.in_driver || is_leaving {
-                self.awaits_transmitted = true;
+                self.awaits_transmitted |= link.transmitting;
                 return false;
             }
             let Some(session) = &mut link.tls else { return true };
@@ -301,8 +301,8 @@ impl<E: Engine> Station<E> {
                 Transmission::Complete(buffer) => self.leftovers.give_back(buffer),
                 Transmission::Pending => {
                     link.transmitting = true;
-                    // The engine gets its buffer back only then, and there may be more to write.
-                    self.awaits_transmitted = true;
+                    // The end of a link, or its move, waits for this. What an open one has to write later says so itself.
+                    self.awaits_transmitted |= connection.is_none();
                     return false;
                 }
                 Transmission::Lost(error, unsent) => {
