@@ -102,6 +102,13 @@ impl Scenario {
         if !is_forward {
             versions::draw(&mut chance, &mut server_settings, &mut esmes);
         }
+        // Of bits of the draw that nobody else looks at, so that the others' runs stay what they were.
+        if seed >> 20 & 3 == 0 {
+            for (place, server) in server_settings.iter_mut().enumerate() {
+                server.slow_start =
+                    Duration::from_millis([300, 2_000, 0][(place + (seed >> 22) as usize) % 3]);
+            }
+        }
         let settings = Settings::new(engine, vec![vserver], server_settings, clients, seed)
             .with_message_log(seed.is_multiple_of(2))
             .with_routes(rules.routes());
@@ -239,6 +246,7 @@ pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Durati
         window_octets: *random.pick(&[1_000, 4 << 20]),
         rate: random.chance(200).then(|| rate_limit(random)),
         adaptive_pace: random.chance(700),
+        slow_start: Duration::ZERO,
         weight: random.between(1, 4) as u32,
         priority: random.between(0, 1) as u32,
         response_timeout,

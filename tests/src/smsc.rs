@@ -171,6 +171,18 @@ impl AnsweringSmsc {
         writers[session % sessions].send(octets);
     }
 
+    /// Ends all its sessions, as when its process dies; new ones are accepted at once.
+    ///
+    /// # Panics
+    ///
+    /// When a thread of it has panicked.
+    pub fn end_sessions(&self) {
+        let mut writers = self.writers.lock().expect("no thread panicked with it");
+        for writer in writers.drain(..) {
+            writer.end();
+        }
+    }
+
     /// The answer to the request with this number; answers to others are skipped.
     ///
     /// # Panics

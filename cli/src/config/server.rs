@@ -76,6 +76,8 @@ pub struct ServerSection {
     pub burst: Key<Option<u32>>,
     /// Whether a server that throttles is slowed down. Default: true.
     pub adaptive_pace: Key<bool>,
+    /// How long a server that comes back takes to its full share. Default: `"0s"`, at once.
+    pub slow_start: Key<Duration>,
     /// How long the server may take to answer. Default: `"10s"`.
     pub response_timeout: Key<Duration>,
     /// Nothing received for so long: enquire_link. Default: `"25s"`.
@@ -134,6 +136,7 @@ impl Default for ServerSection {
             rate: Key::unset(),
             burst: Key::unset(),
             adaptive_pace: Key::by_default(true),
+            slow_start: Key::by_default(Duration::ZERO),
             response_timeout: Key::by_default(Duration::from_secs(10)),
             enquire_link_interval: Key::by_default(Duration::from_secs(25)),
             enquire_link_misses: Key::by_default(2),

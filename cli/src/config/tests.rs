@@ -186,6 +186,11 @@ fn relations_of_limits_are_checked() {
         ),
         (
             "",
+            "slow-start = \"25h\"\n",
+            "10:14: `slow-start` is 25h; it must be from 0s to 1d",
+        ),
+        (
+            "",
             "connections-total = 1\nconnections = 2\n",
             "11:15: `connections` (per core) and `connections-total` (on all cores) exclude each other",
         ),

@@ -38,6 +38,7 @@ impl ServerRow {
             (true, _) if self.outstanding == 0 => "drained",
             (true, _) => "draining",
             (false, 0) => "down",
+            (false, _) if self.share_percent < 100 => "starting",
             (false, _) => "up",
         }
     }

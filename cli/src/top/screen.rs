@@ -172,7 +172,7 @@ impl View<'_, '_> {
         let style = match (column.head, text.as_str()) {
             ("state", "up" | "bound") => self.paint.good(),
             ("state", "down") => self.paint.bad(),
-            ("state", "draining" | "drained") => self.paint.warning(),
+            ("state", "draining" | "drained" | "starting") => self.paint.warning(),
             ("err/s", errors) if errors != "0" => self.paint.warning(),
             _ => Style::new(),
         };

@@ -44,6 +44,7 @@ fn live(parties: u16, cores: u16) -> Live {
                     bound_sessions: u64::from(number > 0),
                     requests: uptime * u64::from(number),
                     window: 1000,
+                    share_percent: 100,
                     ..ServerReport::default()
                 })
                 .collect(),

@@ -3,6 +3,8 @@
 //! Owns nothing but the turn of each vserver. It must never choose a server that has no room, and a later priority group
 //! only when no server of an earlier one has any.
 
+mod ramps;
+
 use super::server::Server;
 use super::settings::{HashKey, Method, ServerIndex, ServerSettings, VserverSettings};
 use ahash::RandomState;
@@ -21,6 +23,8 @@ pub(super) struct Balancer {
     /// Those that have followed the last one, and where; to be paid for with the next choice.
     followers: u32,
     followed: ServerIndex,
+    /// Some server has not its whole share yet (`slow_start`).
+    is_ramping: bool,
 }
 
 /// What the hash method looks at.
@@ -56,6 +60,7 @@ impl Balancer {
             },
             followers: 0,
             followed: ServerIndex(0),
+            is_ramping: false,
         }
     }
 
@@ -63,6 +68,11 @@ impl Balancer {
     #[inline]
     pub(super) const fn followers_max(&self) -> u32 {
         self.followers_max
+    }
+
+    /// Whether some server has a part of its share only.
+    pub(super) const fn set_ramping(&mut self, is_ramping: bool) {
+        self.is_ramping = is_ramping;
     }
 
     /// A message went where the one before it went.
@@ -101,12 +111,12 @@ impl Balancer {
             let chosen = match (group.as_slice(), self.method) {
                 ([only], _) => Some(*only).filter(|only| has_room(*only, &servers[usize::from(only.0)])),
                 (group, Method::LeastOutstanding | Method::Priority) => {
-                    self.least(group, servers, &has_room, |server, weight| {
+                    self.least_by(group, servers, &has_room, |server, weight| {
                         u64::from(server.load()) * SCALE / weight
                     })
                 }
                 (group, Method::LeastResponseTime) => {
-                    self.least(group, servers, &has_room, |server, weight| {
+                    self.least_by(group, servers, &has_room, |server, weight| {
                         (u64::from(server.load()) + 1).saturating_mul(server.response_nanoseconds) / weight
                     })
                 }
@@ -120,6 +130,22 @@ impl Balancer {
             }
         }
         None
+    }
+
+    /// The lowest cost wins, among those that it is the turn of where some have a part of their share only.
+    #[inline]
+    fn least_by(
+        &self,
+        group: &[ServerIndex],
+        servers: &mut [Server],
+        has_room: &impl Fn(ServerIndex, &Server) -> bool,
+        cost: impl Fn(&Server, u64) -> u64,
+    ) -> Option<ServerIndex> {
+        if self.is_ramping {
+            self.least_by_turn(group, servers, has_room, cost)
+        } else {
+            self.least(group, servers, has_room, cost)
+        }
     }
 
     /// The lowest cost wins; equal ones take turns.
@@ -149,13 +175,18 @@ impl Balancer {
         has_room: &impl Fn(ServerIndex, &Server) -> bool,
     ) {
         let followers = i64::from(std::mem::take(&mut self.followers));
-        if !matches!(self.method, Method::RoundRobin | Method::WeightedRoundRobin) {
+        let has_credit = matches!(self.method, Method::RoundRobin | Method::WeightedRoundRobin);
+        if !has_credit && !self.is_ramping {
             // The others look at the load, which knows of followers. Credit that nobody spends would be spent after a reload.
             return;
         }
         let Some(group) = self.groups.iter().find(|group| group.contains(&self.followed)) else {
             return;
         };
+        if !has_credit {
+            let total = self.save_up(group, servers, has_room, followers);
+            return self.pay(&mut servers[usize::from(self.followed.0)], total, followers);
+        }
         for index in group.iter().copied().filter(|index| *index != self.followed) {
             let server = &mut servers[usize::from(index.0)];
             if has_room(index, server) {
@@ -192,7 +223,9 @@ impl Balancer {
                 let settings = &settings[usize::from(index.0)];
                 let hash = self.hasher.hash_one((key, settings.uid)) >> 11;
                 let uniform = (hash as f64 + 1.0) / (1_u64 << 53) as f64;
-                -f64::from(servers[usize::from(index.0)].weight) / uniform.ln()
+                // While a server's part grows, keys come to it one after the other, each once.
+                let server = &servers[usize::from(index.0)];
+                -(f64::from(server.weight) * f64::from(server.part)) / uniform.ln()
             };
             score(one).total_cmp(&score(other))
         })
@@ -234,9 +267,10 @@ fn weighted(
 
 /// What a server saves with each choice.
 fn share(server: &Server, method: Method) -> i64 {
+    let part = i64::from(server.part);
     match method {
-        Method::WeightedRoundRobin => i64::from(server.weight),
-        _ => 1,
+        Method::WeightedRoundRobin => i64::from(server.weight) * part,
+        _ => part,
     }
 }
 
@@ -250,13 +284,13 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const KEY: BalanceKey<'static> = BalanceKey {
+    pub(super) const KEY: BalanceKey<'static> = BalanceKey {
         source: b"1",
         destination: b"2",
         system_id: b"3",
     };
 
-    fn setup(
+    pub(super) fn setup(
         method: Method,
         weights_and_priorities: &[(u32, u32)],
     ) -> (Balancer, Vec<Server>, Vec<ServerSettings>) {

@@ -433,7 +433,7 @@ impl PacketEngine {
 pub(super) mod tests {
     use super::*;
     use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
-    use crate::core::settings::{EngineSettings, VserverSettings};
+    use crate::core::settings::{EngineSettings, ServerSettings, VserverSettings};
     use crate::core::wire::{Address, Bind, CommandId, Message, Status, Version, write_pdu};
     use std::time::Duration;
 
@@ -441,6 +441,18 @@ pub(super) mod tests {
     pub(crate) fn engine(cores: u16) -> PacketEngine {
         let settings = Arc::new(settings(vserver_settings()));
         PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+    }
+
+    /// The same with these servers, all behind one vserver.
+    pub(crate) fn engine_of(cores: u16, servers: Vec<ServerSettings>) -> PacketEngine {
+        let indices = (0_u16..).zip(&servers).map(|(index, _)| ServerIndex(index));
+        let vserver = VserverSettings {
+            servers: indices.collect(),
+            ..vserver_settings()
+        };
+        let of_one = settings(vserver_settings());
+        let settings = Settings::new(of_one.engine, vec![vserver], servers, of_one.clients, 1);
+        PacketEngine::new(CoreIndex(0), cores, Arc::new(settings), 1, Moment::START)
     }
 
     /// A client that has sent the bind of `esme`, for no range.

@@ -71,6 +71,7 @@ mod server_link;
 mod server_requests;
 mod session;
 mod session_end;
+mod slow_start;
 mod timeouts;
 mod timer;
 mod trace;

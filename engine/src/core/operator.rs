@@ -32,8 +32,11 @@ impl PacketEngine {
         let Some(server) = self.servers.get_mut(usize::from(index.0)) else {
             return;
         };
-        server.is_draining = drains;
+        let drained = std::mem::replace(&mut server.is_draining, drains);
         if !drains {
+            if drained {
+                self.start_slowly(now, index);
+            }
             self.room_at_server(now, index);
         }
     }
@@ -43,7 +46,7 @@ impl PacketEngine {
             server.weight = weight.max(1);
             // What was saved up under the old weight would distort the new shares.
             for server in &mut self.servers {
-                server.credit = 0;
+                (server.credit, server.gate) = (0, 0);
             }
         }
     }

@@ -17,6 +17,7 @@ use super::session::{Session, SessionState, Side};
 use super::settings::{
     ClientIndex, ClientSettings, Connections, EmptyRange, ServerIndex, ServerSettings, Settings, VserverIndex,
 };
+use super::slow_start::{Presence, SlowStart};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::Version;
@@ -81,8 +82,15 @@ impl PacketEngine {
             let index = ServerIndex(u16::try_from(place).unwrap_or(u16::MAX));
             match old.servers.get(place) {
                 Some(before) => self.reconfigure_server(now, index, before),
-                None => self.servers.push(Server::configured(settings, index)),
+                // The others are there already.
+                None => self.servers.push(Server {
+                    slow_start: SlowStart::new(Presence::Gone),
+                    ..Server::configured(settings, index)
+                }),
             }
+        }
+        for place in 0..settings.vservers.len() {
+            self.tell_balancer(VserverIndex(u16::try_from(place).unwrap_or(u16::MAX)));
         }
         self.curb_sessions();
         self.claims_follow_settings(now);
@@ -122,6 +130,10 @@ impl PacketEngine {
         self.retain_as_configured(index);
         let server = &mut self.servers[usize::from(index.0)];
         server.update_watch();
+        if before.slow_start != configured.slow_start {
+            self.ramp(now, index);
+        }
+        let server = &mut self.servers[usize::from(index.0)];
         let is_new_login = !is_same_login(before, configured);
         if is_new_login {
             // Whatever was wrong with the old one: the new one is tried at once.

@@ -126,6 +126,8 @@ pub struct ServerReport {
     pub weight: u32,
     /// It gets no new submits.
     pub is_draining: bool,
+    /// So much of its weight counts, in percent: less than 100 in its slow start.
+    pub share_percent: u32,
     /// Sessions that were bound since the start.
     pub binds: u64,
     /// Sessions that were lost or could not be made.

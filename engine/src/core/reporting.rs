@@ -132,6 +132,7 @@ impl PacketEngine {
                 window: u64::from(server.capacity),
                 weight: server.weight,
                 is_draining: server.is_draining,
+                share_percent: server.share_percent(),
                 binds: server.figures.binds,
                 losses: server.figures.losses,
                 refused_binds: server.figures.refused_binds,

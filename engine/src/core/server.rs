@@ -8,6 +8,7 @@ use super::figures::{Exchanges, Latency};
 use super::outbind::Calls;
 use super::pacing::Pacing;
 use super::settings::VserverIndex;
+use super::slow_start::{Presence, SlowStart, WHOLE};
 use super::time::Moment;
 use super::wire::Version;
 use std::time::Duration;
@@ -50,6 +51,11 @@ pub(super) struct Server {
     pub(super) response_nanoseconds: u64,
     /// Smooth weighted round-robin: what the server has saved up.
     pub(super) credit: i64,
+    /// So much of its weight counts, of [`WHOLE`](super::slow_start::WHOLE).
+    pub(super) part: u32,
+    /// What it has saved up while it has a part only, where the method looks at the load.
+    pub(super) gate: i64,
+    pub(super) slow_start: SlowStart,
     pub(super) reconnect: Reconnect,
     /// What the engine's timers are armed for.
     pub(super) armed_at: Moment,
@@ -169,6 +175,9 @@ impl Server {
             version,
             response_nanoseconds: UNMEASURED_NANOSECONDS,
             credit: 0,
+            part: WHOLE,
+            gate: 0,
+            slow_start: SlowStart::new(Presence::Unknown),
             reconnect: Reconnect {
                 next_address: 0,
                 pause: reconnect_min,
@@ -225,6 +234,11 @@ impl Server {
     #[inline]
     pub(super) fn load(&self) -> u32 {
         self.outstanding + self.remotes.iter().map(|remote| remote.outstanding).sum::<u32>()
+    }
+
+    /// How much of its weight counts, in percent.
+    pub(super) const fn share_percent(&self) -> u32 {
+        self.part * 100 / WHOLE
     }
 
     /// Works out anew whether the answers have to be looked at.

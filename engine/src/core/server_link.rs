@@ -32,8 +32,9 @@ impl PacketEngine {
         }
     }
 
-    /// Opens the sessions that this core should hold at a server and does not.
+    /// Opens the sessions that this core should hold at a server and does not: looked at whenever some have come or gone, on any core.
     pub(super) fn connect_server(&mut self, now: Moment, index: ServerIndex) {
+        self.presence_changed(now, index);
         let settings = Arc::clone(&self.settings);
         let configured = &settings.servers[usize::from(index.0)];
         let wanted = self.wanted_connections(index, configured);
@@ -284,6 +285,7 @@ impl PacketEngine {
             // It was wanted so: no failure, and no reason to wait.
             return self.connect_server(now, side.server);
         }
+        self.server_is_gone(side.server);
         let figures = &mut self.servers[usize::from(side.server.0)].figures;
         match reason {
             CloseReason::BindRefused(_) => figures.refused_binds += 1,

@@ -420,6 +420,8 @@ pub struct ServerSettings {
     pub rate: Option<RateLimit>,
     /// A server that throttles is slowed down.
     pub adaptive_pace: bool,
+    /// How long a server that comes back takes to its full share; zero: it has that at once.
+    pub slow_start: Duration,
     /// Share of this server in weighted-round-robin, from 1.
     pub weight: u32,
     /// Priority group, 0 first; later groups serve only when no earlier one can.

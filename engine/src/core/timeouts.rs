@@ -33,6 +33,7 @@ impl PacketEngine {
                 TimerKey::Session(id) => self.session_timer(now, id),
                 TimerKey::Server(server) => self.connect_server(now, server),
                 TimerKey::Pacing(server) => self.pace_again(now, server),
+                TimerKey::SlowStart(server) => self.ramp(now, server),
                 TimerKey::Hold(vserver) => self.expire_held(now, vserver),
                 TimerKey::Core(core) => self.expire_core_requests(now, core),
                 TimerKey::Identities => self.expire_identities(now),
@@ -54,6 +55,7 @@ impl PacketEngine {
                 let pacing = self.servers[usize::from(server.0)].pacing.as_mut();
                 pacing.map(|pacing| &mut pacing.armed_at)
             }
+            TimerKey::SlowStart(server) => Some(&mut self.servers[usize::from(server.0)].slow_start.armed_at),
             TimerKey::Hold(vserver) => Some(&mut self.vservers[usize::from(vserver.0)].hold.armed_at),
             TimerKey::Core(core) => Some(&mut self.links[core.as_usize()].armed_at),
             TimerKey::Identities => Some(&mut self.identities.armed_at),

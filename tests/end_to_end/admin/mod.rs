@@ -12,6 +12,7 @@ mod rebalancing;
 mod reload;
 mod reload_others;
 mod routes;
+mod slow_start;
 mod top;
 mod trace;
 mod under_load;

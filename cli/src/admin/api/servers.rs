@@ -32,6 +32,8 @@ pub(crate) struct ServerRow {
     pub(crate) weight: u32,
     /// It is drained: it gets no new submits.
     pub(crate) is_draining: bool,
+    /// How much of its weight counts, in percent: less than 100 in its slow start. Of the core where it has come the least far.
+    pub(crate) share_percent: u32,
     /// Room in the windows of its sessions.
     pub(crate) window: u64,
     /// Sessions that were bound since the start.
@@ -107,6 +109,11 @@ impl ServerRow {
             // As it was last set; the same on every core.
             weight: reports.first().map_or(settings.weight, |report| report.weight),
             is_draining: reports.iter().any(|report| report.is_draining),
+            share_percent: reports
+                .iter()
+                .map(|report| report.share_percent)
+                .min()
+                .unwrap_or(100),
             window: sum(|report| report.window),
             binds: sum(|report| report.binds),
             losses: sum(|report| report.losses),

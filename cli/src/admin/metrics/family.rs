@@ -56,6 +56,22 @@ impl<'a> Families<'a> {
         self.numbers(MetricType::Gauge, (name, help, None), samples)
     }
 
+    /// Parts of a whole now, given in percent.
+    pub(super) fn ratio(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, percent) in samples {
+            family
+                .encode_family(&labels)?
+                .encode_gauge(&(percent as f64 / 100.0))?;
+        }
+        Ok(())
+    }
+
     /// The same for octets.
     pub(super) fn octets_now(
         &mut self,

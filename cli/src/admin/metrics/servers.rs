@@ -76,6 +76,17 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
         "Its share among its equals",
         shared(|server| server.weight.into()),
     )?;
+    families.ratio(
+        "server_share_ratio",
+        "How much of its weight counts: less than 1 in its slow start, on the core where it has come the least far",
+        rows().map(|(index, server)| {
+            let percents = snapshot.reports_of(index).map(|server| server.share_percent);
+            (
+                label(SUBJECT.name, &server.name),
+                percents.min().unwrap_or(100).into(),
+            )
+        }),
+    )?;
     for (name, help, figure) in GAUGES {
         families.gauge(name, help, each(figure))?;
     }

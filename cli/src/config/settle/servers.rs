@@ -13,6 +13,7 @@ use smppmux_engine::core::secret::Secret;
 use smppmux_engine::core::settings::{
     Connections, ServerIndex, ServerSettings, VserverIndex, VserverSettings,
 };
+use std::time::Duration;
 
 /// Octets of system_type and address_range in a bind, without their NUL (SMPP v3.4 section 5.2.3 and 5.2.7).
 const SYSTEM_TYPE_OCTETS_MAX: usize = 12;
@@ -68,6 +69,7 @@ impl<'c> Settling<'c> {
             window_octets: usize::try_from(section.window_octets.value.0).unwrap_or(usize::MAX),
             rate: self.rate_limit(&section.rate, &section.burst),
             adaptive_pace: section.adaptive_pace.value,
+            slow_start: section.slow_start.value,
             weight: section.weight.value,
             priority: section.priority.value,
             response_timeout: section.response_timeout.value,
@@ -160,6 +162,7 @@ impl<'c> Settling<'c> {
         ] {
             self.period(name, key, &(MILLISECOND..=DAY));
         }
+        self.period("slow-start", &section.slow_start, &(Duration::ZERO..=DAY));
         self.optional_number("window", &section.window, &(1..=WINDOW_MAX));
         self.octets("window-octets", &section.window_octets, &(65_536..=(1 << 30)));
         self.number("weight", &section.weight, &(1..=WEIGHT_MAX));

@@ -25,6 +25,7 @@ pub fn server_settings() -> ServerSettings {
         window_octets: 4 << 20,
         rate: None,
         adaptive_pace: true,
+        slow_start: Duration::ZERO,
         weight: 1,
         priority: 0,
         response_timeout: Duration::from_secs(10),

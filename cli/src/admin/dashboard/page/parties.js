@@ -8,11 +8,12 @@ import { lookUp } from "./search.js";
 import { number, table, withBar } from "./table.js";
 
 /** How each state looks: a sign that differs in shape too. */
-export const SIGNS = { up: "●", bound: "●", draining: "◐", drained: "○", gone: "○", down: "▲" };
+export const SIGNS = { up: "●", bound: "●", draining: "◐", starting: "◑", drained: "○", gone: "○", down: "▲" };
 
 export function stateOfServer(server) {
   if (server.is_draining) return server.outstanding === 0 ? "drained" : "draining";
-  return server.sessions === 0 ? "down" : "up";
+  if (server.sessions === 0) return "down";
+  return server.share_percent < 100 ? "starting" : "up";
 }
 
 export function stateOfClient(client) {
