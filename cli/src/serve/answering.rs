@@ -11,7 +11,7 @@ use smppmux_engine::shell::RunningEngines;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
-use tracing::info;
+use tracing::{info, warn};
 
 fn no_such(what: &str, name: &str) -> Refusal {
     Refusal::NoSuchThing(format!("there is no {what} {name:?}"))
@@ -50,7 +50,13 @@ impl ControlCore {
             // Who has hung up meanwhile gets no answer.
             match call {
                 Call::Snapshot(wanted, reply) => drop(reply.send(self.snapshot(now, wanted))),
-                Call::Order(order, reply) => drop(reply.send(self.carry_out(now, &order))),
+                Call::Order(order, reply) => {
+                    let outcome = self.carry_out(now, &order);
+                    if outcome.is_ok() {
+                        self.await_obeyed();
+                    }
+                    drop(reply.send(outcome));
+                }
                 Call::Trace(of, limit, reply) => drop(reply.send(self.start_trace(now, &of, limit))),
             }
         }
@@ -91,6 +97,14 @@ impl ControlCore {
             Phase::Serving
         } else {
             Phase::Starting
+        }
+    }
+
+    /// Who is told that an order is carried out may rely on it with the next message. Reports come behind what was ordered before.
+    fn await_obeyed(&self) {
+        let obeyed = self.engines.report(REPORT_LIMIT).len();
+        if obeyed < usize::from(self.engines.cores()) {
+            warn!(obeyed, "not every engine has taken the order yet");
         }
     }
 
