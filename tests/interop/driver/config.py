@@ -42,6 +42,8 @@ def smppmux_config(listen_port, smscs, cores, auth):
         'name = "sms"',
         f'listen = ["127.0.0.1:{listen_port}"]',
         'method = "round-robin"',
+        # So that a few messages, which come together, show whether servers take turns.
+        "method-batch = 1",
         f'auth = "{auth}"',
         f"servers = [{servers}]",
     ]
