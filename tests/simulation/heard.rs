@@ -185,7 +185,7 @@ impl World {
         };
         let broken = &suspicion.broken;
         if pdu.command == command::UNBIND {
-            let server = self.server_since(suspicion.since);
+            let server = self.server_since(suspicion.since, self.links[id].engine);
             assert!(
                 server.is_none(),
                 "{broken}; it was unbound, though there was a server on link {server:?}"
@@ -205,11 +205,14 @@ impl World {
         }
     }
 
-    /// A server session that every core knew of at a moment, and that has been there since.
-    fn server_since(&self, moment: Moment) -> Option<LinkId> {
+    /// A session that every core knew of at a moment, and that has been there since, of a server that stands behind the vserver
+    /// as this core has heard last: a reload that removes a server reaches each core at a moment of its own.
+    fn server_since(&self, moment: Moment, core: usize) -> Option<LinkId> {
+        let servers = &self.hosts[core].settings.vservers[0].servers;
+        let is_listed = |peer| matches!(peer, Peer::Smsc(index) if servers.iter().any(|server| usize::from(server.0) == index));
         let is_there = |link: &Link| {
             let bound_at = link.session.bound.map(|(_, at)| at);
-            matches!(link.peer, Peer::Smsc(_))
+            is_listed(link.peer)
                 && bound_at.is_some_and(|at| at + KNOWN_TIME < moment)
                 && link.is_open()
                 && !link.is_broken
