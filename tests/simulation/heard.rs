@@ -75,7 +75,10 @@ impl World {
             let heard = Heard {
                 at: self.now,
                 status: answer.status,
-                is_counted: link.engine_end == End::Open && !link.is_broken && !link.session.is_leaving,
+                is_counted: link.engine_end == End::Open
+                    && !link.is_broken
+                    && !link.session.is_leaving
+                    && !link.session.has_lost_step,
             };
             let place = match link.peer {
                 Peer::Smsc(_) => &mut self.ledger.requests[answer.number].heard,
@@ -115,7 +118,8 @@ impl World {
         let is_calm = self.is_calm_since(sent_at);
         let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);
         // What an engine has given up since, it may have been about to give up.
-        let is_counted = heard.is_counted && self.links[link].engine_end == End::Open;
+        let far = &self.links[link];
+        let is_counted = heard.is_counted && far.engine_end == End::Open && !far.session.has_lost_step;
         let holds = status == heard.status || !is_calm || !in_time || !is_counted;
         if !holds {
             let answer = heard.status;
@@ -218,6 +222,7 @@ impl World {
                 && !link.is_broken
                 && link.let_go_at.is_none()
                 && !link.session.is_leaving
+                && !link.session.has_lost_step
                 && link.session.call.is_none()
         };
         let is_calm = self.is_calm_since(moment);

@@ -224,7 +224,7 @@ impl World {
         }
         for id in links_before..self.links.len() {
             if let Peer::Smsc(index) = self.links[id].peer {
-                self.check_connections_total(index);
+                self.check_connections(index, core);
             }
         }
         self.hear_message_log(core);

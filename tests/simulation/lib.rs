@@ -33,6 +33,7 @@ mod scenario;
 mod shrink;
 mod smsc;
 mod store;
+mod stuck;
 mod totals;
 mod trace;
 mod versions;

@@ -131,6 +131,10 @@ pub(crate) struct PeerSession {
     /// It reads nothing until then.
     pub(crate) deaf_until: Moment,
     pub(crate) was_deaf: bool,
+    /// We have written what is no PDU: the engine reads nothing behind it, and ends the session.
+    pub(crate) has_lost_step: bool,
+    /// The engine has said so.
+    pub(crate) was_told: bool,
     pub(crate) began_at: Moment,
 }
 

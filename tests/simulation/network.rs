@@ -190,7 +190,7 @@ impl World {
 
     pub(crate) fn peer_writes(&mut self, id: LinkId, pdu: &crate::pdu::Pdu) {
         let link = &mut self.links[id];
-        if link.peer_end != End::Open || link.to_engine.is_finished {
+        if link.peer_end != End::Open || link.to_engine.is_finished || link.session.has_lost_step {
             return;
         }
         self.trace.line(self.now, || {

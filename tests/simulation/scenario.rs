@@ -5,6 +5,7 @@ use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
 use crate::rules::Rules;
+use crate::stuck;
 use crate::versions::{self, V34};
 use crate::weights::Faults;
 use smppmux_engine::core::range::AddressRange;
@@ -76,6 +77,7 @@ impl Scenario {
         let mut faults = Faults::draw(random);
         if !is_forward {
             faults.server_call = calls::weight(random);
+            faults.server_stuck = stuck::weight(random);
         }
         let clients: Vec<_> = (0..accounts)
             .map(|account| client(random, account, is_forward))

@@ -48,6 +48,8 @@ impl World {
         let (id, kind) = *self.random.pick(&bound);
         if self.random.chance(faults.server_unbind) {
             self.unbind(id);
+        } else if faults.server_stuck > 0 && self.random.chance(faults.server_stuck) {
+            self.smsc_gets_stuck(id);
         } else if self.random.chance(faults.slow_reader) {
             let time = self.random.milliseconds(50, 3_000);
             self.make_deaf(id, time);
@@ -72,7 +74,8 @@ impl World {
     pub(crate) fn bound_sessions(&self, index: usize) -> Vec<(LinkId, u32)> {
         let sessions = self.links.iter().enumerate().filter_map(|(id, link)| {
             let (kind, _) = link.session.bound?;
-            let is_usable = link.peer == Peer::Smsc(index) && link.is_open() && !link.session.is_leaving;
+            let goes_on = !link.session.is_leaving && !link.session.has_lost_step;
+            let is_usable = link.peer == Peer::Smsc(index) && link.is_open() && goes_on;
             is_usable.then_some((id, kind))
         });
         sessions.collect()
@@ -142,6 +145,7 @@ impl World {
     pub(crate) fn smsc_reads(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
         match pdu.command {
             command::ENQUIRE_LINK | command::UNBIND => self.reply_to_common(id, pdu),
+            _ if self.links[id].session.is_told_of_lost_step(pdu) => {}
             _ if pdu.is_bind() => self.smsc_gets_bind(index, id, pdu),
             _ if !pdu.is_response() => self.smsc_gets_request(index, id, pdu),
             response if response == command::UNBIND | command::RESPONSE => self.unbind_answered(id, pdu),
@@ -163,7 +167,7 @@ impl World {
 
     fn smsc_gets_bind(&mut self, index: usize, id: LinkId, pdu: &Pdu) {
         self.check_bind_of_call(id, pdu);
-        self.check_binds_total(index, id, pdu.command);
+        self.check_binds(index, id, pdu.command);
         let session = &mut self.links[id].session;
         assert!(session.bound.is_none(), "link {id}: a second bind");
         session.system_id = pdu.string(0).to_vec();

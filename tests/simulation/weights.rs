@@ -69,6 +69,7 @@ faults! {
     operator: 25,
     concatenation: 600,
     server_call: 0,
+    server_stuck: 0,
 }
 
 impl Faults {

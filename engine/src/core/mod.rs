@@ -40,6 +40,7 @@ mod concatenation;
 mod core_link;
 mod core_requests;
 mod drain;
+mod ending;
 mod engine;
 mod entry_lanes;
 mod forward_bind;

@@ -23,6 +23,9 @@ pub(super) struct Server {
     pub(super) reported_room: bool,
     /// Every session that exists or is being made, of all identities.
     pub(super) sessions: Vec<ConnectionId>,
+    /// Connections that we end though the server may still count them: their last octets may be written until the next connection
+    /// is asked for. Those that are gone may still stand here until then.
+    pub(super) ending: Vec<ConnectionId>,
     /// Bound sessions that may carry requests of any client.
     pub(super) transmitting: Vec<ConnectionId>,
     /// Where the next turn inside `transmitting` starts.
@@ -161,6 +164,7 @@ impl Server {
             is_placed: false,
             reported_room: false,
             sessions: Vec::new(),
+            ending: Vec::new(),
             transmitting: Vec::new(),
             cursor: 0,
             outstanding: 0,

@@ -76,6 +76,7 @@ impl PacketEngine {
         if self.sessions.len() >= self.settings.engine.sessions_max as usize {
             return None;
         }
+        self.cut_off_ending(index);
         let configured = &self.settings.servers[usize::from(index.0)];
         let server = &mut self.servers[usize::from(index.0)];
         let address = match bind {
@@ -271,6 +272,7 @@ impl PacketEngine {
         self.servers[usize::from(side.server.0)]
             .sessions
             .retain(|other| *other != id);
+        self.note_ending(id, side, reason);
         if side.identity.is_some() {
             return;
         }
@@ -352,7 +354,8 @@ impl PacketEngine {
             reconnect.rounds_given_up += 1;
             reconnect.failures = 0;
             self.directory.changed(&DirectoryKey::Server(index));
-            // Another core makes its sessions now: one that we are just making would be one too many.
+            // Another core makes its sessions now: one that we are just making, or that is not closed yet, would be one too many.
+            self.cut_off_ending(index);
             for id in self.surplus_sessions(index, Kept::SHARED_NONE) {
                 self.leave_gently(now, id);
             }

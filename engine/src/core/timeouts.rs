@@ -121,6 +121,10 @@ impl PacketEngine {
                 self.send_header(id, CommandId::UNBIND_RESP, Status::ESME_ROK, number);
                 self.end_session(now, id, CloseReason::PeerUnbound);
             }
+            // It has had its time, and counts among the server's binds as long as it is there: the next one may come at once.
+            (SessionState::Unbinding(_), Side::Server(_)) => {
+                self.drop_session(now, id, CloseReason::WeUnbound, None, true);
+            }
             (SessionState::Unbinding(_), _) => {
                 self.answer_what_is_due(now, id);
                 self.end_session(now, id, CloseReason::WeUnbound);
