@@ -1,6 +1,7 @@
 //! What cores may ask of each other: nobody asks a core again at once that has just refused, or one that has told everybody
 //! that it takes no more.
 
+use crate::pdu::Pdu;
 use crate::world::World;
 use smppmux_engine::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreTarget};
 use smppmux_engine::core::settings::ServerIndex;
@@ -31,6 +32,11 @@ impl World {
         let CoreMessage::Request(request) = message else {
             return;
         };
+        if let CoreTarget::Queued(..) = request.target
+            && let Some(number) = Pdu::take_first(&mut request.pdu.to_vec()).and_then(|pdu| pdu.message())
+        {
+            self.ledger.messages[number].drained_by = Some(from);
+        }
         let key = (from, to, request.reference);
         let CoreTarget::Server(server) = request.target else {
             self.asked.under_way.remove(&key);

@@ -99,6 +99,8 @@ pub(crate) struct Message {
     pub(crate) stored: Vec<u64>,
     /// The line in which it stood first.
     pub(crate) stored_in: Option<QueueKey>,
+    /// The core that sent it last to another one, out of the queue.
+    pub(crate) drained_by: Option<usize>,
     /// A client refused it, or left it unanswered.
     pub(crate) had_trouble: bool,
     pub(crate) reached: Option<(usize, LinkId)>,
@@ -372,6 +374,7 @@ impl Ledger {
             sent_at,
             stored: Vec::new(),
             stored_in: None,
+            drained_by: None,
             had_trouble: false,
             reached: None,
             receipt_of: None,

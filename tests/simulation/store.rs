@@ -224,13 +224,16 @@ impl World {
         let (Some(stored), Some(key)) = (message.stored.first().copied(), message.stored_in) else {
             return;
         };
+        // A third core may hear late that the one whose message waits there has left, and that another one drains the line.
+        let was_left = message.drained_by.is_some_and(|core| !self.hosts[core].serves());
+        let is_promised = !was_left || self.hosts.len() == 2 && !self.hosts.iter().any(|host| host.is_gone);
         let last = self.store.first_deliveries.entry((key, link)).or_default();
         assert!(
-            *last < stored,
+            *last < stored || !is_promised,
             "message {number} (stored as {stored}) came behind {last} to {} on link {link}",
             message.destination
         );
-        *last = stored;
+        *last = stored.max(*last);
     }
 
     /// All is well: what waits is for nobody that is bound, or was failed by a client before.

@@ -46,6 +46,8 @@ impl PacketEngine {
                 CoreTarget::Pool(handle) => {
                     self.deliver_for_core(now, (handle, None), &pdu, message, (from, origin))
                 }
+                // Another core drains its lines by now.
+                CoreTarget::Queued(..) if self.links[from.as_usize()].is_leaving => false,
                 CoreTarget::Queued(handle, line) => {
                     self.deliver_for_core(now, (handle, Some(line)), &pdu, message, (from, origin))
                 }

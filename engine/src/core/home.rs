@@ -109,6 +109,8 @@ impl PacketEngine {
         pdu: BytesMut,
     ) {
         self.links[left.as_usize()].is_leaving = true;
+        // Its lines may have their home here now: what it has sent of them before must not come behind what we send.
+        self.give_back_guests_of(left);
         self.ask_again(now, pending, question, pdu);
     }
 

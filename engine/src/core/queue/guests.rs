@@ -7,7 +7,7 @@
 //! time (`guest_table`). It must never hold a message longer than the core that sent it waits for.
 
 use super::super::concatenation::{PinId, QueuedPlace};
-use super::super::contract::ConnectionId;
+use super::super::contract::{ConnectionId, CoreIndex};
 use super::super::core_link::MARGIN;
 use super::super::core_message::CoreOutcome;
 use super::super::engine::PacketEngine;
@@ -195,6 +195,13 @@ impl PacketEngine {
         }
     }
 
+    /// A core is leaving: another one drains its lines from now on.
+    pub(in crate::core) fn give_back_guests_of(&mut self, left: CoreIndex) {
+        for line in self.queue.guests.lines_where(|(core, _), _| core == left) {
+            self.give_back_guests(line);
+        }
+    }
+
     /// Nothing more is delivered from here.
     pub(in crate::core) fn give_back_all_guests(&mut self) {
         for line in self.queue.guests.lines_where(|_, _| true) {
@@ -206,7 +213,7 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::contract::{ClosedBy, CoreIndex};
+    use crate::core::contract::ClosedBy;
     use crate::core::core_message::{CoreMessage, CoreRequest, CoreTarget, QueuedLine};
     use crate::core::engine::tests::{binding_client, engine};
     use crate::core::settings::{ClientIndex, VserverIndex};
@@ -342,6 +349,21 @@ mod tests {
             assert_eq!(engine.queue.guests.len(), 0);
             engine.check_invariants();
         }
+    }
+
+    /// Goal: of a core that has said that it is leaving nothing waits, and nothing is taken any more: its lines have another home.
+    #[test]
+    fn who_leaves_is_no_guest() {
+        let (mut engine, now) = (engine(2), START);
+        bound(&mut engine);
+        for step in 0..3 {
+            queued(&mut engine, now, (1, step), None);
+        }
+        engine.links[OTHER.as_usize()].is_leaving = true;
+        engine.give_back_guests_of(OTHER);
+        assert_eq!(given_back(&mut engine), [101, 102]);
+        queued(&mut engine, now, (2, 0), None);
+        assert_eq!(given_back(&mut engine), [200]);
     }
 
     /// Goal: a client that takes nothing for long makes no list grow. Method: a line that is given back and comes again, often.
