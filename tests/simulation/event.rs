@@ -19,6 +19,8 @@ pub(crate) enum Event {
     PeerWrites(LinkId, Pdu),
     /// A peer closes its end.
     PeerCloses(LinkId),
+    /// A peer that took no octet takes them again.
+    ReadsAgain(LinkId),
     /// An ESME does the next thing that it does.
     EsmeActs(usize),
     /// An SMSC does.

@@ -62,9 +62,11 @@ impl World {
     fn heal(&mut self) {
         self.scenario.faults = Faults::none();
         self.operator_undoes();
-        for link in &mut self.links {
+        let now = self.now;
+        // Who is stuck is through with it by itself: what ends meanwhile must not take its time.
+        for link in self.links.iter_mut().filter(|link| !link.is_stuck(now)) {
             link.capacity = link.capacity.max(100_000);
-            link.session.deaf_until = self.now;
+            link.session.deaf_until = now;
         }
         for id in 0..self.links.len() {
             self.schedule_writable(id);

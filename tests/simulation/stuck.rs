@@ -3,14 +3,17 @@
 //!
 //! Drawn beside the other chances, so that a seed without them is the run that it would be if there were none.
 
-use crate::event::LinkId;
-use crate::link::PeerSession;
+use crate::event::{Event, LinkId};
+use crate::link::{Link, PeerSession};
 use crate::pdu::{Pdu, command};
 use crate::random::Random;
 use crate::world::World;
+use smppmux_engine::core::time::Moment;
 
 /// For long enough that an unbind is given up meanwhile.
 const STUCK_MS_MAX: usize = 9_000;
+/// What its kernel takes afterwards.
+const CAPACITY: usize = 100_000;
 const ESME_RINVCMDLEN: u32 = 0x02;
 
 /// How often SMSCs get stuck in this run, in a thousand of their acts; mostly never.
@@ -36,10 +39,27 @@ impl World {
             self.make_deaf(id, time);
             let link = &mut self.links[id];
             (link.capacity, link.was_slow) = (0, true);
+            self.after(time, Event::ReadsAgain(id));
         }
         if turn < 2 {
             self.loses_step(id);
         }
+    }
+
+    /// It takes octets again, unless it got stuck once more.
+    pub(crate) fn reads_again(&mut self, id: LinkId) {
+        let now = self.now;
+        let link = &mut self.links[id];
+        if link.is_broken {
+            return;
+        }
+        if link.is_stuck(now) {
+            let wait = link.session.deaf_until.since(now);
+            return self.after(wait, Event::ReadsAgain(id));
+        }
+        link.capacity = link.capacity.max(CAPACITY);
+        self.schedule_writable(id);
+        self.schedule_peer(id);
     }
 
     /// Writes a command_length that cannot be. Behind that it has nothing to say: nobody would listen.
@@ -62,6 +82,13 @@ impl World {
         session.is_excused = true;
         session.was_deaf = true;
         self.schedule_readable(id);
+    }
+}
+
+impl Link {
+    /// It takes no octet for the time being.
+    pub(crate) fn is_stuck(&self, now: Moment) -> bool {
+        self.capacity == 0 && !self.is_broken && self.session.deaf_until > now
     }
 }
 

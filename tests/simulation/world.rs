@@ -144,6 +144,7 @@ impl World {
             Event::PeerReadable(link) => self.peer_readable(link),
             Event::PeerWrites(link, pdu) => self.peer_writes(link, &pdu),
             Event::PeerCloses(link) => self.peer_closes(link),
+            Event::ReadsAgain(link) => self.reads_again(link),
             Event::EsmeActs(index) => self.esme_acts(index),
             Event::SmscActs(index) => self.smsc_acts(index),
             Event::SmscCalls(index) => self.call_while_all_is_well(index),
