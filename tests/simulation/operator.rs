@@ -5,7 +5,10 @@ use crate::event::{Event, Input};
 use crate::link::Peer;
 use crate::world::World;
 use smppmux_engine::core::contract::{Command, NewSettings};
-use smppmux_engine::core::settings::{ClientIndex, OnServerLoss, OnThrottle, ServerIndex, Settings};
+use smppmux_engine::core::settings::{
+    ClientIndex, ClientSettings, OnServerLoss, OnThrottle, ServerIndex, ServerSettings, Settings,
+    VserverSettings,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,11 +166,17 @@ impl World {
                 .1
                 .push(ClientIndex(self.random.below(clients.len()) as u32));
         }
-        let settings = Settings::new(old.engine.clone(), vservers, servers, clients, old.seed())
-            .with_receipts(old.receipts.clone())
-            .with_message_log(old.has_message_log)
-            .with_routes(old.routes.clone());
+        let settings = changed(&old, vservers, servers, clients);
         Command::Reconfigure(NewSettings(Arc::new(settings.with_retired(retired.0, retired.1))))
+    }
+
+    /// A reload changes the login at a server: its sessions are left, and others made.
+    pub(crate) fn login_changes(&mut self, index: usize) {
+        let old = Arc::clone(&self.scenario.settings);
+        let mut servers = old.servers.clone();
+        servers[index].system_type = "other".into();
+        let settings = changed(&old, old.vservers.clone(), servers, old.clients.clone());
+        self.order(&Command::Reconfigure(NewSettings(Arc::new(settings))));
     }
 
     /// This session may be one that an operator has drained: it gets no messages, though it is bound.
@@ -176,4 +185,17 @@ impl World {
         let last = self.last_order_at;
         last.is_some_and(|last| bound_at.is_none_or(|bound_at| bound_at <= last + Duration::from_secs(3)))
     }
+}
+
+/// The old settings with these in place of their own.
+fn changed(
+    old: &Settings,
+    vservers: Vec<VserverSettings>,
+    servers: Vec<ServerSettings>,
+    clients: Vec<ClientSettings>,
+) -> Settings {
+    Settings::new(old.engine.clone(), vservers, servers, clients, old.seed())
+        .with_receipts(old.receipts.clone())
+        .with_message_log(old.has_message_log)
+        .with_routes(old.routes.clone())
 }

@@ -4,14 +4,14 @@
 //! Drawn beside the other chances, so that a seed without them is the run that it would be if there were none.
 
 use crate::event::{Event, LinkId};
-use crate::link::{Link, PeerSession};
+use crate::link::{Link, Peer, PeerSession};
 use crate::pdu::{Pdu, command};
 use crate::random::Random;
 use crate::world::World;
 use smppmux_engine::core::time::Moment;
 
 /// For long enough that an unbind is given up meanwhile.
-const STUCK_MS_MAX: usize = 9_000;
+const STUCK_MS_MAX: usize = 14_000;
 /// What its kernel takes afterwards.
 const CAPACITY: usize = 100_000;
 const ESME_RINVCMDLEN: u32 = 0x02;
@@ -28,7 +28,7 @@ pub(crate) fn weight(random: &Random) -> u32 {
 
 impl World {
     /// A session that an engine has made gets stuck: the SMSC reads nothing more for a while and its kernel takes nothing either, or
-    /// writes what is no PDU, or both.
+    /// writes what is no PDU, or both. Where an operator is at work, the sessions are left meanwhile now and then.
     pub(crate) fn smsc_gets_stuck(&mut self, id: LinkId) {
         if self.links[id].session.call.is_some() {
             return;
@@ -40,6 +40,12 @@ impl World {
             let link = &mut self.links[id];
             (link.capacity, link.was_slow) = (0, true);
             self.after(time, Event::ReadsAgain(id));
+            if let Peer::Smsc(index) = self.links[id].peer
+                && self.scenario.faults.operator > 0
+                && self.random.chance(300)
+            {
+                self.login_changes(index);
+            }
         }
         if turn < 2 {
             self.loses_step(id);
