@@ -39,6 +39,8 @@ pub(crate) struct Arguments {
     pub(crate) is_range_empty: bool,
     /// The ESMEs connect by TLS.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// It never sleeps, so that nobody's response time has its wake-ups in it.
+    pub(crate) is_awake: bool,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
@@ -57,6 +59,7 @@ impl Arguments {
             kind: Kind::MobileTerminated,
             is_range_empty: false,
             tls: None,
+            is_awake: false,
             warm_up: Duration::from_millis(300),
             measured: Duration::from_secs(1),
         };
@@ -75,6 +78,7 @@ impl Arguments {
                 "warm-up" => arguments.warm_up = seconds(value).ok_or_else(wrong)?,
                 "seconds" => arguments.measured = seconds(value).ok_or_else(wrong)?,
                 "tls-ca" => arguments.tls = Some(tls::config(Path::new(value))?),
+                "wait" if value == "never" => arguments.is_awake = true,
                 "range" if value == "empty" => arguments.is_range_empty = true,
                 "kind" => {
                     arguments.kind = match value {

@@ -261,6 +261,11 @@ impl Load {
 
     /// Waits for events and handles them.
     fn turn(&mut self, wait: Duration) -> io::Result<()> {
+        let wait = if self.arguments.is_awake {
+            Duration::ZERO
+        } else {
+            wait
+        };
         let mut events = [const { std::mem::MaybeUninit::uninit() }; EVENTS];
         let (events, _) = match epoll::wait(&self.epoll, &mut events, Some(&timespec(wait))) {
             Err(rustix::io::Errno::INTR) => return Ok(()),

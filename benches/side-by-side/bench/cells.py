@@ -32,6 +32,8 @@ class Cell:
     is_range_empty: bool = False
     # The ESMEs connect by TLS; the proxy speaks plain SMPP to the SMSCs.
     has_tls: bool = False
+    # The load never sleeps: what it takes to wake it is in no response time.
+    is_load_awake: bool = False
     accounts: int = 10
     # Addresses that the proxy listens on: one has 28,000 ports for connections from it.
     addresses: int = 1
@@ -100,7 +102,10 @@ CELLS = (
         "MO, a million ranges", "Ranges", 100, 10, ("few-ranges", "many-ranges"), kind="mo", is_range_empty=True,
         accounts=100, bar=1.5, reference="few-ranges", subject="many-ranges", seconds=1.0, start_s=5.0,
     ),
-    Cell("1 × 1 with spin-before-park", "Latency", 1, 1, (NO_PROXY, "haproxy", "ring", "spin"), subject="spin"),
+    Cell(
+        "1 × 1 with spin-before-park", "Latency", 1, 1, (NO_PROXY, "haproxy", "ring", "spin"), subject="spin",
+        is_load_awake=True,
+    ),
 )  # fmt: skip
 
 # Gateways cost a hundred times as much, so one cell tells it. They answer before they have sent a message on, so only at a

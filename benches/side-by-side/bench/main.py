@@ -46,7 +46,7 @@ def arguments():
     add("--quiet-patience", type=float, default=60, metavar="SECONDS", help="wait so long in all for a quiet machine")
     add("--retries", type=int, default=50, help="so many disturbed samples are taken again in all")
     add("--proxy-cpu", type=int, default=0)
-    add("--second-cpu", type=int, default=1, help="CPU of the second engine where there are two")
+    add("--second-cpu", type=int, help="CPU of the second engine where there are two (a third one, or else the proxy's)")
     add("--load-cpu", type=int, default=1)
     add("--quick", action="store_true", help="a few cells, short samples")
     add("--smoke", action="store_true", help="one cell, two contestants, two rounds: only whether it works")
@@ -60,6 +60,10 @@ def arguments():
     options.program = (options.program or build / "smppmux").resolve()
     options.load = (options.load or build / "examples/load").resolve()
     options.peers = options.peers.resolve()
+    if options.second_cpu is None:
+        # The load has a CPU to itself: an engine beside it would pay for what it does.
+        others = set(range(os.cpu_count() or 1)) - {options.proxy_cpu, options.load_cpu}
+        options.second_cpu = min(others, default=options.proxy_cpu)
     if options.smoke:
         options.cell, options.contestant = options.cell or list(SMOKE), options.contestant or ["haproxy", "ring"]
         options.rounds, options.seconds, options.quiet_patience, options.retries = 2, 0.4, 0, 0

@@ -35,6 +35,8 @@ def sample(options, spinners, cell, name, contestant, seconds):
             words += [f"target={address}" for address in addresses]
         if cell.has_tls:
             words.append(f"tls-ca={certificate.make(place.folder).certificate}")
+        if cell.is_load_awake:
+            words.append("wait=never")
         if cell.is_range_empty:
             words.append("range=empty")
         if cell.rate:

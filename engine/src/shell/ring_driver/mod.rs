@@ -175,8 +175,9 @@ impl<'ring> RingDriver<'ring> {
             }),
             bell,
             listeners: Listeners::new(acceptors),
-            arrived: VecDeque::new(),
-            quiet_sends: Vec::new(),
+            // As many as one turn finds as a rule: they shall not grow by the first turn that finds more.
+            arrived: VecDeque::with_capacity(usize::from(RECEIVE_BUFFERS)),
+            quiet_sends: Vec::with_capacity(usize::from(RECEIVE_BUFFERS)),
             quiet_sends_over: 0,
             hurries: false,
             resumed_ends: Vec::new(),
