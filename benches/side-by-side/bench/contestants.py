@@ -62,7 +62,7 @@ class Smppmux:
 
     packages = ()
 
-    def __init__(self, program, title, driver="ring", engines=1, spin="0s", clients_on=None, ranges=0, has_tls=False):
+    def __init__(self, program, title, driver="epoll", engines=1, spin="0s", clients_on=None, ranges=0, has_tls=False):
         self.title = title
         self._has_tls = has_tls
         self._program = program
@@ -140,20 +140,20 @@ class Direct:
 
 
 def all_contestants(program, peers_folder):
-    """By name. The first that names a driver is what `auto` takes on a host with io_uring."""
+    """By name. Where no driver is named it is the one that `auto` takes."""
     return {
         "direct": Direct(),
         "haproxy": HaProxy(),
         "nginx": Nginx(),
-        "ring": Smppmux(program, "smppmux (ring)"),
-        "epoll": Smppmux(program, "smppmux (epoll)", driver="epoll"),
+        "epoll": Smppmux(program, "smppmux (epoll)"),
+        "ring": Smppmux(program, "smppmux (ring)", driver="ring"),
         "glommio": Smppmux(program, "smppmux (glommio)", driver="glommio"),
-        "spin": Smppmux(program, "smppmux (ring, spin-before-park 1 ms)", spin="1ms"),
+        "spin": Smppmux(program, "smppmux (epoll, spin-before-park 1 ms)", spin="1ms"),
         "few-ranges": Smppmux(program, "ten ranges", ranges=10),
         "many-ranges": Smppmux(program, "a million ranges", ranges=1_000_000),
         "haproxy-tls": HaProxy("HAProxy, TLS", has_tls=True),
-        "ring-tls": Smppmux(program, "smppmux (ring), TLS", has_tls=True),
-        "epoll-tls": Smppmux(program, "smppmux (epoll), TLS", driver="epoll", has_tls=True),
+        "epoll-tls": Smppmux(program, "smppmux (epoll), TLS", has_tls=True),
+        "ring-tls": Smppmux(program, "smppmux (ring), TLS", driver="ring", has_tls=True),
         "two": Smppmux(program, "smppmux on two engines", engines=2),
         "two-local": Smppmux(program, "two engines, all on one", engines=2, clients_on=0),
         "two-across": Smppmux(program, "two engines, each message crosses", engines=2, clients_on=1),

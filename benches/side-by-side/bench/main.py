@@ -13,7 +13,7 @@ import time
 
 from . import install, report
 from .report import DISTURBED_MAX
-from .cells import QUICK, SMOKE, chosen
+from .cells import DRIVERS, QUICK, SMOKE, chosen
 from .contestants import ROOT, all_contestants
 from .machine import LOOK_S, Spinners, description, raise_limits
 from .measure import SampleError, sample
@@ -65,7 +65,7 @@ def arguments():
         others = set(range(os.cpu_count() or 1)) - {options.proxy_cpu, options.load_cpu}
         options.second_cpu = min(others, default=options.proxy_cpu)
     if options.smoke:
-        options.cell, options.contestant = options.cell or list(SMOKE), options.contestant or ["haproxy", "ring"]
+        options.cell, options.contestant = options.cell or list(SMOKE), options.contestant or ["haproxy", DRIVERS[0]]
         options.rounds, options.seconds, options.quiet_patience, options.retries = 2, 0.4, 0, 0
     elif options.quick:
         options.cell = options.cell or list(QUICK)

@@ -105,7 +105,7 @@ def table_of_cpu(cells, titles):
 
 def table_of_latency(cells, titles):
     """What a contestant adds to the response time of no proxy at all."""
-    names = [name for name in names_in(cells, without=("direct",)) if name in ("haproxy", "nginx", "ring")]
+    names = [name for name in names_in(cells, without=("direct",)) if name in ("haproxy", "nginx", DRIVERS[0])]
     lines = []
     for cell, figures in cells:
         if "direct" in figures:
@@ -212,7 +212,7 @@ def chart_of_cpu(results):
 
 
 def chart_of_latency(results):
-    names = ("haproxy", "nginx", "ring")
+    names = ("haproxy", "nginx", DRIVERS[0])
     groups = []
     for cell, figures in main_cells(results):
         if cell["rate"] and "direct" in figures:

@@ -5,7 +5,7 @@ use super::admission::Admission;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::event::{Event, EventSender};
-use super::io_driver::{ChosenDriver, IoDriver};
+use super::io_driver::ChosenDriver;
 use super::message::ShellMessage;
 use super::passwords::PasswordVerifier;
 use super::receipt_log::ReceiptLog;
@@ -70,10 +70,6 @@ pub(super) fn spawn<E: Engine>(
             ChosenDriver::Glommio => glommio_driver::run_thread(start, make_engine, &started),
             ChosenDriver::Ring(features) => match ring_driver::open(features, &start) {
                 Ok(ring) => ring_driver::run_thread(ring, start, make_engine, &started),
-                Err(reason) if start.may_do_without_ring(&reason) => {
-                    tracing::warn!(core = start.core.0, %reason, "this engine runs on epoll instead");
-                    epoll_driver::run_thread(start, make_engine, &started);
-                }
                 // The starter waits for this word; if it has gone, nobody needs it.
                 Err(error) => drop(started.send(Err(error))),
             },
@@ -98,12 +94,6 @@ impl CoreStart {
             cpu: self.cpu,
             reason: "the system refused".to_owned(),
         })
-    }
-
-    /// The operator left the choice to us, and the kernel has no ring left for this core (its memory is limited for all
-    /// processes together): drivers may differ between cores.
-    fn may_do_without_ring(&self, reason: &StartError) -> bool {
-        self.shell_settings.io_driver == IoDriver::Auto && matches!(reason, StartError::IoUringUnavailable(_))
     }
 
     /// To be kept until the thread ends.

@@ -9,14 +9,14 @@ use std::fmt;
 /// How the engines are to talk to the kernel (`--io`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IoDriver {
-    /// The one that measures best among those that work here.
+    /// The one that measures best: epoll (docs/decisions/0005).
     #[default]
     Auto,
     /// glommio's executors on io_uring.
     Glommio,
     /// One io_uring for each core, used directly.
     Ring,
-    /// epoll, for hosts where io_uring cannot be used.
+    /// epoll, which every host has.
     Epoll,
 }
 
@@ -36,14 +36,7 @@ pub(super) fn choose(settings: &ShellSettings) -> Result<ChosenDriver, StartErro
     match settings.io_driver {
         IoDriver::Glommio => check_io_uring(settings).map(|()| ChosenDriver::Glommio),
         IoDriver::Ring => probe(settings).map(ChosenDriver::Ring),
-        IoDriver::Epoll => Ok(ChosenDriver::Epoll),
-        IoDriver::Auto => Ok(match probe(settings) {
-            Ok(features) => ChosenDriver::Ring(features),
-            Err(reason) => {
-                tracing::warn!(%reason, "the epoll driver is in use, which costs more CPU for each message");
-                ChosenDriver::Epoll
-            }
-        }),
+        IoDriver::Epoll | IoDriver::Auto => Ok(ChosenDriver::Epoll),
     }
 }
 
