@@ -1,5 +1,6 @@
 //! `auth = "forward"`: a server decides about a client's bind.
 
+use crate::receipts::{status_of, submit};
 use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use smppmux_engine::core::wire::{BindLimits, BindView, CommandId, Status, Version};
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
-use smppmux_tests::pdu::{Pdu, bind, deliver_sm, header_only, response_with_id};
+use smppmux_tests::pdu::{Pdu, bind, deliver_sm, header_only, receipt, response_with_id};
 use smppmux_tests::peer::Peer;
 use smppmux_tests::process::Smppmux;
 use smppmux_tests::smsc::{Smsc, answer_bind};
@@ -174,4 +175,24 @@ fn a_reload_leaves_forwarded_sessions_alone() {
         );
     }
     assert!(smsc.accept_within(NO_CONNECTION_TIME).is_none());
+}
+
+/// Goal: a receipt that comes on an identity's own connection is that identity's, with the id that the submit's answer gave, and
+/// its answer goes back to the server; another identity hears nothing of it.
+#[test]
+fn a_receipt_stays_with_its_identity() {
+    let (smppmux, smsc) = start("60s");
+    let [(mut alice, mut server), (mut bob, _bobs)] = ["alice", "bob"].map(|identity| {
+        let mut client = Esme::start_bind(smppmux.address(), BindRequest::of(identity));
+        let (server, _) = smsc.accept_bound();
+        client.expect(CommandId::BIND_TRANSCEIVER_RESP);
+        (client, server)
+    });
+    let id = submit(&mut alice, &mut server, "4477", "m-1");
+    server.send(&receipt(7, "4477", "1000", "m-1", "DELIVRD"));
+    let delivery = alice.expect(CommandId::DELIVER_SM);
+    assert_eq!((delivery.receipted_id(), id.as_str()), (id.clone(), "m-1#mx-0A"));
+    alice.accept(&delivery);
+    assert_eq!(status_of(&mut server, 7), Status::ESME_ROK);
+    bob.expect_nothing();
 }
