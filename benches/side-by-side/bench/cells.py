@@ -7,6 +7,8 @@ from . import machine
 # The engine's drivers; the first is the one that `auto` takes.
 DRIVERS = ("epoll", "ring", "glommio")
 TCP_PROXIES = ("haproxy", "nginx")
+# What no proxy can be cheaper than that has a connection to an SMSC for each client.
+FLOOR = "floor"
 NO_PROXY = "direct"
 # What one address and port take from one other address, and less.
 BINDS_PER_ADDRESS = 25_000
@@ -55,7 +57,7 @@ def mobile_terminated(connections, window, bar, rate=None):
     name = f"{rate:,}/s over {connections}" if rate else f"{connections} × {window}"
     return Cell(
         name=name, group="MT", connections=connections, window=window, rate=rate, bar=bar,
-        contestants=(NO_PROXY, *TCP_PROXIES, *DRIVERS),
+        contestants=(NO_PROXY, FLOOR, *TCP_PROXIES, *DRIVERS),
     )  # fmt: skip
 
 

@@ -126,6 +126,25 @@ def many_ranges(count):
     return [*own, *(f"5{n:010}" for n in range(count - len(own)))]
 
 
+class Floor:
+    """`benches/examples/relay`: receive and send, and nothing else."""
+
+    title = "bare relay"
+    packages = ()
+
+    def __init__(self, program):
+        self._program = program
+
+    def version(self):
+        return ""
+
+    def start(self, running):
+        place = running.place
+        smscs = (f"127.0.0.1:{port}" for port in place.smscs)
+        log = running.start("relay", str(self._program), f"127.0.0.1:{place.listen}", *smscs, cpus={place.proxy_cpu})
+        running.wait_for_listener(place.listen, log)
+
+
 class Direct:
     """Nobody between ESMEs and SMSCs."""
 
@@ -139,10 +158,11 @@ class Direct:
         pass
 
 
-def all_contestants(program, peers_folder):
+def all_contestants(program, peers_folder, relay):
     """By name. Where no driver is named it is the one that `auto` takes."""
     return {
         "direct": Direct(),
+        "floor": Floor(relay),
         "haproxy": HaProxy(),
         "nginx": Nginx(),
         "epoll": Smppmux(program, "smppmux (epoll)"),

@@ -27,7 +27,7 @@ SECONDS_MIN, SECONDS_MAX = 0.4, 3.0
 BUDGET_SLACK = 1.1
 TRIES_MAX = 3
 EXTRAS = ("kannel", "jasmin", "idle")
-BUILDS = (("--package", "smppmux"), ("--package", "smppmux-benches", "--example", "load"))
+BUILDS = (("--package", "smppmux"), ("--package", "smppmux-benches", "--example", "load", "--example", "relay"))
 
 
 def arguments():
@@ -78,7 +78,7 @@ def main():
     options = arguments()
     raise_limits()
     if options.install:
-        return install.install(all_contestants(options.program, options.peers), options.extras)
+        return install.install(all_contestants(options.program, options.peers, options.load.with_name("relay")), options.extras)
     if options.earlier:
         results = json.loads(options.earlier.read_text())
     else:
@@ -117,7 +117,7 @@ def measure_all(options):
     if options.builds:
         for what in BUILDS:
             subprocess.run(("cargo", "build", "--release", "--locked", "--quiet", *what), cwd=ROOT, check=True)
-    contestants = all_contestants(options.program, options.peers)
+    contestants = all_contestants(options.program, options.peers, options.load.with_name("relay"))
     cells = chosen(options.cell, options.contestant, options.extras)
     install.install_missing({name: contestants[name] for cell in cells for name in cell.contestants})
     cells, versions = available(cells, contestants)
