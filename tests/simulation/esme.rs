@@ -28,7 +28,7 @@ impl Esme {
     }
 }
 
-const fn transmits(kind: u32) -> bool {
+pub(crate) const fn transmits(kind: u32) -> bool {
     kind != command::BIND_RECEIVER
 }
 

@@ -4,6 +4,7 @@
 //! of it: no deadline in the past, nothing asked for a connection that is closed, bounded buffers.
 
 use crate::event::{Event, Input, LinkId};
+use crate::health::Healths;
 use crate::link::{End, Link, Peer, Sending};
 use crate::message_log::ToldMessages;
 use crate::pdu::Pdu;
@@ -52,6 +53,8 @@ pub(crate) struct Host {
     pub(crate) unbound: BTreeMap<String, Moment>,
     /// By the message log.
     pub(crate) told: ToldMessages,
+    /// How it finds the servers.
+    pub(crate) healths: Healths,
 }
 
 impl Host {
@@ -76,6 +79,7 @@ impl Host {
             gave_up: BTreeMap::new(),
             unbound: BTreeMap::new(),
             told: ToldMessages::default(),
+            healths: Healths::default(),
         }
     }
 
@@ -358,7 +362,7 @@ impl World {
             Notice::ClientLost {
                 system_id, reason, ..
             } => self.note_lost_client(core, system_id, reason),
-            _ => {}
+            other => self.health_told(core, &other),
         }
     }
 

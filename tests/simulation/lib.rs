@@ -11,6 +11,7 @@ mod concatenated;
 mod esme;
 mod event;
 mod faults;
+mod health;
 mod heard;
 mod held;
 mod host;

@@ -111,6 +111,11 @@ impl Scenario {
                     Duration::from_millis([300, 2_000, 0][(place + (seed >> 22) as usize) % 3]);
             }
         }
+        if seed >> 26 & 3 == 0 && !is_forward {
+            for server in &mut server_settings {
+                server.ejection = crate::health::EAGER;
+            }
+        }
         let settings = Settings::new(engine, vec![vserver], server_settings, clients, seed)
             .with_message_log(seed.is_multiple_of(2))
             .with_routes(rules.routes());
@@ -166,6 +171,7 @@ pub(crate) fn vserver(
         ]),
         // Not drawn, so that a seed goes on to mean what it meant.
         method_batch: [1, 2, 16][servers % 3],
+        eject_limit_percent: [50, 100][servers % 2],
         hash_key: *random.pick(&[HashKey::Source, HashKey::Destination, HashKey::SystemId]),
         auth: if is_forward { Auth::Forward } else { Auth::Local },
         servers: (0..servers).map(|index| ServerIndex(index as u16)).collect(),
@@ -249,6 +255,7 @@ pub(crate) fn server(random: &mut Random, index: usize, response_timeout: Durati
         rate: random.chance(200).then(|| rate_limit(random)),
         adaptive_pace: random.chance(700),
         slow_start: Duration::ZERO,
+        ejection: crate::health::NEVER,
         weight: random.between(1, 4) as u32,
         priority: random.between(0, 1) as u32,
         response_timeout,

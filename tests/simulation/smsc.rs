@@ -1,6 +1,7 @@
 //! A simulated SMSC: accepts binds, answers submits well or badly, sends messages, goes down and comes back.
 
 use crate::event::{Event, LinkId};
+use crate::health::ESME_RX_T_APPN;
 use crate::ledger::{ReceiptOf, SMSC_ERRORS, SMSC_NACK, ServerAnswer};
 use crate::link::Peer;
 use crate::pdu::{self, Pdu, command};
@@ -215,6 +216,7 @@ impl World {
         self.note_core_trouble();
         self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
+        self.check_not_left_out(index, number);
         self.check_no_stray_segment(id, self.ledger.requests[number].sent_at);
         let segment = self.ledger.requests[number].segment;
         if let Some(place) = segment {
@@ -225,7 +227,8 @@ impl World {
             let stray = pdu::response(pdu.command, 0, 0x8000_0000 | self.random.next() as u32, b"stray");
             self.peer_writes(id, &stray);
         }
-        if self.random.chance(faults.lost_answer) {
+        // Ill ones are of two kinds: those that say so, and those that say nothing.
+        if self.random.chance(faults.lost_answer) || (index.is_multiple_of(2) && self.is_ill(index)) {
             return;
         }
         let answer = self.smsc_answer(index, number, pdu);
@@ -272,7 +275,12 @@ impl World {
     fn smsc_answer(&mut self, index: usize, number: usize, pdu: &Pdu) -> Pdu {
         let faults = &self.scenario.faults;
         let (error, nack) = (faults.error_answer, faults.nack_answer);
-        let (answer, id) = if self.random.chance(nack) {
+        let (answer, id) = if self.is_ill(index) {
+            (
+                Pdu::new(pdu.command | command::RESPONSE, ESME_RX_T_APPN, pdu.sequence),
+                Vec::new(),
+            )
+        } else if self.random.chance(nack) {
             (
                 Pdu::new(command::GENERIC_NACK, SMSC_NACK, pdu.sequence),
                 Vec::new(),

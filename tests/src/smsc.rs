@@ -89,7 +89,19 @@ pub fn answer_bind(peer: &mut Peer) -> Pdu {
     bind
 }
 
-/// An SMSC that accepts every bind and answers every request with ESME_ROK.
+/// How an [`AnsweringSmsc`] answers submits.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Mood {
+    /// With ESME_ROK.
+    #[default]
+    Well,
+    /// With this status.
+    Refuses(Status),
+    /// Not at all.
+    Silent,
+}
+
+/// An SMSC that accepts every bind and answers every request, with ESME_ROK unless its mood is another one.
 #[derive(Debug)]
 pub struct AnsweringSmsc {
     address: SocketAddr,
@@ -97,6 +109,7 @@ pub struct AnsweringSmsc {
     requests: Receiver<Pdu>,
     responses: Receiver<Pdu>,
     last_sequence_number: AtomicU32,
+    mood: Arc<Mutex<Mood>>,
 }
 
 /// What the threads of an [`AnsweringSmsc`] share.
@@ -104,6 +117,7 @@ pub struct AnsweringSmsc {
 struct Desk {
     name: &'static str,
     submits: Arc<AtomicU32>,
+    mood: Arc<Mutex<Mood>>,
     writers: Arc<Mutex<Vec<Peer>>>,
     requests: Sender<Pdu>,
     responses: Sender<Pdu>,
@@ -117,9 +131,11 @@ impl AnsweringSmsc {
         let (request_sender, requests) = channel();
         let (response_sender, responses) = channel();
         let writers = Arc::default();
+        let mood = Arc::default();
         let desk = Desk {
             name,
             submits: Arc::default(),
+            mood: Arc::clone(&mood),
             writers: Arc::clone(&writers),
             requests: request_sender,
             responses: response_sender,
@@ -136,6 +152,7 @@ impl AnsweringSmsc {
             requests,
             responses,
             last_sequence_number: AtomicU32::new(0),
+            mood,
         }
     }
 
@@ -169,6 +186,15 @@ impl AnsweringSmsc {
         let mut writers = self.writers.lock().expect("no thread panicked with it");
         let sessions = writers.len();
         writers[session % sessions].send(octets);
+    }
+
+    /// How it answers submits from now on.
+    ///
+    /// # Panics
+    ///
+    /// When a thread of it has panicked.
+    pub fn set_mood(&self, mood: Mood) {
+        *self.mood.lock().expect("no thread panicked with it") = mood;
     }
 
     /// Ends all its sessions, as when its process dies; new ones are accepted at once.
@@ -227,11 +253,20 @@ impl Desk {
                     .expect("no thread panicked with it")
                     .push(writer);
             }
-            let answer = self.answer(&pdu);
+            let mood = *self.mood.lock().expect("no thread panicked with it");
+            let is_submit = pdu.command() == CommandId::SUBMIT_SM;
+            let answer = match mood {
+                Mood::Silent if is_submit => None,
+                Mood::Refuses(status) if is_submit => {
+                    let command = CommandId::SUBMIT_SM_RESP;
+                    Some(pdu::header_only(command, status, pdu.sequence_number()))
+                }
+                _ => Some(self.answer(&pdu)),
+            };
             if !pdu.command().is_bind() {
                 let _ = self.requests.send(pdu);
             }
-            if !peer.try_send(&answer) {
+            if answer.is_some_and(|answer| !peer.try_send(&answer)) {
                 return;
             }
         }

@@ -8,7 +8,7 @@ use super::texts::{Octets, Uid};
 use super::tls::Tls;
 use serde::Deserialize;
 use smppmux_engine::core::secret::Secret;
-use smppmux_engine::core::settings::{ConcatReference, MessageIdFormat, ServerBind};
+use smppmux_engine::core::settings::{ConcatReference, EjectionSettings, MessageIdFormat, ServerBind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -78,6 +78,20 @@ pub struct ServerSection {
     pub adaptive_pace: Key<bool>,
     /// How long a server that comes back takes to its full share. Default: `"0s"`, at once.
     pub slow_start: Key<Duration>,
+    /// Requests in a row without an answer after which the server is left out; 0: never. Default: 5.
+    pub eject_timeouts: Key<u32>,
+    /// Percent of its answers that say that it is ill, or do not come, with which it is left out; 0: never. Default: 80.
+    pub eject_errors: Key<u32>,
+    /// Fewer answers than this say nothing. Default: 20.
+    pub eject_answers: Key<u32>,
+    /// For how long answers count. Default: `"10s"`.
+    pub eject_window: Key<Duration>,
+    /// How long it is left out the first time; doubles. Default: `"30s"`.
+    pub eject_min: Key<Duration>,
+    /// How long it is left out at most. Default: `"5min"`.
+    pub eject_max: Key<Duration>,
+    /// Good answers in a row after which it is well again. Default: 3.
+    pub eject_rise: Key<u32>,
     /// How long the server may take to answer. Default: `"10s"`.
     pub response_timeout: Key<Duration>,
     /// Nothing received for so long: enquire_link. Default: `"25s"`.
@@ -137,6 +151,13 @@ impl Default for ServerSection {
             burst: Key::unset(),
             adaptive_pace: Key::by_default(true),
             slow_start: Key::by_default(Duration::ZERO),
+            eject_timeouts: Key::by_default(EjectionSettings::DEFAULT.timeouts),
+            eject_errors: Key::by_default(EjectionSettings::DEFAULT.errors_percent),
+            eject_answers: Key::by_default(EjectionSettings::DEFAULT.answers_min),
+            eject_window: Key::by_default(EjectionSettings::DEFAULT.window),
+            eject_min: Key::by_default(EjectionSettings::DEFAULT.min),
+            eject_max: Key::by_default(EjectionSettings::DEFAULT.max),
+            eject_rise: Key::by_default(EjectionSettings::DEFAULT.rise),
             response_timeout: Key::by_default(Duration::from_secs(10)),
             enquire_link_interval: Key::by_default(Duration::from_secs(25)),
             enquire_link_misses: Key::by_default(2),

@@ -191,6 +191,26 @@ fn relations_of_limits_are_checked() {
         ),
         (
             "",
+            "eject-min = \"10min\"\n",
+            "10:13: `eject-min` (10min) is longer than `eject-max` (5min)",
+        ),
+        (
+            "",
+            "eject-errors = 101\n",
+            "10:16: `eject-errors` is 101; it must be from 0 to 100",
+        ),
+        (
+            "",
+            "eject-rise = 0\n",
+            "10:14: `eject-rise` is 0; it must be from 1 to 1000",
+        ),
+        (
+            "eject-limit = 200\n",
+            "",
+            "4:15: `eject-limit` is 200; it must be from 0 to 100",
+        ),
+        (
+            "",
             "connections-total = 1\nconnections = 2\n",
             "11:15: `connections` (per core) and `connections-total` (on all cores) exclude each other",
         ),

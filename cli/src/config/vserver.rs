@@ -26,6 +26,8 @@ pub struct VserverSection {
     pub method: Key<Method>,
     /// So many messages that a client sends together may go to one server together. Default: 16.
     pub method_batch: Key<u32>,
+    /// Percent of its servers that may be left out for their answers at once. Default: 50.
+    pub eject_limit: Key<u32>,
     /// What `method = "hash"` hashes. Default: `"destination"`.
     pub hash_key: Key<HashKey>,
     /// Who checks a client's password. Default: `"local"`.
@@ -154,6 +156,7 @@ impl Default for VserverSection {
             listen: Key::unset(),
             method: Key::by_default(Method::LeastOutstanding),
             method_batch: Key::by_default(16),
+            eject_limit: Key::by_default(50),
             hash_key: Key::by_default(HashKey::Destination),
             auth: Key::by_default(Auth::Local),
             servers: Key::unset(),

@@ -38,6 +38,8 @@ impl ServerRow {
             (true, _) if self.outstanding == 0 => "drained",
             (true, _) => "draining",
             (false, 0) => "down",
+            (false, _) if self.ejected_cores > 0 => "ejected",
+            (false, _) if self.trial_cores > 0 => "trial",
             (false, _) if self.share_percent < 100 => "starting",
             (false, _) => "up",
         }

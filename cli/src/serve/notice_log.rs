@@ -3,6 +3,7 @@
 //! A client that reconnects in a circle must not fill the disk. What is left out is counted and told.
 
 use smppmux_engine::core::contract::{CloseReason, ClosedBy, CoreIndex, Notice, OutbindFault};
+use smppmux_engine::core::health::EjectionReason;
 use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ const LINES_PER_SECOND_MAX: u32 = 20;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Kinds of notices that are counted apart.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "server bound",
     "server lost",
     "server refused bind",
@@ -23,6 +24,7 @@ const KINDS: [&str; 8] = [
     "client lost",
     "address banned",
     "outbind",
+    "server health",
 ];
 
 /// Writes notices to the log.
@@ -73,6 +75,9 @@ impl NoticeLog {
             } => {
                 let server = self.server(*server);
                 warn!(core, server, reason = %words(*reason), retry_after_ms = milliseconds(*retry_after), "server lost");
+            }
+            Notice::ServerEjected { .. } | Notice::ServerOnTrial { .. } | Notice::ServerWell { .. } => {
+                self.write_health(core, notice);
             }
             Notice::ServerRefusedBind {
                 server,
@@ -127,6 +132,28 @@ impl NoticeLog {
             }
             // It is for who asked for it.
             Notice::Traced(_) => {}
+        }
+    }
+
+    fn write_health(&self, core: u16, notice: &Notice) {
+        match notice {
+            Notice::ServerEjected {
+                server,
+                reason,
+                lasts,
+            } => {
+                let (server, reason) = (self.server(*server), ejection_words(*reason));
+                warn!(
+                    core,
+                    server,
+                    reason,
+                    lasts_ms = milliseconds(*lasts),
+                    "server ejected"
+                );
+            }
+            Notice::ServerOnTrial { server } => info!(core, server = self.server(*server), "server on trial"),
+            Notice::ServerWell { server } => info!(core, server = self.server(*server), "server well again"),
+            _ => {}
         }
     }
 
@@ -186,6 +213,7 @@ const fn kind(notice: &Notice) -> usize {
         Notice::ClientLost { .. } | Notice::Traced(_) => 5,
         Notice::AddressBanned { .. } => 6,
         Notice::OutbindBound { .. } | Notice::OutbindEnded { .. } | Notice::OutbindRefused { .. } => 7,
+        Notice::ServerEjected { .. } | Notice::ServerOnTrial { .. } | Notice::ServerWell { .. } => 8,
     }
 }
 
@@ -210,6 +238,15 @@ fn words(reason: CloseReason) -> String {
         CloseReason::ProtocolViolations => "the peer kept breaking the protocol".into(),
         CloseReason::WeUnbound => "we unbound".into(),
         CloseReason::OutbindRefused => "the outbind was refused".into(),
+    }
+}
+
+/// Why a server is left out.
+const fn ejection_words(reason: EjectionReason) -> &'static str {
+    match reason {
+        EjectionReason::Timeouts => "requests in a row had no answer",
+        EjectionReason::Errors => "too many of its answers said that it is ill, or did not come",
+        EjectionReason::Trial => "it was not well in its trial",
     }
 }
 
@@ -238,7 +275,7 @@ mod tests {
         assert_eq!(admitted, LINES_PER_SECOND_MAX as usize);
         assert!(lines.admit(0), "another kind");
         assert_eq!(lines.turn_second(start + SECOND / 2), [0; KINDS.len()]);
-        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0, 0, 0]);
+        assert_eq!(lines.turn_second(start + SECOND), [0, 0, 0, 0, 5, 0, 0, 0, 0]);
         assert!(lines.admit(4), "another second");
     }
 }

@@ -171,8 +171,8 @@ impl View<'_, '_> {
         let text = column.cell.text(row);
         let style = match (column.head, text.as_str()) {
             ("state", "up" | "bound") => self.paint.good(),
-            ("state", "down") => self.paint.bad(),
-            ("state", "draining" | "drained" | "starting") => self.paint.warning(),
+            ("state", "down" | "ejected") => self.paint.bad(),
+            ("state", "draining" | "drained" | "trial" | "starting") => self.paint.warning(),
             ("err/s", errors) if errors != "0" => self.paint.warning(),
             _ => Style::new(),
         };

@@ -434,7 +434,7 @@ impl PacketEngine {
         let state = &mut self.servers[usize::from(server.0)];
         if is_counted {
             state.outstanding += 1;
-            if state.pacing.is_some() {
+            if state.is_guarded {
                 self.pace_sent(now, server);
             }
             self.room_changed_at_server(server);

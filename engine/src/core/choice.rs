@@ -46,6 +46,7 @@ impl PacketEngine {
             && batch.from == from
             && batch.route == route
             && request.server.is_none()
+            && !server.is_aside
             && server.version >= request.version
             && server.has_local_room();
         let session = self.sessions.get(batch.to)?;
@@ -92,6 +93,7 @@ impl PacketEngine {
             allowed,
             group,
             version: request.version,
+            is_last_resort: false,
         };
         // Where there is nothing to choose between, nothing is weighed.
         if let Some(only) = balancer.only_server() {
@@ -161,6 +163,7 @@ impl PacketEngine {
                 mark => self.settings.route_groups().servers(mark),
             },
             version: request.version,
+            is_last_resort: false,
         };
         let key = BalanceKey {
             source: request.source(),
@@ -180,6 +183,7 @@ impl PacketEngine {
 }
 
 /// Which servers a request may go to at all.
+#[derive(Clone, Copy)]
 struct Eligible<'a> {
     /// The only one.
     wanted: Option<ServerIndex>,
@@ -189,16 +193,25 @@ struct Eligible<'a> {
     group: &'a [ServerIndex],
     /// One that speaks this version.
     version: Version,
+    /// One that is left out for its health too: nobody else can have it.
+    is_last_resort: bool,
 }
 
 impl Eligible<'_> {
     #[inline(always)]
     fn may_take(&self, index: ServerIndex, server: &Server) -> bool {
-        // A server that drains still gets what concerns a message that it has.
-        self.wanted.map_or(!server.is_draining, |wanted| wanted == index)
+        // A server that drains or is left out still gets what concerns a message that it has.
+        self.wanted
+            .map_or(!server.is_aside || self.may_take_as_last(server), |wanted| {
+                wanted == index
+            })
             && (self.allowed.is_empty() || self.allowed.contains(&index))
             && (self.group.is_empty() || self.group.contains(&index))
             && server.version >= self.version
+    }
+
+    const fn may_take_as_last(&self, server: &Server) -> bool {
+        self.is_last_resort && !server.is_draining
     }
 }
 
@@ -258,10 +271,39 @@ impl Choice<'_> {
             server.is_bound_somewhere() && eligible.may_take(*index, server)
         };
         if servers_of.iter().any(is_up) {
-            Way::NoRoom
-        } else {
-            Way::NoServer
+            return Way::NoRoom;
         }
+        let is_left_out = |index: &ServerIndex| {
+            let server = &servers[usize::from(index.0)];
+            server.is_aside && !server.is_draining
+        };
+        if eligible.is_last_resort || eligible.wanted.is_some() || !servers_of.iter().any(is_left_out) {
+            return Way::NoServer;
+        }
+        self.choose_last_resort(now, balancer, vserver, key)
+    }
+
+    /// Nobody is well who could have it: then those who are not have it.
+    #[cold]
+    fn choose_last_resort(
+        &mut self,
+        now: Moment,
+        balancer: &mut Balancer,
+        vserver: VserverIndex,
+        key: BalanceKey<'_>,
+    ) -> Way {
+        let eligible = Eligible {
+            is_last_resort: true,
+            ..*self.eligible
+        };
+        let mut choice = Choice {
+            settings: self.settings,
+            sessions: self.sessions,
+            links: self.links,
+            servers: &mut *self.servers,
+            eligible: &eligible,
+        };
+        choice.choose(now, balancer, vserver, key)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns only plain values. The order of calls is on [`PacketEngine`](super::PacketEngine).
 
+use super::health::EjectionReason;
 use super::secret::Secret;
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::wire::{CommandId, Status};
@@ -223,6 +224,25 @@ pub enum Notice {
         reason: CloseReason,
         /// When the next try comes.
         retry_after: Duration,
+    },
+    /// A server is left out: it does not answer, or says that it is ill.
+    ServerEjected {
+        /// Which server.
+        server: ServerIndex,
+        /// Why.
+        reason: EjectionReason,
+        /// For how long.
+        lasts: Duration,
+    },
+    /// A server that was left out gets a few requests, to see how it answers.
+    ServerOnTrial {
+        /// Which server.
+        server: ServerIndex,
+    },
+    /// A server that was left out is well again.
+    ServerWell {
+        /// Which server.
+        server: ServerIndex,
     },
     /// A server refused our bind. With a credential status this is an alarm: retries are slow until it is mended.
     ServerRefusedBind {

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub(super) const MARGIN: Duration = Duration::from_secs(1);
 /// A core that has refused a client's request is not asked again for this long. Without the pause a refusal that lasts
 /// (a full mailbox, a directory entry that is out of date) would be asked for again and again within one turn.
-const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const REFUSAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// What this core has asked another one.
 #[derive(Debug)]
@@ -107,6 +107,7 @@ impl PacketEngine {
         });
         if sent {
             self.servers[usize::from(server.0)].remote_mut(core).outstanding += 1;
+            self.trial_sent(now, server);
         }
         sent
     }
@@ -173,6 +174,7 @@ impl PacketEngine {
             return;
         };
         if let Some(server) = pending.remote_server() {
+            self.judge_remote(now, server, &pending, &answer.outcome);
             let remote = self.servers[usize::from(server.0)].remote_mut(from);
             remote.outstanding = remote.outstanding.saturating_sub(1);
             if matches!(
@@ -292,15 +294,6 @@ impl PacketEngine {
         self.servers[usize::from(server.0)].remote_mut(core).closed_until = until;
         if let Some(link) = self.links.get_mut(core.as_usize()) {
             self.timers.arm(&mut link.armed_at, until, TimerKey::Core(core));
-        }
-    }
-
-    /// A home had no room for a segment: it is left alone for a while.
-    pub(super) fn pause_segments(&mut self, now: Moment, home: CoreIndex) {
-        let until = now + REFUSAL_PAUSE;
-        if let Some(link) = self.links.get_mut(home.as_usize()) {
-            link.segments_closed_until = until;
-            self.timers.arm(&mut link.armed_at, until, TimerKey::Core(home));
         }
     }
 

@@ -5,6 +5,7 @@
 use super::choice::session_with_room;
 use super::concatenation::PinId;
 use super::contract::CoreIndex;
+use super::core_link::REFUSAL_PAUSE;
 use super::core_message::{CoreOutcome, CoreRequest, CoreTarget, PoolHandle, QueuedLine};
 use super::engine::PacketEngine;
 use super::figures::count;
@@ -13,6 +14,7 @@ use super::sequence::{Origin, SubmitNote};
 use super::server_requests::CheckedMessage;
 use super::settings::ServerIndex;
 use super::time::Moment;
+use super::timer::TimerKey;
 use super::wire::{Header, Version};
 use std::ops::Range;
 
@@ -138,5 +140,14 @@ impl PacketEngine {
             self.note_submit(to, note);
         }
         sent
+    }
+
+    /// A home had no room for a segment: it is left alone for a while.
+    pub(super) fn pause_segments(&mut self, now: Moment, home: CoreIndex) {
+        let until = now + REFUSAL_PAUSE;
+        if let Some(link) = self.links.get_mut(home.as_usize()) {
+            link.segments_closed_until = until;
+            self.timers.arm(&mut link.armed_at, until, TimerKey::Core(home));
+        }
     }
 }

@@ -389,6 +389,11 @@ impl Latency {
         &self.buckets
     }
 
+    /// How many times there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
     /// All times together.
     pub const fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum_nanoseconds)

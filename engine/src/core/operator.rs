@@ -33,6 +33,7 @@ impl PacketEngine {
             return;
         };
         let drained = std::mem::replace(&mut server.is_draining, drains);
+        self.health_changed(now, index);
         if !drains {
             if drained {
                 self.start_slowly(now, index);

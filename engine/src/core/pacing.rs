@@ -38,9 +38,10 @@ impl Pacing {
 }
 
 impl PacketEngine {
-    /// A message has left for a server that is limited in some way.
+    /// A message has left for a server that is limited in some way, or on trial.
     #[cold]
     pub(super) fn pace_sent(&mut self, now: Moment, index: ServerIndex) {
+        self.trial_sent(now, index);
         let Some(pacing) = &mut self.servers[usize::from(index.0)].pacing else {
             return;
         };

@@ -34,6 +34,7 @@ impl Server {
             retains,
             pacing: server.rate.map(|_| Box::new(Pacing::new(true))),
             is_watched: retains || server.rate.is_some() || settings.has_message_log,
+            is_guarded: server.rate.is_some(),
             is_logged: settings.has_message_log,
             is_placed: matches!(server.connections, Connections::Total(_)),
             weight: server.weight,
@@ -146,6 +147,7 @@ impl PacketEngine {
             self.resize_windows(index, configured.window);
         }
         let is_retired = settings.is_retired_server(index);
+        self.reconsider_health(now, index, is_new_login || is_retired);
         let kept = Kept {
             shared: if is_new_login || is_retired || !self.is_shared(index) {
                 Some(0)

@@ -2,6 +2,7 @@
 
 use super::contract::CoreIndex;
 use super::figures::{Exchanges, Latency, Violations};
+use super::health::{EjectionReason, HealthState};
 use super::settings::{ClientIndex, ServerIndex, VserverIndex};
 
 /// One engine's figures at one moment.
@@ -128,6 +129,10 @@ pub struct ServerReport {
     pub is_draining: bool,
     /// So much of its weight counts, in percent: less than 100 in its slow start.
     pub share_percent: u32,
+    /// How it is, by its answers.
+    pub health: HealthState,
+    /// How often it was left out for them, by reason, in the order of [`EjectionReason::ALL`].
+    pub ejections: [u64; EjectionReason::ALL.len()],
     /// Sessions that were bound since the start.
     pub binds: u64,
     /// Sessions that were lost or could not be made.

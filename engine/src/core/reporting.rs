@@ -133,6 +133,8 @@ impl PacketEngine {
                 weight: server.weight,
                 is_draining: server.is_draining,
                 share_percent: server.share_percent(),
+                health: server.health.state(),
+                ejections: server.health.counts,
                 binds: server.figures.binds,
                 losses: server.figures.losses,
                 refused_binds: server.figures.refused_binds,

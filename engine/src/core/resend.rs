@@ -42,6 +42,7 @@ impl PacketEngine {
         pdu: &[u8],
     ) -> bool {
         let status = header.command_status;
+        self.judge_answer(now, from, pending, status);
         let version = self.servers[usize::from(server.0)].version;
         let (congestion, tlvs) = congestion_state(version, header.command_id, pdu).unzip();
         let throttles = is_throttling(status);

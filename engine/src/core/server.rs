@@ -5,6 +5,7 @@
 
 use super::contract::{ConnectionId, CoreIndex};
 use super::figures::{Exchanges, Latency};
+use super::health::Health;
 use super::outbind::Calls;
 use super::pacing::Pacing;
 use super::settings::VserverIndex;
@@ -42,8 +43,10 @@ pub(super) struct Server {
     pub(super) pacing: Option<Box<Pacing>>,
     /// Written requests are kept until they are answered, to be sent again: some vserver wants that.
     pub(super) retains: bool,
-    /// Its answers are looked at: something is kept or paced, or it may report congestion.
+    /// Its answers are looked at: something is kept or paced, it is on trial, or it may report congestion.
     pub(super) is_watched: bool,
+    /// Its requests are looked at when they leave: it is paced or on trial.
+    pub(super) is_guarded: bool,
     /// Messages are logged: that is a reason.
     pub(super) is_logged: bool,
     /// What other cores' sessions can take (`connections-total`).
@@ -65,8 +68,13 @@ pub(super) struct Server {
     pub(super) figures: ServerFigures,
     /// Its share among its equals, as it is configured or was changed since.
     pub(super) weight: u32,
-    /// It gets no new submits: an operator wants it so.
+    /// An operator wants it to get no new submits.
     pub(super) is_draining: bool,
+    /// It gets no new submits: it is drained, or left out for its health.
+    pub(super) is_aside: bool,
+    pub(super) health: Health,
+    /// Answers that other cores have passed on.
+    pub(super) answers_by_cores: u64,
     /// Its outbinds.
     pub(super) calls: Calls,
 }
@@ -174,6 +182,7 @@ impl Server {
             pacing: None,
             retains: false,
             is_watched: false,
+            is_guarded: false,
             is_logged: false,
             remotes: Vec::new(),
             version,
@@ -193,6 +202,9 @@ impl Server {
             figures: ServerFigures::default(),
             weight: 1,
             is_draining: false,
+            is_aside: false,
+            health: Health::new(),
+            answers_by_cores: 0,
             calls: Calls::default(),
         }
     }
@@ -245,10 +257,10 @@ impl Server {
         self.part * 100 / WHOLE
     }
 
-    /// Works out anew whether the answers have to be looked at.
+    /// Works out anew whether requests and answers have to be looked at.
     pub(super) fn update_watch(&mut self) {
-        self.is_watched =
-            self.retains || self.pacing.is_some() || self.version == Version::V50 || self.is_logged;
+        self.is_guarded = self.pacing.is_some() || self.health.is_on_trial();
+        self.is_watched = self.retains || self.is_guarded || self.version == Version::V50 || self.is_logged;
     }
 
     pub(super) fn remote_mut(&mut self, core: CoreIndex) -> &mut RemoteServer {

@@ -6,12 +6,14 @@
 
 mod admission;
 mod continuing;
+mod ejection;
 mod lookups;
 mod outbind;
 mod policies;
 pub mod samples;
 
 pub use admission::AdmissionSettings;
+pub use ejection::EjectionSettings;
 pub use outbind::OutbindSettings;
 pub use policies::*;
 
@@ -327,6 +329,8 @@ pub struct VserverSettings {
     pub method: Method,
     /// So many messages that a client sends together may go to one server together, which `method` has chosen for the first.
     pub method_batch: u32,
+    /// So many of its servers may be left out for their answers at once, in percent; if any, then one in any case.
+    pub eject_limit_percent: u32,
     /// What `Method::Hash` hashes.
     pub hash_key: HashKey,
     /// Who checks a client's password.
@@ -422,6 +426,8 @@ pub struct ServerSettings {
     pub adaptive_pace: bool,
     /// How long a server that comes back takes to its full share; zero: it has that at once.
     pub slow_start: Duration,
+    /// When it is left out for its answers.
+    pub ejection: EjectionSettings,
     /// Share of this server in weighted-round-robin, from 1.
     pub weight: u32,
     /// Priority group, 0 first; later groups serve only when no earlier one can.

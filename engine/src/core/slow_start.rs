@@ -70,6 +70,7 @@ impl PacketEngine {
             (Presence::Gone, true) => {
                 server.slow_start.presence = Presence::Up;
                 self.start_slowly(now, index);
+                self.health_of_comer(now, index);
             }
             (Presence::Up, false) => self.server_is_gone(index),
             (Presence::Unknown | Presence::Gone, false) | (Presence::Up, true) => {}

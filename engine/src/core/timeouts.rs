@@ -33,6 +33,7 @@ impl PacketEngine {
                 TimerKey::Session(id) => self.session_timer(now, id),
                 TimerKey::Server(server) => self.connect_server(now, server),
                 TimerKey::Pacing(server) => self.pace_again(now, server),
+                TimerKey::Health(server) => self.look_at_health(now, server),
                 TimerKey::SlowStart(server) => self.ramp(now, server),
                 TimerKey::Hold(vserver) => self.expire_held(now, vserver),
                 TimerKey::Core(core) => self.expire_core_requests(now, core),
@@ -55,6 +56,7 @@ impl PacketEngine {
                 let pacing = self.servers[usize::from(server.0)].pacing.as_mut();
                 pacing.map(|pacing| &mut pacing.armed_at)
             }
+            TimerKey::Health(server) => Some(&mut self.servers[usize::from(server.0)].health.armed_at),
             TimerKey::SlowStart(server) => Some(&mut self.servers[usize::from(server.0)].slow_start.armed_at),
             TimerKey::Hold(vserver) => Some(&mut self.vservers[usize::from(vserver.0)].hold.armed_at),
             TimerKey::Core(core) => Some(&mut self.links[core.as_usize()].armed_at),
@@ -171,6 +173,7 @@ impl PacketEngine {
             if let Some(side) = self.sessions.get(id).and_then(Session::server) {
                 self.servers[usize::from(side.server.0)].measure(now.nanoseconds_since(pending.sent_at));
             }
+            self.judge_timeout(now, id, &pending);
             self.request_timed_out(now, &pending);
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum TimerKey {
     Server(ServerIndex),
     /// A server: its pace lets the next message through.
     Pacing(ServerIndex),
+    /// A server that is left out, or on trial.
+    Health(ServerIndex),
     /// A server: the next step of its slow start.
     SlowStart(ServerIndex),
     /// A vserver: the oldest held request.

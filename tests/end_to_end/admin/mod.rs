@@ -5,6 +5,7 @@ mod accounts;
 mod changes;
 mod claims;
 mod dead_letters;
+mod ejection;
 mod figures;
 mod live;
 mod metrics;

@@ -6,6 +6,7 @@ use crate::admin::control::Snapshot;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use smppmux_engine::core::health::HealthState;
 use smppmux_engine::core::report::{ServerReport, Wanted};
 use smppmux_engine::core::settings::{ServerIndex, ServerSettings};
 use utoipa::ToSchema;
@@ -32,6 +33,12 @@ pub(crate) struct ServerRow {
     pub(crate) weight: u32,
     /// It is drained: it gets no new submits.
     pub(crate) is_draining: bool,
+    /// Cores that have ejected it for its answers: it gets no new submits there while another server can have them.
+    pub(crate) ejected_cores: u64,
+    /// Cores that try it out after that.
+    pub(crate) trial_cores: u64,
+    /// How often cores have ejected it.
+    pub(crate) ejections: u64,
     /// How much of its weight counts, in percent: less than 100 in its slow start. Of the core where it has come the least far.
     pub(crate) share_percent: u32,
     /// Room in the windows of its sessions.
@@ -100,6 +107,7 @@ impl ServerRow {
     }
 
     fn of(settings: &ServerSettings, reports: &[&ServerReport]) -> Self {
+        let in_state = |state| reports.iter().filter(|report| report.health == state).count() as u64;
         let sum = |figure: fn(&ServerReport) -> u64| reports.iter().map(|report| figure(report)).sum();
         Self {
             name: settings.name.clone(),
@@ -109,6 +117,9 @@ impl ServerRow {
             // As it was last set; the same on every core.
             weight: reports.first().map_or(settings.weight, |report| report.weight),
             is_draining: reports.iter().any(|report| report.is_draining),
+            ejected_cores: in_state(HealthState::Ejected),
+            trial_cores: in_state(HealthState::Trial),
+            ejections: sum(|report| report.ejections.iter().sum()),
             share_percent: reports
                 .iter()
                 .map(|report| report.share_percent)

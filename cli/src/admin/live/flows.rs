@@ -98,7 +98,7 @@ fn server_flows(growth: &Growth<'_>, servers: &[(ServerIndex, LiveServer)], core
 }
 
 fn is_unwell(server: &LiveServer) -> bool {
-    server.row.sessions == 0 || server.row.is_draining
+    server.row.sessions == 0 || server.row.is_draining || server.row.ejected_cores > 0
 }
 
 fn client_flows(

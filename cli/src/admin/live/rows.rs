@@ -215,7 +215,7 @@ impl LiveServer {
         let alarm = if is_down {
             2
         } else {
-            u8::from(self.row.is_draining)
+            u8::from(self.row.is_draining || self.row.ejected_cores > 0)
         };
         (alarm, magnitude(rate), self.row.requests)
     }

@@ -3,6 +3,7 @@
 use super::family::{Families, Subject, label};
 use crate::admin::control::Snapshot;
 use smppmux_engine::core::figures::{Exchanges, Latency};
+use smppmux_engine::core::health::{EjectionReason, HealthState};
 use smppmux_engine::core::report::ServerReport;
 use std::fmt;
 
@@ -76,17 +77,7 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
         "Its share among its equals",
         shared(|server| server.weight.into()),
     )?;
-    families.ratio(
-        "server_share_ratio",
-        "How much of its weight counts: less than 1 in its slow start, on the core where it has come the least far",
-        rows().map(|(index, server)| {
-            let percents = snapshot.reports_of(index).map(|server| server.share_percent);
-            (
-                label(SUBJECT.name, &server.name),
-                percents.min().unwrap_or(100).into(),
-            )
-        }),
-    )?;
+    health(families, snapshot)?;
     for (name, help, figure) in GAUGES {
         families.gauge(name, help, each(figure))?;
     }
@@ -105,4 +96,54 @@ pub(super) fn write(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Re
     }
     families.exchanges(SUBJECT, &exchanges)?;
     families.times("server_response", "From a request to its answer", times)
+}
+
+/// How the cores find each server, and how much of its share it gets.
+fn health(families: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let rows = || snapshot.settings.configured_servers();
+    let states = [
+        ("well", HealthState::Well),
+        ("ejected", HealthState::Ejected),
+        ("trial", HealthState::Trial),
+    ];
+    families.gauge(
+        "server_health_cores",
+        "Cores that find it well by its answers, have ejected it, or try it out",
+        rows().flat_map(|(index, server)| {
+            states.map(|(name, state)| {
+                let cores = snapshot
+                    .reports_of(index)
+                    .filter(|report| report.health == state)
+                    .count();
+                let mut labels = label(SUBJECT.name, &server.name);
+                labels.push(("state", name.to_owned()));
+                (labels, cores as u64)
+            })
+        }),
+    )?;
+    families.counter(
+        "server_ejections",
+        "How often cores have ejected it for its answers",
+        rows().flat_map(|(index, server)| {
+            EjectionReason::ALL.map(|reason| {
+                let counts = snapshot
+                    .reports_of(index)
+                    .map(|report| report.ejections[reason as usize]);
+                let mut labels = label(SUBJECT.name, &server.name);
+                labels.push(("reason", reason.name().to_owned()));
+                (labels, counts.sum())
+            })
+        }),
+    )?;
+    families.ratio(
+        "server_share_ratio",
+        "How much of its weight counts: less than 1 in its slow start, on the core where it has come the least far",
+        rows().map(|(index, server)| {
+            let percents = snapshot.reports_of(index).map(|server| server.share_percent);
+            (
+                label(SUBJECT.name, &server.name),
+                percents.min().unwrap_or(100).into(),
+            )
+        }),
+    )
 }

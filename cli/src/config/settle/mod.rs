@@ -6,6 +6,7 @@
 mod admin;
 mod admission;
 mod clients;
+mod ejection;
 mod engine;
 mod limits;
 mod message_log;

@@ -70,6 +70,7 @@ impl<'c> Settling<'c> {
             rate: self.rate_limit(&section.rate, &section.burst),
             adaptive_pace: section.adaptive_pace.value,
             slow_start: section.slow_start.value,
+            ejection: self.ejection(section),
             weight: section.weight.value,
             priority: section.priority.value,
             response_timeout: section.response_timeout.value,

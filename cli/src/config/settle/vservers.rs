@@ -55,6 +55,7 @@ impl<'c> Settling<'c> {
                 .unwrap_or_default(),
             method: section.method.value,
             method_batch: section.method_batch.value,
+            eject_limit_percent: section.eject_limit.value,
             hash_key: section.hash_key.value,
             auth: section.auth.value,
             servers,
@@ -112,6 +113,7 @@ impl<'c> Settling<'c> {
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));
         self.optional_number("hop-guard-tag", &section.hop_guard_tag, &(0x1400..=0x3FFF));
         self.number("method-batch", &section.method_batch, &(1..=1000));
+        self.number("eject-limit", &section.eject_limit, &(0..=100));
         self.number("hop-guard-max", &section.hop_guard_max, &(1..=255));
         let signature = &section.signature;
         let is_good = (1..=SIGNATURE_CHARACTERS_MAX).contains(&signature.value.len())

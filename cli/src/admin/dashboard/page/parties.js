@@ -8,11 +8,13 @@ import { lookUp } from "./search.js";
 import { number, table, withBar } from "./table.js";
 
 /** How each state looks: a sign that differs in shape too. */
-export const SIGNS = { up: "●", bound: "●", draining: "◐", starting: "◑", drained: "○", gone: "○", down: "▲" };
+export const SIGNS = { up: "●", bound: "●", draining: "◐", starting: "◑", trial: "◒", ejected: "✕", drained: "○", gone: "○", down: "▲" };
 
 export function stateOfServer(server) {
   if (server.is_draining) return server.outstanding === 0 ? "drained" : "draining";
   if (server.sessions === 0) return "down";
+  if (server.ejected_cores > 0) return "ejected";
+  if (server.trial_cores > 0) return "trial";
   return server.share_percent < 100 ? "starting" : "up";
 }
 
