@@ -166,7 +166,8 @@ impl World {
             let bound = link.session.bound;
             let is_known =
                 bound.is_some_and(|(kind, at)| crate::esme::transmits(kind) && at + KNOWN_TIME < moment);
-            let stays = link.is_open() && !link.is_broken && !link.session.is_leaving;
+            let goes_on = !link.session.is_leaving && !link.session.has_lost_step;
+            let stays = link.is_open() && !link.is_broken && goes_on;
             link.peer == Peer::Smsc(server)
                 && is_known
                 && stays
