@@ -333,10 +333,20 @@ impl Exchanges {
 }
 
 /// Response times, or other ones, in buckets whose bounds double.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
-    buckets: [u64; Latency::BUCKETS + 1],
+    /// One for each power of two that there can be: those without a bound are put together when they are read, and not for each message.
+    buckets: [u64; Latency::POWERS],
     sum_nanoseconds: u64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self {
+            buckets: [0; Self::POWERS],
+            sum_nanoseconds: 0,
+        }
+    }
 }
 
 impl Latency {
@@ -345,6 +355,9 @@ impl Latency {
 
     /// The first bound is this power of two of nanoseconds (131 µs), the last one 68.7 s.
     const FIRST_POWER: u32 = 17;
+
+    /// Times below the first bound, and those of each power of two from there.
+    const POWERS: usize = (u64::BITS - Self::FIRST_POWER) as usize + 1;
 
     /// The bound of a bucket: times in it are shorter, by a nanosecond at least.
     pub const fn bound(bucket: usize) -> Duration {
@@ -365,13 +378,8 @@ impl Latency {
         }
         // How many times the first bound has to be doubled. With one bit more there is no 0, which has no logarithm.
         let beyond = nanoseconds >> Self::FIRST_POWER;
-        let bucket = (beyond << 1 | 1).ilog2() as usize;
-        let bucket = if bucket < Self::BUCKETS {
-            bucket
-        } else {
-            Self::BUCKETS
-        };
-        self.buckets[bucket] += times;
+        let power = (beyond << 1 | 1).ilog2() as usize;
+        self.buckets[power] += times;
         // 584 years of waiting in all, and then from the start again, as a counter may.
         self.sum_nanoseconds = self.sum_nanoseconds.wrapping_add(nanoseconds.wrapping_mul(times));
     }
@@ -385,8 +393,12 @@ impl Latency {
     }
 
     /// Times in each bucket, the last one without a bound.
-    pub const fn buckets(&self) -> &[u64; Self::BUCKETS + 1] {
-        &self.buckets
+    pub fn buckets(&self) -> [u64; Self::BUCKETS + 1] {
+        let (with_bound, without) = self.buckets.split_at(Self::BUCKETS);
+        let mut buckets = [0; Self::BUCKETS + 1];
+        buckets[..Self::BUCKETS].copy_from_slice(with_bound);
+        buckets[Self::BUCKETS] = without.iter().sum();
+        buckets
     }
 
     /// How many times there are.

@@ -54,7 +54,7 @@ impl<'a> Growth<'a> {
         for (before, now) in &self.cores {
             let (before, now) = (figure(before), figure(now));
             for ((sum, now), before) in times.buckets.iter_mut().zip(now.buckets()).zip(before.buckets()) {
-                *sum += now.saturating_sub(*before);
+                *sum += now.saturating_sub(before);
             }
         }
         times

@@ -127,9 +127,10 @@ impl<'a> Families<'a> {
                     f64::INFINITY
                 }
             };
-            let counts = latency.buckets().iter().enumerate();
-            let buckets: Vec<(f64, u64)> = counts.map(|(place, count)| (bound(place), *count)).collect();
-            let count = latency.buckets().iter().sum();
+            let counts = latency.buckets();
+            let count = counts.iter().sum();
+            let counts = counts.into_iter().enumerate();
+            let buckets: Vec<(f64, u64)> = counts.map(|(place, count)| (bound(place), count)).collect();
             family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
                 latency.sum().as_secs_f64(),
                 count,
