@@ -2,7 +2,7 @@
 
 import html
 
-COLOURS = ("#dfe3e8", "#9aa5b1", "#1768ac", "#6ab0de", "#f0a202", "#c0392b")
+COLOURS = ("#9aa5b1", "#1768ac", "#6ab0de", "#f0a202", "#c0392b")
 BAR, GAP, LABELS, PLOT, TOP, RIGHT = 11, 12, 170, 520, 64, 70
 
 

@@ -7,7 +7,7 @@ import subprocess
 from . import certificate
 from .jasmin import Jasmin
 from .kannel import Kannel
-from .process import first_line, found, write_configuration
+from .process import ContestantError, first_line, found, write_configuration
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 NGINX_MODULES = "/usr/lib/nginx/modules"
@@ -136,6 +136,8 @@ class Floor:
         self._program = program
 
     def version(self):
+        if not self._program.exists():
+            raise ContestantError(f"{self._program} is not built (--example relay)")
         return ""
 
     def start(self, running):

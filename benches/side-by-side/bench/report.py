@@ -6,7 +6,7 @@ import statistics
 import string
 
 from . import chart
-from .cells import DRIVERS, IDLE_BASE
+from .cells import DRIVERS, FLOOR, IDLE_BASE
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "page.md"
 # Samples beside which others used more than this many CPUs are left out where enough others are there.
@@ -202,7 +202,7 @@ def main_cells(results):
 
 
 def chart_of_cpu(results):
-    names = ("nginx", *DRIVERS)
+    names = (FLOOR, *DRIVERS)
     groups = [
         (cell["name"], {name: ratio_of(cell, figures, name) for name in names}, cell["bar"])
         for cell, figures in main_cells(results)

@@ -96,10 +96,10 @@ pub struct EngineArguments {
     /// How long an idle engine looks for work before it sleeps; costs CPU, saves latency [default: 0us]
     #[arg(long, value_name = "DURATION", value_parser = text::<Duration>)]
     spin_before_park: Option<Duration>,
-    /// Entries of each engine's io_uring submission ring, a power of two [default: 1024]
+    /// Entries of each engine's io_uring submission ring, where the driver has one, a power of two [default: 1024]
     #[arg(long, value_name = "ENTRIES")]
     ring_depth: Option<u32>,
-    /// Memory that each engine registers with io_uring [default: 64KiB]
+    /// Memory that each engine registers with io_uring, with --io glommio [default: 64KiB]
     #[arg(long, value_name = "OCTETS", value_parser = text::<Octets>)]
     io_memory: Option<Octets>,
     /// The most that one read takes from a connection [default: 64KiB]

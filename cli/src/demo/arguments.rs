@@ -36,7 +36,7 @@ pub struct DemoArguments {
 
 const AFTER_HELP: &str = "\
 The exit code is 0 only if every request got exactly one answer and every MO message reached a client of its address
-range exactly once; 1 if not, 69 if the machine lacks something (io_uring). Ctrl-C ends the load early; the verdict
+range exactly once; 1 if not, 69 if the machine lacks something. Ctrl-C ends the load early; the verdict
 is still given. Colours are used on a terminal only, and not where NO_COLOR is set.";
 
 fn duration(argument: &str) -> Result<Duration, String> {

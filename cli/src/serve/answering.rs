@@ -46,19 +46,20 @@ impl Answering {
 impl ControlCore {
     /// Answers those who have called.
     pub(super) fn handle_calls(&mut self, now: Instant) {
+        let mut carried_out = Vec::new();
         while let Ok(call) = self.answering.calls.try_recv() {
             // Who has hung up meanwhile gets no answer.
             match call {
                 Call::Snapshot(wanted, reply) => drop(reply.send(self.snapshot(now, wanted))),
-                Call::Order(order, reply) => {
-                    let outcome = self.carry_out(now, &order);
-                    if outcome.is_ok() {
-                        self.await_obeyed();
-                    }
-                    drop(reply.send(outcome));
-                }
+                Call::Order(order, reply) => carried_out.push((reply, self.carry_out(now, &order))),
                 Call::Trace(of, limit, reply) => drop(reply.send(self.start_trace(now, &of, limit))),
             }
+        }
+        if carried_out.iter().any(|(_, outcome)| outcome.is_ok()) {
+            self.await_obeyed();
+        }
+        for (reply, outcome) in carried_out {
+            drop(reply.send(outcome));
         }
     }
 
@@ -101,10 +102,10 @@ impl ControlCore {
     }
 
     /// Who is told that an order is carried out may rely on it with the next message. Reports come behind what was ordered before.
-    fn await_obeyed(&self) {
-        let obeyed = self.engines.report(REPORT_LIMIT).len();
-        if obeyed < usize::from(self.engines.cores()) {
-            warn!(obeyed, "not every engine has taken the order yet");
+    pub(super) fn await_obeyed(&self) {
+        let engines = self.engines.report(REPORT_LIMIT).len();
+        if engines < usize::from(self.engines.cores()) {
+            warn!(engines, "not every engine has confirmed the order");
         }
     }
 

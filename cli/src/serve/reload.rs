@@ -86,6 +86,9 @@ impl ControlCore {
         }
         let outcome = self.try_reload();
         if is_serving {
+            if outcome.is_ok() {
+                self.await_obeyed();
+            }
             self.supervisor.tell_ready();
         }
         match &outcome {

@@ -9,7 +9,7 @@ use std::fmt;
 /// How the engines are to talk to the kernel (`--io`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IoDriver {
-    /// The one that measures best: epoll (docs/decisions/0005).
+    /// The one that measures best over all loads: epoll (docs/decisions/0005).
     #[default]
     Auto,
     /// glommio's executors on io_uring.

@@ -177,12 +177,7 @@ impl<E: Engine> Station<E> {
                 Stage::Introducing => {
                     self.release(driver, id);
                 }
-                Stage::AwaitingBind => {
-                    self.open_unplaced(now, id);
-                    if let Some(connection) = self.links.get_mut(id).and_then(|link| link.connection()) {
-                        self.engine.handle_read_closed(now, connection);
-                    }
-                }
+                Stage::AwaitingBind => self.open_unplaced(now, id),
                 // It is told where it goes.
                 Stage::Moving(_) | Stage::Leaving(_) => {}
             },

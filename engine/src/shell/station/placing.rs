@@ -282,6 +282,12 @@ impl<E: Engine> Station<E> {
             }
         }
         self.leftovers.give_back(octets);
+        if let Some(link) = self.links.get_mut(id)
+            && link.read_finished
+            && let Some(connection) = link.connection()
+        {
+            self.engine.handle_read_closed(now, connection);
+        }
     }
 
     /// A greeting is over, in whichever way.
