@@ -36,26 +36,13 @@ impl PacketEngine {
 mod tests {
     use super::*;
     use crate::core::contract::Action;
-    use crate::core::engine::tests::engine;
+    use crate::core::engine::tests::{bind_server, engine};
     use crate::core::time::Moment;
-    use crate::core::wire::{Header, Status, write_header_only};
-    use bytes::BytesMut;
 
     /// A server to which this engine's only session is bound, and that connection.
     fn bound_server(now: Moment) -> (PacketEngine, ConnectionId) {
         let mut engine = engine(1);
-        engine.handle_timeout(now);
-        let Some(Action::Connect { connection, .. }) = engine.poll_action() else {
-            panic!("a connection is asked for");
-        };
-        engine.handle_connected(now, connection);
-        let bind = engine.poll_transmit().expect("a bind");
-        let header = Header::read(&bind.octets).expect("a whole header");
-        engine.handle_transmitted(now, connection, bind.octets);
-        let mut answer = BytesMut::new();
-        let command = header.command_id.response();
-        write_header_only(&mut answer, command, Status::ESME_ROK, header.sequence_number);
-        engine.handle_bytes(now, connection, &answer);
+        let connection = bind_server(&mut engine, now);
         (engine, connection)
     }
 

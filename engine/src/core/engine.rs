@@ -434,7 +434,9 @@ pub(super) mod tests {
     use super::*;
     use crate::core::settings::samples::{client_settings, server_settings, vserver_settings};
     use crate::core::settings::{EngineSettings, ServerSettings, VserverSettings};
-    use crate::core::wire::{Address, Bind, CommandId, Message, Status, Version, write_pdu};
+    use crate::core::wire::{
+        Address, Bind, CommandId, Header, Message, Status, Version, write_header_only, write_pdu,
+    };
     use std::time::Duration;
 
     /// One of `cores` engines, with a server, the account `esme`, and nobody connected.
@@ -445,14 +447,36 @@ pub(super) mod tests {
 
     /// The same with these servers, all behind one vserver.
     pub(crate) fn engine_of(cores: u16, servers: Vec<ServerSettings>) -> PacketEngine {
+        let settings = Arc::new(settings_of(servers));
+        PacketEngine::new(CoreIndex(0), cores, settings, 1, Moment::START)
+    }
+
+    /// One vserver with these servers.
+    pub(crate) fn settings_of(servers: Vec<ServerSettings>) -> Settings {
         let indices = (0_u16..).zip(&servers).map(|(index, _)| ServerIndex(index));
         let vserver = VserverSettings {
             servers: indices.collect(),
             ..vserver_settings()
         };
         let of_one = settings(vserver_settings());
-        let settings = Settings::new(of_one.engine, vec![vserver], servers, of_one.clients, 1);
-        PacketEngine::new(CoreIndex(0), cores, Arc::new(settings), 1, Moment::START)
+        Settings::new(of_one.engine, vec![vserver], servers, of_one.clients, 1)
+    }
+
+    /// The engine binds its next session to a server, which is this connection.
+    pub(crate) fn bind_server(engine: &mut PacketEngine, now: Moment) -> ConnectionId {
+        engine.handle_timeout(now);
+        let Some(Action::Connect { connection, .. }) = engine.poll_action() else {
+            panic!("a connection is asked for");
+        };
+        engine.handle_connected(now, connection);
+        let bind = engine.poll_transmit().expect("a bind");
+        let header = Header::read(&bind.octets).expect("a whole header");
+        engine.handle_transmitted(now, connection, bind.octets);
+        let mut answer = BytesMut::new();
+        let command = header.command_id.response();
+        write_header_only(&mut answer, command, Status::ESME_ROK, header.sequence_number);
+        engine.handle_bytes(now, connection, &answer);
+        connection
     }
 
     /// A client that has sent the bind of `esme`, for no range.

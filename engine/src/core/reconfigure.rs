@@ -78,17 +78,20 @@ impl PacketEngine {
             vserver.balancer = Balancer::new(settings_of, &settings.servers);
             vserver.routing = Routing::new(settings, VserverIndex(index), seed);
         }
-        for place in 0..settings.servers.len() {
-            // At most 1,296 servers have distinct uids.
-            let index = ServerIndex(u16::try_from(place).unwrap_or(u16::MAX));
-            match old.servers.get(place) {
-                Some(before) => self.reconfigure_server(now, index, before),
+        // New ones first: whatever happens to an old one may look at all servers of its vservers.
+        for index in (0..)
+            .map(ServerIndex)
+            .take(settings.servers.len())
+            .skip(self.servers.len())
+        {
+            self.servers.push(Server {
                 // The others are there already.
-                None => self.servers.push(Server {
-                    slow_start: SlowStart::new(Presence::Gone),
-                    ..Server::configured(settings, index)
-                }),
-            }
+                slow_start: SlowStart::new(Presence::Gone),
+                ..Server::configured(settings, index)
+            });
+        }
+        for (index, before) in (0..).map(ServerIndex).zip(&old.servers) {
+            self.reconfigure_server(now, index, before);
         }
         for place in 0..settings.vservers.len() {
             self.tell_balancer(VserverIndex(u16::try_from(place).unwrap_or(u16::MAX)));

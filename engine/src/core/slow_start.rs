@@ -147,9 +147,11 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::engine::tests::engine_of;
+    use crate::core::contract::CoreIndex;
+    use crate::core::engine::tests::{engine_of, settings_of};
     use crate::core::settings::ServerSettings;
     use crate::core::settings::samples::server_settings;
+    use std::sync::Arc;
 
     const LASTS: Duration = Duration::from_secs(64);
 
@@ -180,9 +182,7 @@ mod tests {
             let mut engine = engine_of(2, vec![with(lasts)]);
             let (mut now, server) = (Moment::START, ServerIndex(0));
             let sessions = |engine: &mut PacketEngine, now, sessions| {
-                engine.servers[0]
-                    .remote_mut(crate::core::contract::CoreIndex(1))
-                    .sessions = sessions;
+                engine.servers[0].remote_mut(CoreIndex(1)).sessions = sessions;
                 engine.presence_changed(now, server);
                 engine.servers[0].part
             };
@@ -209,6 +209,26 @@ mod tests {
         }
     }
 
+    /// Goal: one reload that ends a ramp and adds a server does both.
+    #[test]
+    fn a_reload_ends_a_ramp_beside_a_new_server() {
+        let with = |uid, slow_start| ServerSettings {
+            uid: [b'0', uid],
+            slow_start,
+            ..server_settings()
+        };
+        let mut engine = engine_of(2, vec![with(b'A', LASTS)]);
+        let (now, server) = (Moment::START, ServerIndex(0));
+        engine.server_is_gone(server);
+        engine.servers[0].remote_mut(CoreIndex(1)).sessions = 1;
+        engine.presence_changed(now, server);
+        assert_eq!(engine.servers[0].part, FIRST_PART);
+        let both = vec![with(b'A', Duration::ZERO), with(b'B', Duration::ZERO)];
+        engine.reconfigure(now, &Arc::new(settings_of(both)));
+        let parts: Vec<_> = engine.servers.iter().map(|server| server.part).collect();
+        assert_eq!(parts, [WHOLE, WHOLE]);
+    }
+
     /// Goal: one that could not be reached when the engine started has a ramp when it comes: others have all there is by then.
     #[test]
     fn who_comes_late_starts_slowly() {
@@ -218,9 +238,7 @@ mod tests {
         };
         let mut engine = engine_of(2, vec![late]);
         engine.server_is_gone(ServerIndex(0));
-        engine.servers[0]
-            .remote_mut(crate::core::contract::CoreIndex(1))
-            .sessions = 1;
+        engine.servers[0].remote_mut(CoreIndex(1)).sessions = 1;
         engine.presence_changed(Moment::START, ServerIndex(0));
         assert_eq!(engine.servers[0].part, FIRST_PART);
     }
