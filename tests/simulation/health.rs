@@ -38,14 +38,14 @@ pub(crate) const EAGER: EjectionSettings = EjectionSettings {
 pub(crate) const ESME_RX_T_APPN: u32 = 0x64;
 
 /// How long each SMSC is well or ill before that may change.
-const SPELL_MS: u64 = 900;
+const SPELL_MS: u64 = 1_500;
 /// A server that is bound, or well, for so long is known to be.
 const KNOWN_TIME: Duration = Duration::from_millis(500);
 
 /// What a core has said of a server's health last.
 #[derive(Clone, Copy, Debug)]
 enum Told {
-    EjectedSince(Moment),
+    EjectedFromTo(Moment, Moment),
     OnTrial,
     WellSince(Moment),
 }
@@ -56,7 +56,7 @@ pub(crate) struct Healths(BTreeMap<usize, Told>);
 
 impl Healths {
     fn is_out(&self, server: usize) -> bool {
-        matches!(self.0.get(&server), Some(Told::EjectedSince(_) | Told::OnTrial))
+        matches!(self.0.get(&server), Some(Told::EjectedFromTo(..) | Told::OnTrial))
     }
 
     fn is_well_since(&self, server: usize, moment: Moment) -> bool {
@@ -86,7 +86,7 @@ impl World {
             } => {
                 let server = usize::from(server.0);
                 self.check_ejection(core, server, *reason, *lasts);
-                (server, Told::EjectedSince(self.now))
+                (server, Told::EjectedFromTo(self.now, self.now + *lasts))
             }
             Notice::ServerOnTrial { server } => {
                 let server = usize::from(server.0);
@@ -115,7 +115,10 @@ impl World {
         if reason == EjectionReason::Trial || !self.orders.is_empty() {
             return;
         }
-        let out = 1 + (0..servers).filter(|other| healths.is_out(*other)).count();
+        // One that is down is not left out.
+        let is_out =
+            |other: &usize| healths.is_out(*other) && self.transmitter_since(*other, self.now).is_some();
+        let out = 1 + (0..servers).filter(is_out).count();
         let most = (servers * vserver.eject_limit_percent as usize / 100).max(1);
         assert!(
             out < servers && out <= most,
@@ -135,10 +138,11 @@ impl World {
             return;
         };
         let core = self.links[client].engine;
+        self.check_trials_come(core);
         let bound_at = self.links[client].session.bound.map(|(_, at)| at);
         let sent_at = request.sent_at;
         let healths = &self.hosts[core].healths;
-        let Some(Told::EjectedSince(ejected_at)) = healths.0.get(&server).copied() else {
+        let Some(Told::EjectedFromTo(ejected_at, _)) = healths.0.get(&server).copied() else {
             return;
         };
         let is_since = ejected_at < sent_at && bound_at.is_some_and(|at| at <= sent_at);
@@ -158,6 +162,20 @@ impl World {
             well.is_none(),
             "request {number} went to server {server}, which core {core} has ejected at {ejected_at:?}, though there was link {well:?}"
         );
+    }
+
+    /// What a core has ejected it tries when the time is over, if there is a session by then.
+    fn check_trials_come(&self, core: usize) {
+        for (server, told) in &self.hosts[core].healths.0 {
+            let Told::EjectedFromTo(from, to) = *told else {
+                continue;
+            };
+            let is_over = to + KNOWN_TIME < self.now && self.orders.is_empty() && self.is_calm_since(to);
+            assert!(
+                !is_over || self.transmitter_since(*server, to).is_none(),
+                "core {core} has ejected server {server} at {from:?} until {to:?}, and goes on"
+            );
+        }
     }
 
     /// A session of a server that may be sent requests, which every core knew of at a moment, and that has been there since.

@@ -78,9 +78,9 @@ pub struct ServerSection {
     pub adaptive_pace: Key<bool>,
     /// How long a server that comes back takes to its full share. Default: `"0s"`, at once.
     pub slow_start: Key<Duration>,
-    /// Requests in a row without an answer after which the server is left out; 0: never. Default: 5.
+    /// Requests in a row without an answer after which the server is left out; 0, the default: never.
     pub eject_timeouts: Key<u32>,
-    /// Percent of its answers that say that it is ill, or do not come, with which it is left out; 0: never. Default: 80.
+    /// Percent of its answers that say that it is ill, or do not come, with which it is left out; 0, the default: never.
     pub eject_errors: Key<u32>,
     /// Fewer answers than this say nothing. Default: 20.
     pub eject_answers: Key<u32>,

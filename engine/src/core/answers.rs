@@ -74,7 +74,7 @@ impl PacketEngine {
         if is_watched && self.watch_answer(now, from, server, pending, header, pdu) {
             // It was no answer for the requester, or has been passed on in another form.
         } else if pending.expired {
-            self.counters.late_answers += 1;
+            self.late_answer_from_server(server);
             self.log_late_answer(now, pending, &header, pdu);
         } else {
             self.pass_to_requester(now, server, pending, header, pdu);
@@ -104,14 +104,27 @@ impl PacketEngine {
         if self.watch_answer(now, from, server, &pending, header, pdu) {
             // It goes to another server.
         } else if pending.expired {
-            self.counters.late_answers += 1;
+            self.late_answer_from_server(server);
             let header = as_response(header, &pending);
             self.log_late_answer(now, &pending, &header, pdu);
+        } else if let Origin::Core { core, reference } = pending.origin {
+            // Its own word: the core that asked judges the server by it.
+            let mut response = self.buffers.take();
+            let command = pending.command.response();
+            write_header_only(&mut response, command, header.command_status, 0);
+            self.send_core_answer(core, reference, CoreOutcome::AnsweredBy(server, response));
         } else {
             self.fail_request(now, &pending, header.command_status);
         }
         self.room_at_server(now, server);
         self.leave_server_if_settled(now, from);
+    }
+
+    /// An answer after its time says only that the server is not dead.
+    #[cold]
+    fn late_answer_from_server(&mut self, server: ServerIndex) {
+        self.counters.late_answers += 1;
+        self.servers[usize::from(server.0)].late_answers += 1;
     }
 
     /// A client's answer to a deliver_sm or data_sm that we sent it.
@@ -430,12 +443,18 @@ impl PacketEngine {
 
     /// Books a request that has been put on a session of this server, whoever's it is.
     #[inline(always)]
-    pub(super) fn count_server_request(&mut self, now: Moment, server: ServerIndex, is_counted: bool) {
+    pub(super) fn count_server_request(
+        &mut self,
+        now: Moment,
+        server: ServerIndex,
+        command: CommandId,
+        is_counted: bool,
+    ) {
         let state = &mut self.servers[usize::from(server.0)];
         if is_counted {
             state.outstanding += 1;
             if state.is_guarded {
-                self.pace_sent(now, server);
+                self.pace_sent(now, server, command);
             }
             self.room_changed_at_server(server);
         }

@@ -92,6 +92,7 @@ impl PacketEngine {
             via: Via::Server(server),
             ..pending
         };
+        let command = pending.command;
         let sent = self.send_core_request(now, core, pending, |reference, buffers| {
             let pdu = buffers.copy_of(request.pdu);
             let leave_out = request.tag.range();
@@ -107,7 +108,7 @@ impl PacketEngine {
         });
         if sent {
             self.servers[usize::from(server.0)].remote_mut(core).outstanding += 1;
-            self.trial_sent(now, server);
+            self.trial_sent(now, server, command);
         }
         sent
     }

@@ -121,19 +121,35 @@ pub(super) struct Health {
 /// Timeouts without an answer between them.
 #[derive(Clone, Copy, Debug, Default)]
 struct InARow {
+    /// At so many different moments: what was sent together runs out together, and is one sign.
     timeouts: u32,
     /// The server's answers at the last of them.
     answers: u64,
+    began_at: Moment,
+    last_at: Moment,
 }
 
 impl InARow {
-    fn count(&mut self, answers: u64) -> u32 {
-        if self.answers != answers {
-            *self = Self { timeouts: 0, answers };
+    /// One timeout more; how many there are, and for how long.
+    fn count(&mut self, now: Moment, answers: u64) -> (u32, Duration) {
+        if self.timeouts == 0 || self.answers != answers {
+            *self = Self {
+                timeouts: 1,
+                answers,
+                began_at: now,
+                last_at: now,
+            };
+        } else if self.last_at < now {
+            self.timeouts = self.timeouts.saturating_add(1);
+            self.last_at = now;
         }
-        self.timeouts = self.timeouts.saturating_add(1);
-        self.timeouts
+        (self.timeouts, now.since(self.began_at))
     }
+}
+
+/// Timeouts eject only what has lasted: one client's burst, sent within less than this, must not. Nobody's own time to answer is waited for twice.
+pub(super) fn shortest_row(response_timeout: Duration) -> Duration {
+    response_timeout.min(Duration::from_secs(1))
 }
 
 /// A while that began with a sign of illness, and what has come since.
@@ -147,8 +163,16 @@ struct ErrorWindow {
 }
 
 impl ErrorWindow {
-    /// One sign more; `true` when there are too many for the answers that have come.
-    fn count(&mut self, now: Moment, settings: &EjectionSettings, sign: Sign, answers: u64) -> bool {
+    /// One sign more; `true` when there are too many for the answers that have come. Where timeouts are among them that must
+    /// have gone on for `row_min`.
+    fn count(
+        &mut self,
+        now: Moment,
+        settings: &EjectionSettings,
+        row_min: Duration,
+        sign: Sign,
+        answers: u64,
+    ) -> bool {
         let is_error = sign == Sign::Error;
         if now >= self.ends_at {
             *self = Self {
@@ -162,7 +186,10 @@ impl ErrorWindow {
         self.timeouts += u32::from(!is_error);
         let ill = u64::from(self.errors) + u64::from(self.timeouts);
         let seen = answers.saturating_sub(self.answers_before) + u64::from(self.timeouts);
-        seen >= u64::from(settings.answers_min) && ill * 100 >= seen * u64::from(settings.errors_percent)
+        let left_at_least = settings.window.saturating_sub(row_min.min(settings.window / 2));
+        let is_burst = self.timeouts > 0 && self.ends_at.since(now) > left_at_least;
+        let is_too_much = ill * 100 >= seen * u64::from(settings.errors_percent);
+        seen >= u64::from(settings.answers_min) && is_too_much && !is_burst
     }
 }
 
@@ -176,6 +203,8 @@ impl Health {
             in_a_row: InARow {
                 timeouts: 0,
                 answers: 0,
+                began_at: Moment::START,
+                last_at: Moment::START,
             },
             window: ErrorWindow {
                 ends_at: Moment::START,
@@ -212,17 +241,21 @@ impl Health {
         }
     }
 
-    /// A request that was sent at `sent_at` has ended like this. `answers`: all that the server has given, this one included.
+    /// A request that was sent at `sent_at` has ended like this. `answers`: all that the server has given in time, this one
+    /// included. `row_min`: [`shortest_row`].
     pub(super) fn judge(
         &mut self,
         now: Moment,
         settings: &EjectionSettings,
+        row_min: Duration,
         sent_at: Moment,
         sign: Sign,
         answers: u64,
     ) -> Finding {
         match (self.state, sign) {
-            (HealthState::Well, Sign::Error | Sign::Timeout) => self.judge_well(now, settings, sign, answers),
+            (HealthState::Well, Sign::Error | Sign::Timeout) => {
+                self.judge_well(now, settings, row_min, sign, answers)
+            }
             (HealthState::Trial, sign) if sent_at >= self.since => {
                 self.under_way = self.under_way.saturating_sub(1);
                 match sign {
@@ -242,13 +275,20 @@ impl Health {
         }
     }
 
-    fn judge_well(&mut self, now: Moment, settings: &EjectionSettings, sign: Sign, answers: u64) -> Finding {
-        let in_a_row = match sign {
-            Sign::Timeout => self.in_a_row.count(answers),
-            _ => 0,
+    fn judge_well(
+        &mut self,
+        now: Moment,
+        settings: &EjectionSettings,
+        row_min: Duration,
+        sign: Sign,
+        answers: u64,
+    ) -> Finding {
+        let (in_a_row, lasts) = match sign {
+            Sign::Timeout => self.in_a_row.count(now, answers),
+            _ => (0, Duration::ZERO),
         };
-        let is_too_much = self.window.count(now, settings, sign, answers);
-        if settings.timeouts > 0 && in_a_row >= settings.timeouts {
+        let is_too_much = self.window.count(now, settings, row_min, sign, answers);
+        if settings.timeouts > 0 && in_a_row >= settings.timeouts && lasts >= row_min {
             Finding::Ill(EjectionReason::Timeouts)
         } else if settings.errors_percent > 0 && is_too_much {
             Finding::Ill(EjectionReason::Errors)
@@ -299,6 +339,12 @@ impl Health {
         self.enter(HealthState::Well, now);
     }
 
+    /// It may be another server: nothing is held against it, nor in its favour.
+    pub(super) fn forget(&mut self, now: Moment) {
+        self.ejections = 0;
+        self.enter(HealthState::Well, now);
+    }
+
     /// A request of its trial has left.
     pub(super) fn sent(&mut self, now: Moment) {
         if self.state == HealthState::Trial {
@@ -318,15 +364,8 @@ impl Health {
 mod tests {
     use super::*;
 
-    const SETTINGS: EjectionSettings = EjectionSettings {
-        timeouts: 5,
-        errors_percent: 80,
-        answers_min: 20,
-        window: Duration::from_secs(10),
-        min: Duration::from_secs(30),
-        max: Duration::from_secs(300),
-        rise: 3,
-    };
+    const SETTINGS: EjectionSettings = EjectionSettings::RECOMMENDED;
+    const ROW_MIN: Duration = Duration::from_secs(1);
 
     /// A server that is judged, with the answers that it gives.
     struct Patient {
@@ -355,9 +394,12 @@ mod tests {
 
         fn sign(&mut self, sign: Sign) -> Finding {
             self.answers += u64::from(sign != Sign::Timeout);
+            if sign == Sign::Timeout {
+                self.wait(ROW_MIN / 4);
+            }
             let finding = self
                 .health
-                .judge(self.now, &SETTINGS, self.now, sign, self.answers);
+                .judge(self.now, &SETTINGS, ROW_MIN, self.now, sign, self.answers);
             if let Finding::Ill(reason) = finding {
                 self.health.eject(self.now, &SETTINGS, reason);
             }
@@ -420,6 +462,35 @@ mod tests {
         );
     }
 
+    /// Goal: what one client has sent at once, however much of it runs out, ejects nobody, nor does what it has sent within a moment; when
+    /// it goes on for long enough, with timeouts at enough moments, it does.
+    #[test]
+    fn a_burst_of_timeouts_is_one_sign() {
+        let mut health = Health::new();
+        let mut now = Moment::START + Duration::from_secs(1_000);
+        let mut judge = |now| health.judge(now, &SETTINGS, ROW_MIN, now, Sign::Timeout, 7);
+        for _ in 0..100 {
+            assert_eq!(judge(now), Finding::Nothing, "together");
+        }
+        for _ in 0..100 {
+            now += Duration::from_millis(9);
+            assert_eq!(judge(now), Finding::Nothing, "one by one");
+        }
+        now += Duration::from_millis(100);
+        assert_eq!(judge(now), Finding::Ill(EjectionReason::Timeouts));
+
+        let mut health = Health::new();
+        let settings = EjectionSettings {
+            errors_percent: 0,
+            ..SETTINGS
+        };
+        for second in 0..4 {
+            now += ROW_MIN;
+            let mut judge = || health.judge(now, &settings, ROW_MIN, now, Sign::Timeout, 7);
+            assert!((0..100).all(|_| judge() == Finding::Nothing), "after {second} s");
+        }
+    }
+
     /// Goal: for any mix of answers, a server is ejected for errors only where the part of bad ones since some moment within the
     /// window was as large as configured, over enough of them; and always, within two windows, where it stays so for so long.
     #[test]
@@ -474,7 +545,9 @@ mod tests {
         assert!(patient.health.is_aside(&SETTINGS));
         assert_eq!(patient.until_trial(), SETTINGS.min);
         for sign in [Sign::Good, Sign::Error, Sign::Timeout] {
-            let finding = patient.health.judge(patient.now, &SETTINGS, long_ago, sign, 0);
+            let finding = patient
+                .health
+                .judge(patient.now, &SETTINGS, ROW_MIN, long_ago, sign, 0);
             assert_eq!(finding, Finding::Nothing);
         }
         for _ in 0..3 {

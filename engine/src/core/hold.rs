@@ -9,7 +9,7 @@ use super::engine::PacketEngine;
 use super::message_log::Reason;
 use super::sequence::Journey;
 use super::session::Session;
-use super::settings::VserverIndex;
+use super::settings::{ServerIndex, VserverIndex};
 use super::time::Moment;
 use super::timer::TimerKey;
 use super::wire::{Header, Status};
@@ -312,6 +312,17 @@ impl PacketEngine {
             .is_some_and(|client| client.held_requests > 0);
         if has_more {
             hold.ring.push_back(front);
+        }
+    }
+
+    /// What waits is looked at once the present event is dealt with: the servers that it may go to are others now.
+    pub(super) fn look_at_holds_of(&mut self, now: Moment, server: ServerIndex) {
+        if self.held_requests == 0 {
+            return;
+        }
+        for place in 0..self.servers[usize::from(server.0)].vservers.len() {
+            let vserver = self.servers[usize::from(server.0)].vservers[place];
+            self.arm_hold(vserver, now);
         }
     }
 

@@ -39,6 +39,8 @@ impl PacketEngine {
                 self.start_slowly(now, index);
             }
             self.room_at_server(now, index);
+        } else {
+            self.look_at_holds_of(now, index);
         }
     }
 

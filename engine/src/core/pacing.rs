@@ -9,6 +9,7 @@ use super::pace::{Adaptive, Congestion};
 use super::settings::ServerIndex;
 use super::time::Moment;
 use super::timer::TimerKey;
+use super::wire::CommandId;
 use std::time::Duration;
 
 /// No timer is armed for less: what comes together is let through together.
@@ -40,8 +41,8 @@ impl Pacing {
 impl PacketEngine {
     /// A message has left for a server that is limited in some way, or on trial.
     #[cold]
-    pub(super) fn pace_sent(&mut self, now: Moment, index: ServerIndex) {
-        self.trial_sent(now, index);
+    pub(super) fn pace_sent(&mut self, now: Moment, index: ServerIndex, command: CommandId) {
+        self.trial_sent(now, index, command);
         let Some(pacing) = &mut self.servers[usize::from(index.0)].pacing else {
             return;
         };

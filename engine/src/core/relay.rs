@@ -115,7 +115,7 @@ impl PacketEngine {
             Side::Server(side) => {
                 session.exchanges.client_request(pending.command);
                 let (server, is_counted) = (side.server, side.is_counted);
-                self.count_server_request(now, server, is_counted);
+                self.count_server_request(now, server, pending.command, is_counted);
             }
             Side::Client(_) => session.exchanges.server_request(pending.command),
             Side::Gone => {}

@@ -2,6 +2,7 @@
 
 use super::engine::PacketEngine;
 use super::figures::Exchanges;
+use super::health::HealthState;
 use super::pool::Pool;
 use super::range::Claim;
 use super::report::{ClientReport, PoolReport, Report, ServerReport, VserverReport, Wanted};
@@ -133,7 +134,12 @@ impl PacketEngine {
                 weight: server.weight,
                 is_draining: server.is_draining,
                 share_percent: server.share_percent(),
-                health: server.health.state(),
+                // Of one that is down nothing shows how it answers.
+                health: if server.is_bound_somewhere() {
+                    server.health.state()
+                } else {
+                    HealthState::Well
+                },
                 ejections: server.health.counts,
                 binds: server.figures.binds,
                 losses: server.figures.losses,

@@ -73,8 +73,10 @@ pub(super) struct Server {
     /// It gets no new submits: it is drained, or left out for its health.
     pub(super) is_aside: bool,
     pub(super) health: Health,
-    /// Answers that other cores have passed on.
+    /// Answers that other cores have passed on in time.
     pub(super) answers_by_cores: u64,
+    /// Answers on sessions of this core that came after their time.
+    pub(super) late_answers: u64,
     /// Its outbinds.
     pub(super) calls: Calls,
 }
@@ -205,6 +207,7 @@ impl Server {
             is_aside: false,
             health: Health::new(),
             answers_by_cores: 0,
+            late_answers: 0,
             calls: Calls::default(),
         }
     }
@@ -239,6 +242,11 @@ impl Server {
         candidates
             .min_by_key(|remote| remote.outstanding)
             .map(|remote| remote.core)
+    }
+
+    /// Answers to requests of this core, wherever the session is, that somebody still waited for.
+    pub(super) fn answers_in_time(&self) -> u64 {
+        (self.figures.latency.count() + self.answers_by_cores).saturating_sub(self.late_answers)
     }
 
     /// Some core has a bound session.

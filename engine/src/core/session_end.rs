@@ -421,7 +421,11 @@ impl PacketEngine {
                 // After that: what is sent again or held has to be answered before its client is unbound.
                 match server.identity {
                     Some(identity) => self.identity_session_lost(now, id, identity),
-                    None => self.unbind_clients_without_server(now, server.server),
+                    None => {
+                        // Perhaps it was the last one that is well: then those that are left out have what waits.
+                        self.look_at_holds_of(now, server.server);
+                        self.unbind_clients_without_server(now, server.server);
+                    }
                 }
             }
             Side::Gone => {}

@@ -376,7 +376,7 @@ impl PacketEngine {
         );
         if sent {
             self.servers[usize::from(server.0)].remote_mut(core).outstanding += 1;
-            self.trial_sent(now, server);
+            self.trial_sent(now, server, sendable.command);
         }
         sent
     }

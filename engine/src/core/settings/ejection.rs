@@ -22,15 +22,22 @@ pub struct EjectionSettings {
 }
 
 impl EjectionSettings {
-    /// The documented defaults.
+    /// The documented defaults: it is off.
     pub const DEFAULT: Self = Self {
-        timeouts: 5,
-        errors_percent: 80,
+        timeouts: 0,
+        errors_percent: 0,
         answers_min: 20,
         window: Duration::from_secs(10),
         min: Duration::from_secs(30),
         max: Duration::from_secs(300),
         rise: 3,
+    };
+
+    /// What the documents recommend to whoever wants it.
+    pub const RECOMMENDED: Self = Self {
+        timeouts: 5,
+        errors_percent: 80,
+        ..Self::DEFAULT
     };
 
     /// Nothing ejects it.
