@@ -3,6 +3,7 @@
 use crate::esme::receives;
 use crate::event::LinkId;
 use crate::host::Host;
+use crate::ledger::Request;
 use crate::link::{End, Peer};
 use crate::pdu::Pdu;
 use crate::ranges::RANGES;
@@ -33,11 +34,17 @@ impl World {
             "message {number}: the receipt of {} went to ESME {index}, of another account",
             submitter.system_id
         );
-        let is_taken_for_theirs = || {
+        self.is_receipt_for(number, &self.esmes[index].plan.system_id)
+    }
+
+    /// A receipt of what this account has submitted, or what may be taken for one as long as nothing better is known.
+    pub(crate) fn is_receipt_for(&self, number: usize, system_id: &str) -> bool {
+        let message = &self.ledger.messages[number];
+        let is_theirs = |request: &Request| self.esmes[request.esme].plan.system_id == system_id;
+        message.receipt_of.as_ref().is_some_and(|receipt| {
             let mut others = self.ledger.taken_for(receipt, message.sent_at);
-            others.any(|(other, _)| self.esmes[other.esme].plan.system_id == self.esmes[index].plan.system_id)
-        };
-        is_theirs || is_taken_for_theirs()
+            is_theirs(&self.ledger.requests[receipt.request]) || others.any(|(other, _)| is_theirs(other))
+        })
     }
 
     pub(crate) fn note_core_trouble(&mut self) {

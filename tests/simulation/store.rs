@@ -118,13 +118,10 @@ impl World {
         message.stored.push(stored);
         message.stored_in.get_or_insert(key);
         if let Line::Account(account) = key.line {
-            let receipt = message.receipt_of.as_ref();
-            let receipt = receipt.expect("only receipts stand in an account's line");
-            let submitter = self.ledger.requests[receipt.request].esme;
-            assert_eq!(
-                self.esmes[submitter].plan.system_id,
-                self.scenario.settings.clients[account.0 as usize].system_id,
-                "message {number} stands in the line of an account that did not submit"
+            let system_id = &self.scenario.settings.clients[account.0 as usize].system_id;
+            assert!(
+                self.is_receipt_for(number, system_id),
+                "message {number} stands in the line of {system_id}, who did not submit"
             );
         }
         self.trace.line(self.now, || {
