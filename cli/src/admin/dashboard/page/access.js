@@ -1,6 +1,6 @@
 // Whether this page may change something: what the door asks for, and the token, which stays in this tab.
 
-import { byId, html, setText } from "./dom.js";
+import { byId, html, setText, showDialog } from "./dom.js";
 
 const KEPT = "smppmux-token";
 
@@ -51,40 +51,38 @@ function show() {
 }
 
 /** Has the token entered. Comes to true when it was right. */
-export function enter() {
+export async function enter() {
   const dialog = byId("token-dialog");
+  const form = byId("token-form");
   const input = byId("token");
   const problem = byId("token-problem");
-  setText(problem, "");
-  input.value = "";
-  input.removeAttribute("aria-invalid");
-  dialog.showModal();
-  input.focus();
-  return new Promise((resolve) => {
-    const submit = async (event) => {
-      event.preventDefault();
-      const token = input.value.trim();
-      const words = await tried(token);
-      if (words === null) {
-        sessionStorage.setItem(KEPT, token);
-        dialog.close();
-      } else {
-        setText(problem, words);
-        input.setAttribute("aria-invalid", "true");
-        input.select();
-      }
-    };
-    const cancel = () => dialog.close();
-    byId("token-form").addEventListener("submit", submit);
+  const submit = async (event) => {
+    event.preventDefault();
+    const token = input.value.trim();
+    const words = await tried(token);
+    if (words === null) {
+      sessionStorage.setItem(KEPT, token);
+      dialog.close();
+    } else {
+      setText(problem, words);
+      input.setAttribute("aria-invalid", "true");
+      input.select();
+    }
+  };
+  const cancel = () => dialog.close();
+  const prepare = () => {
+    setText(problem, "");
+    input.value = "";
+    input.removeAttribute("aria-invalid");
+    form.addEventListener("submit", submit);
     byId("token-cancel").addEventListener("click", cancel);
-    dialog.addEventListener("close", () => {
-      byId("token-form").removeEventListener("submit", submit);
-      byId("token-cancel").removeEventListener("click", cancel);
-      input.value = "";
-      show();
-      resolve(isOpen());
-    }, { once: true });
-  });
+  };
+  await showDialog(dialog, prepare, input);
+  form.removeEventListener("submit", submit);
+  byId("token-cancel").removeEventListener("click", cancel);
+  input.value = "";
+  show();
+  return isOpen();
 }
 
 /** What is wrong with a token; null when it is right. */

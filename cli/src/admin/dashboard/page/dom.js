@@ -32,4 +32,22 @@ export function setAttribute(element, name, value) {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
+const shown = new Map();
+
+/**
+ * Shows a dialog with the focus on one of its elements, and comes to what it was closed with. The event of its end comes later than the end: who opens it again at once waits for that,
+ * or the end of the first showing would be taken for that of the second.
+ */
+export async function showDialog(dialog, prepare, focused = null) {
+  while (shown.has(dialog)) await shown.get(dialog);
+  prepare();
+  const end = new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+  shown.set(dialog, end);
+  dialog.showModal();
+  focused?.focus();
+  await end;
+  shown.delete(dialog);
+  return dialog.returnValue;
+}
+
 export const byId = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 // Orders to smppmux: a question first where something stops, then the call, then what came of it in words.
 
 import * as access from "./access.js";
-import { byId, setText } from "./dom.js";
+import { byId, setText, showDialog } from "./dom.js";
 
 let fading = null;
 
@@ -13,16 +13,15 @@ function say(words, isProblem) {
   if (!isProblem) fading = setTimeout(() => setText(message, ""), 15_000);
 }
 
-function confirmed({ title, text, yes }) {
+async function confirmed({ title, text, yes }) {
   const dialog = byId("confirm-dialog");
-  setText(byId("confirm-title"), title);
-  setText(byId("confirm-text"), text);
-  setText(byId("confirm-yes"), yes);
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
+  const prepare = () => {
+    setText(byId("confirm-title"), title);
+    setText(byId("confirm-text"), text);
+    setText(byId("confirm-yes"), yes);
+    dialog.returnValue = "no";
+  };
+  return await showDialog(dialog, prepare) === "yes";
 }
 
 /** Gives an order; `question`, if there is one, is asked first. */
