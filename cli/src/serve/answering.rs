@@ -46,16 +46,21 @@ impl Answering {
 impl ControlCore {
     /// Answers those who have called.
     pub(super) fn handle_calls(&mut self, now: Instant) {
-        let mut carried_out = Vec::new();
+        let (mut carried_out, mut awaits) = (Vec::new(), false);
         while let Ok(call) = self.answering.calls.try_recv() {
             // Who has hung up meanwhile gets no answer.
             match call {
                 Call::Snapshot(wanted, reply) => drop(reply.send(self.snapshot(now, wanted))),
-                Call::Order(order, reply) => carried_out.push((reply, self.carry_out(now, &order))),
+                Call::Order(order, reply) => {
+                    let outcome = self.carry_out(now, &order);
+                    // A reload has waited itself.
+                    awaits |= outcome.is_ok() && !matches!(order, Order::Reload);
+                    carried_out.push((reply, outcome));
+                }
                 Call::Trace(of, limit, reply) => drop(reply.send(self.start_trace(now, &of, limit))),
             }
         }
-        if carried_out.iter().any(|(_, outcome)| outcome.is_ok()) {
+        if awaits {
             self.await_obeyed();
         }
         for (reply, outcome) in carried_out {

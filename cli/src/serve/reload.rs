@@ -85,10 +85,10 @@ impl ControlCore {
             self.supervisor.tell_reloading();
         }
         let outcome = self.try_reload();
+        if outcome.is_ok() {
+            self.await_obeyed();
+        }
         if is_serving {
-            if outcome.is_ok() {
-                self.await_obeyed();
-            }
             self.supervisor.tell_ready();
         }
         match &outcome {

@@ -177,8 +177,9 @@ impl PacketEngine {
 
     /// A server is bound again: whatever it was, this may be another process.
     pub(super) fn health_of_comer(&mut self, now: Moment, index: ServerIndex) {
-        if self.servers[usize::from(index.0)].health.is_well() {
-            self.servers[usize::from(index.0)].health.recover(now);
+        let health = &mut self.servers[usize::from(index.0)].health;
+        if health.is_well() {
+            health.overlook();
         } else {
             self.try_out(now, index);
         }

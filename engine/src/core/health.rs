@@ -194,24 +194,14 @@ impl ErrorWindow {
 }
 
 impl Health {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: HealthState::Well,
             since: Moment::START,
             until: Moment::START,
             ejections: 0,
-            in_a_row: InARow {
-                timeouts: 0,
-                answers: 0,
-                began_at: Moment::START,
-                last_at: Moment::START,
-            },
-            window: ErrorWindow {
-                ends_at: Moment::START,
-                answers_before: 0,
-                errors: 0,
-                timeouts: 0,
-            },
+            in_a_row: InARow::default(),
+            window: ErrorWindow::default(),
             good: 0,
             under_way: 0,
             last_sent_at: Moment::START,
@@ -339,6 +329,11 @@ impl Health {
         self.enter(HealthState::Well, now);
     }
 
+    /// It was lost, and is there again: what looked like illness may have been the loss. How long it has been well goes on counting.
+    pub(super) fn overlook(&mut self) {
+        (self.in_a_row, self.window) = (InARow::default(), ErrorWindow::default());
+    }
+
     /// It may be another server: nothing is held against it, nor in its favour.
     pub(super) fn forget(&mut self, now: Moment) {
         self.ejections = 0;
@@ -356,7 +351,7 @@ impl Health {
     fn enter(&mut self, state: HealthState, now: Moment) {
         (self.state, self.since) = (state, now);
         (self.good, self.under_way) = (0, 0);
-        (self.in_a_row, self.window) = (InARow::default(), ErrorWindow::default());
+        self.overlook();
     }
 }
 
@@ -404,6 +399,12 @@ mod tests {
                 self.health.eject(self.now, &SETTINGS, reason);
             }
             finding
+        }
+
+        /// Timeouts in a row, until it is ejected for them.
+        fn falls_ill(&mut self) {
+            (0..5).for_each(|_| assert!(self.sign(Sign::Timeout) != Finding::Well));
+            assert_eq!(self.health.state(), HealthState::Ejected);
         }
 
         /// Waits until its ejection is over; the answer is how long that took.
@@ -541,7 +542,7 @@ mod tests {
     fn a_trial_is_short() {
         let mut patient = Patient::new();
         let long_ago = patient.now;
-        (0..5).for_each(|_| assert!(patient.sign(Sign::Timeout) != Finding::Well));
+        patient.falls_ill();
         assert!(patient.health.is_aside(&SETTINGS));
         assert_eq!(patient.until_trial(), SETTINGS.min);
         for sign in [Sign::Good, Sign::Error, Sign::Timeout] {
@@ -574,7 +575,7 @@ mod tests {
     #[test]
     fn ejections_grow_and_are_forgiven() {
         let mut patient = Patient::new();
-        (0..5).for_each(|_| assert!(patient.sign(Sign::Timeout) != Finding::Well));
+        patient.falls_ill();
         let mut waits = Vec::new();
         for _ in 0..8 {
             waits.push(patient.until_trial().as_secs());
@@ -586,7 +587,9 @@ mod tests {
         patient.until_trial();
         patient.health.recover(patient.now);
         patient.wait(SETTINGS.min * 7);
-        (0..5).for_each(|_| assert!(patient.sign(Sign::Timeout) != Finding::Well));
+        // A loss meanwhile takes none of that back.
+        patient.health.overlook();
+        patient.falls_ill();
         assert_eq!(
             patient.until_trial().as_secs(),
             120,

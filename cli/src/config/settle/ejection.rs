@@ -1,7 +1,7 @@
 //! When a server is left out for its answers: `eject-…` of `[[server]]`.
 
-use super::limits::{DAY, MILLISECOND, shown};
-use super::{Settling, blame};
+use super::Settling;
+use super::limits::{DAY, MILLISECOND};
 use crate::config::server::ServerSection;
 use smppmux_engine::core::settings::EjectionSettings;
 
@@ -23,14 +23,10 @@ impl Settling<'_> {
         ] {
             self.period(name, key, &(MILLISECOND..=DAY));
         }
-        if section.eject_min.value > section.eject_max.value {
-            let message = format!(
-                "`eject-min` ({}) is longer than `eject-max` ({})",
-                shown(section.eject_min.value),
-                shown(section.eject_max.value)
-            );
-            self.problem(blame(&section.eject_min, &section.eject_max), message);
-        }
+        self.not_longer(
+            ("eject-min", &section.eject_min),
+            ("eject-max", &section.eject_max),
+        );
         EjectionSettings {
             timeouts: section.eject_timeouts.value,
             errors_percent: section.eject_errors.value,

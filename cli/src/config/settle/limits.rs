@@ -1,6 +1,6 @@
 //! Ranges of single values, and how they are told.
 
-use super::Settling;
+use super::{Settling, blame};
 use crate::config::choices::Store;
 use crate::config::key::Key;
 use crate::config::texts::Octets;
@@ -136,6 +136,22 @@ impl Settling<'_> {
                 shown(*range.end())
             );
             self.problem(key.origin(), message);
+        }
+    }
+
+    /// Reports a time that is longer than another one, which it must not be.
+    pub(super) fn not_longer(
+        &mut self,
+        (name, key): (&str, &Key<Duration>),
+        (than, other): (&str, &Key<Duration>),
+    ) {
+        if key.value > other.value {
+            let message = format!(
+                "`{name}` ({}) is longer than `{than}` ({})",
+                shown(key.value),
+                shown(other.value)
+            );
+            self.problem(blame(key, other), message);
         }
     }
 

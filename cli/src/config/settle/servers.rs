@@ -1,11 +1,9 @@
 //! Each `[[server]]`: checked, and turned into what the engines take.
 
-use super::limits::{
-    CONNECTIONS_MAX, CREDENTIAL_OCTETS_MAX, DAY, MILLISECOND, WEIGHT_MAX, WINDOW_MAX, shown,
-};
+use super::Settling;
+use super::limits::{CONNECTIONS_MAX, CREDENTIAL_OCTETS_MAX, DAY, MILLISECOND, WEIGHT_MAX, WINDOW_MAX};
 use super::names::Names;
 use super::tls::transport;
-use super::{Settling, blame};
 use crate::config::key::{Key, Origin};
 use crate::config::section::Item;
 use crate::config::server::ServerSection;
@@ -169,14 +167,10 @@ impl<'c> Settling<'c> {
         self.number("weight", &section.weight, &(1..=WEIGHT_MAX));
         self.number("priority", &section.priority, &(0..=1000));
         self.number("enquire-link-misses", &section.enquire_link_misses, &(1..=100));
-        if section.reconnect_min.value > section.reconnect_max.value {
-            let message = format!(
-                "`reconnect-min` ({}) is longer than `reconnect-max` ({})",
-                shown(section.reconnect_min.value),
-                shown(section.reconnect_max.value)
-            );
-            self.problem(blame(&section.reconnect_min, &section.reconnect_max), message);
-        }
+        self.not_longer(
+            ("reconnect-min", &section.reconnect_min),
+            ("reconnect-max", &section.reconnect_max),
+        );
     }
 
     /// Clients belong to a vserver, so a server's deliver_sm must have one: the only one that lists it, or
