@@ -214,6 +214,7 @@ impl<'ring> RingDriver<'ring> {
             Operation::Accept(place) => self.accepted(now, station, place, completion),
             Operation::Connect(place) => self.connect_ended(now, station, place),
             Operation::Receive(place) => return self.received(now, station, place, &completion),
+            Operation::HangUp(place) => self.hung_up(now, station, place),
             Operation::Send(place) => self.send_ended(now, station, place, &completion),
         }
         0

@@ -14,6 +14,8 @@ pub(super) enum Operation {
     Connect(u32),
     /// Octets have arrived.
     Receive(u32),
+    /// The peer has closed its side, or the connection is lost.
+    HangUp(u32),
     /// A send that does not wait for its socket has failed or was cut short.
     QuietSend(u32),
     /// A send that waits for its socket has ended.
@@ -30,6 +32,7 @@ impl Operation {
             Self::Receive(place) => (4, place),
             Self::QuietSend(place) => (5, place),
             Self::Send(place) => (6, place),
+            Self::HangUp(place) => (7, place),
         };
         u64::from(place) << 8 | kind
     }
@@ -43,6 +46,7 @@ impl Operation {
             4 => Self::Receive(place),
             5 => Self::QuietSend(place),
             6 => Self::Send(place),
+            7 => Self::HangUp(place),
             _ => Self::Ignored,
         }
     }
@@ -60,6 +64,7 @@ mod tests {
             Operation::Accept,
             Operation::Connect,
             Operation::Receive,
+            Operation::HangUp,
             Operation::QuietSend,
             Operation::Send,
         ];

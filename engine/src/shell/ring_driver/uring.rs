@@ -150,9 +150,9 @@ impl<'ring> Uring<'ring> {
         unsafe { self.push(entry, operation) };
     }
 
-    /// Waits until a socket is writable, once.
-    pub(super) fn await_writable(&mut self, socket: impl AsFd, operation: Operation) {
-        let events = u32::from(PollFlags::OUT.bits());
+    /// Waits until a socket has one of these events, or an error, once.
+    pub(super) fn await_events(&mut self, socket: impl AsFd, operation: Operation, events: PollFlags) {
+        let events = u32::from(events.bits());
         let entry = opcode::PollAdd::new(Fd(socket.as_fd().as_raw_fd()), events).build();
         // SAFETY: it names no memory.
         unsafe { self.push(entry, operation) };

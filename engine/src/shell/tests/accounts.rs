@@ -19,11 +19,14 @@ on_every_driver!(
     a_core_that_drains_gives_back,
     what_is_no_bind_stays,
     half_a_bind_and_the_end,
+    resets_behind_half_a_bind,
     many_octets_travel_along,
     silent_clients_do_not_hold_up_the_end,
 );
 
 const ACCOUNTS: u32 = 12;
+/// None of so many moves in one of 2^40 runs.
+const ACCOUNTS_OF_BOTH_CORES: u32 = 40;
 
 fn start(driver: TestedDriver, cores: usize, core_requests_max: u32) -> Harness {
     Harness::start_with(driver, cores, |settings| {
@@ -184,10 +187,25 @@ fn half_a_bind_and_the_end(driver: TestedDriver) {
     harness.wait_until_all_closed();
 }
 
+/// Goal: a reset is heard where the kernel has it to tell together with octets. Method: many clients, one after the other; without the
+/// ring driver's look-out for the end 5 of 18 runs failed, six of which ran at once.
+fn resets_behind_half_a_bind(driver: TestedDriver) {
+    let harness = start(driver, 2, 1024);
+    for number in 0..3_000 {
+        let mut client = harness.connect();
+        let bind = bind(number);
+        let octets = number as usize % bind.len();
+        client.0.write_all(&bind[..octets]).expect("it is read");
+        drop(socket2::SockRef::from(&client.0).set_linger(Some(Duration::ZERO)));
+    }
+    harness.wait_until_all_closed();
+}
+
 /// Goal: whatever was read behind the bind before the connection could leave travels with it, in order.
 fn many_octets_travel_along(driver: TestedDriver) {
     let harness = start(driver, 2, 1024);
-    for account in 0..ACCOUNTS {
+    // Chance decides where an account lives: some of so many live on the other core.
+    for account in 0..ACCOUNTS_OF_BOTH_CORES {
         let mut client = harness.connect();
         let mut octets = bind(account).to_vec();
         for number in 0..2_000_u32 {
@@ -203,6 +221,9 @@ fn many_octets_travel_along(driver: TestedDriver) {
             assert_eq!(client.receive().1[..4], number.to_be_bytes());
         }
         writing.join().expect("no panic");
+        if account >= ACCOUNTS && sum(&harness, |shell| shell.moved_to_account) > 0 {
+            break;
+        }
     }
     assert!(sum(&harness, |shell| shell.moved_to_account) > 0);
 }
