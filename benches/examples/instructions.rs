@@ -1,21 +1,25 @@
-//! Sends a number of messages through the pure core, for counting instructions:
+//! Sends a number of messages one way, for counting instructions.
 //!
 //! ```text
-//! valgrind --tool=callgrind --toggle-collect='*RoundTrip*submit*' target/release/examples/instructions submit 10000
+//! target/release/examples/instructions                    says which ways there are
+//! valgrind --tool=callgrind --toggle-collect='*measured_part*' target/release/examples/instructions submit 10000
 //! ```
 //!
-//! The difference between two counts, divided by the difference in messages, is the price of one message. `through-sockets` is all
-//! that one engine and its shell do for a submit_sm and its answer, without the kernel, on epoll: valgrind has no io_uring. Its
-//! peers are a process of their own, which valgrind does not follow.
+//! The count, divided by the messages, is the price of one: neither the start nor what goes before and behind a way's measured
+//! part is in it. `through-sockets` is all that one engine and its shell do for a submit_sm and its answer, without the
+//! kernel, on epoll: valgrind has no io_uring. Its peers are a process of their own, which valgrind does not follow. What it
+//! costs is the difference between two counts, divided by the difference in messages.
 
-use smppmux_benches::{EngineOnSockets, LockstepEsme, RoundTrip, TwoCores, start_smsc};
+use smppmux_benches::{
+    BATCH_MESSAGES, EngineOnSockets, LockstepEsme, NamedWay, WAYS, measured_part, start_smsc, way_with_name,
+};
 use smppmux_engine::shell::IoDriver;
 use std::io::{BufRead as _, BufReader, Write as _, stdin};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
-fn main() {
+fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let way = arguments.next().unwrap_or_else(|| "submit".into());
+    let way = arguments.next().unwrap_or_default();
     let mut number = |default| {
         arguments
             .next()
@@ -26,8 +30,36 @@ fn main() {
     match way.as_str() {
         "through-sockets" => through_sockets(messages, window),
         "peers" => be_peers(messages, window),
-        _ => through_the_core(&way, messages),
+        name => match way_with_name(name) {
+            Some(named) => take(named, messages),
+            None => {
+                list_ways();
+                return ExitCode::from(u8::from(!name.is_empty()) * EXIT_USAGE);
+            }
+        },
     }
+    ExitCode::SUCCESS
+}
+
+const EXIT_USAGE: u8 = 64;
+
+/// The ways that can be counted, and what they are.
+fn list_ways() {
+    for NamedWay { name, what, .. } in WAYS.iter().filter(|named| named.is_counted) {
+        println!("{name:24} {what}");
+    }
+}
+
+/// Whole steps of one way; so many messages or a few less.
+fn take(named: &NamedWay, messages: u32) {
+    let mut way = (named.start)();
+    for _ in 0..messages / BATCH_MESSAGES {
+        way.prepare();
+        measured_part(&mut *way);
+        way.finish();
+    }
+    // To take a million ranges apart again is nothing that anybody wants to wait for.
+    std::mem::forget(way);
 }
 
 /// One engine between the peers of another process.
@@ -60,40 +92,4 @@ fn be_peers(messages: u32, window: u32) {
     let mut esme =
         LockstepEsme::bind(engine.trim().parse().expect("an address"), window, 160).expect("a bind");
     esme.send(messages).expect("answers");
-}
-
-/// The pure core alone.
-fn through_the_core(way: &str, messages: u32) {
-    let mut round_trip = RoundTrip::new();
-    round_trip.submit_for_receipt(0);
-    let mut logged = RoundTrip::logged();
-    let mut two_cores = TwoCores::new();
-    let mut sum = 0_u64;
-    for _ in 0..messages {
-        sum += u64::from(match way {
-            "submit" => round_trip.submit(),
-            "submit-for-receipt" => {
-                let number = round_trip.submit_for_receipt(sum);
-                round_trip.engine().poll_receipt_log();
-                number
-            }
-            "deliver" => round_trip.deliver(),
-            "submit-logged" => {
-                let number = logged.submit();
-                assert_eq!(logged.take_records(), 2, "the submit and its answer");
-                number
-            }
-            "deliver-logged" => {
-                let number = logged.deliver();
-                assert_eq!(logged.take_records(), 2, "the message and its answer");
-                number
-            }
-            "receipt" => round_trip.receipt(),
-            "deliver-across-cores" => two_cores.deliver(),
-            _ => panic!(
-                "submit, submit-for-receipt, submit-logged, deliver, deliver-logged, receipt, deliver-across-cores or through-sockets"
-            ),
-        });
-    }
-    println!("{messages} messages, sum of numbers {sum}");
 }

@@ -8,7 +8,7 @@
 //! the index is as cold as it is in use. The two engines take turns in one run, so that what else the machine does hits both;
 //! the median of their rounds counts.
 
-use smppmux_benches::{RoundTrip, TwoCores, settings_with_ranges};
+use smppmux_benches::{Destinations, RoundTrip, TwoCores, prefix, settings_with_ranges};
 use smppmux_engine::core::range::AddressRange;
 use smppmux_engine::core::settings::Settings;
 use std::hint::black_box;
@@ -39,9 +39,7 @@ fn main() {
 /// An engine whose client has bound for so many ranges.
 struct Loaded {
     engine: RoundTrip,
-    ranges: u64,
-    /// Where the messages go is drawn from it.
-    state: u64,
+    destinations: Destinations,
 }
 
 impl Loaded {
@@ -67,35 +65,18 @@ impl Loaded {
         drop(two_cores);
         Self {
             engine,
-            ranges: count,
-            state: 1,
+            destinations: Destinations::below(count),
         }
     }
 
     fn round(&mut self) -> Duration {
         let started_at = Instant::now();
         for _ in 0..MESSAGES_PER_ROUND {
-            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let number = (self.state >> 33) % self.ranges;
-            let mut destination = [b'5'; 11];
-            destination[..PREFIX_OCTETS].copy_from_slice(&prefix(number));
+            let (_, destination) = self.destinations.draw();
             black_box(self.engine.deliver_to(&destination));
         }
         started_at.elapsed()
     }
-}
-
-const PREFIX_OCTETS: usize = 10;
-
-/// Ten digits that begin with a 4; spread over all that there are.
-fn prefix(number: u64) -> [u8; PREFIX_OCTETS] {
-    let mut digits = [b'4'; PREFIX_OCTETS];
-    let mut rest = number * 7_919 % 1_000_000_007;
-    for digit in digits[1..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    digits
 }
 
 fn median(mut rounds: Vec<Duration>) -> f64 {

@@ -1,6 +1,6 @@
 //! One engine on sockets between an ESME and an SMSC on loopback: what the benches of the whole way use.
 
-use crate::settings;
+use crate::configuration::settings;
 use smppmux_engine::core::contract::CoreIndex;
 use smppmux_engine::core::message_log::MessageRecords;
 use smppmux_engine::core::settings::Settings;

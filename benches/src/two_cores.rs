@@ -1,12 +1,14 @@
 //! Two packet engines and what passes between them by hand, in place of the mailboxes.
 
-use super::{answer, bind_server, finish_client_bind, message, settings, start_client_bind};
+use crate::binds::{bind_server, finish_client_bind, start_client_bind};
+use crate::configuration::settings;
+use crate::pdus::{answer, message, number_of, set_number};
 use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{ConnectionId, CoreIndex, Transmit};
 use smppmux_engine::core::settings::Settings;
 use smppmux_engine::core::time::Moment;
-use smppmux_engine::core::wire::{CommandId, Header};
+use smppmux_engine::core::wire::CommandId;
 use std::sync::Arc;
 
 /// The core that the messages come to.
@@ -43,7 +45,7 @@ impl TwoCores {
             now,
             server,
             client,
-            deliver: message(CommandId::DELIVER_SM, b"4477009001", b"88876500001"),
+            deliver: message(CommandId::DELIVER_SM),
             deliver_answer: answer(CommandId::DELIVER_SM_RESP, b""),
         };
         let bound = cores.next_output(OWNER);
@@ -57,11 +59,11 @@ impl TwoCores {
     pub fn deliver(&mut self) -> u32 {
         self.engines[ORIGIN].handle_bytes(self.now, self.server, &self.deliver);
         let sent = self.next_output(OWNER);
-        self.deliver_answer[12..16].copy_from_slice(&sent.octets[12..16]);
+        set_number(&mut self.deliver_answer, number_of(&sent.octets));
         self.engines[OWNER].handle_transmitted(self.now, sent.connection, sent.octets);
         self.engines[OWNER].handle_bytes(self.now, self.client, &self.deliver_answer);
         let answered = self.next_output(ORIGIN);
-        let number = Header::read(&answered.octets).map_or(0, |header| header.sequence_number);
+        let number = u32::from_be_bytes(number_of(&answered.octets));
         self.engines[ORIGIN].handle_transmitted(self.now, answered.connection, answered.octets);
         number
     }
@@ -93,5 +95,20 @@ impl TwoCores {
 impl Default for TwoCores {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pdus::REQUEST_NUMBER;
+
+    /// Goal: the round trip between two cores restores the original number.
+    #[test]
+    fn round_trips_between_cores_restore_the_number() {
+        let mut cores = TwoCores::new();
+        for _ in 0..10_000 {
+            assert_eq!(cores.deliver(), REQUEST_NUMBER);
+        }
     }
 }
