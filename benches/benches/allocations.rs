@@ -3,7 +3,10 @@
 //!
 //! Debug builds check the engine's invariants after every event, which allocates; so this is no `cargo test`.
 
-use smppmux_benches::{EngineOnSockets, LockstepEsme, RoundTrip, TwoCores, start_smsc};
+use smppmux_benches::{
+    BATCH_MESSAGES, EngineOnSockets, LockstepEsme, RoundTrip, TwoCores, measured_part, start_smsc,
+    way_with_name,
+};
 use smppmux_engine::core::contract::CoreIndex;
 use smppmux_engine::core::message_log::MessageRecords;
 use smppmux_engine::shell::{IoDriver, MessageLogLanes};
@@ -26,6 +29,16 @@ const TEXT_OCTETS: u8 = 5;
 /// Memory for an engine's records of messages, as it is by default, and so little that it is soon full.
 const LANE_OCTETS: usize = 16 << 20;
 const SMALL_LANE_OCTETS: usize = 1 << 20;
+/// Ways of the table that go where the rounds in `main` do not.
+const MORE_WAYS: [&str; 7] = [
+    "receipt-mapped",
+    "query-tagged",
+    "query-mapped",
+    "first-segment",
+    "next-segment",
+    "c2c",
+    "c2c-between-threads",
+];
 /// The sequence numbers of the requests of a round trip, which must come back.
 const NUMBER: u32 = 7;
 const RECEIPT_NUMBER: u32 = 9;
@@ -108,6 +121,7 @@ fn main() -> ExitCode {
             }),
         ),
     ];
+    outcomes.extend(MORE_WAYS.map(|name| (name, of_way(name))));
     for (name, way) in [
         (
             "submit_sm through sockets, ring driver",
@@ -143,6 +157,22 @@ fn of_rounds(number: u32, mut round: impl FnMut() -> u32) -> u64 {
     (0..WARM_UP).for_each(|_| assert_eq!(round(), number));
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     (0..COUNTED).for_each(|_| assert_eq!(round(), number));
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// What the whole steps of a way allocate.
+fn of_way(name: &str) -> u64 {
+    let mut way = way_with_name(name).map(|named| (named.start)()).expect(name);
+    let mut take = |messages: u32| {
+        for _ in 0..messages / BATCH_MESSAGES {
+            way.prepare();
+            measured_part(&mut *way);
+            way.finish();
+        }
+    };
+    take(WARM_UP);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    take(COUNTED);
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
