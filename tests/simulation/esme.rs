@@ -284,7 +284,6 @@ impl World {
         }
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.lost_answer) {
-            self.ledger.messages[number].had_trouble = true;
             return;
         }
         let status = if self.random.chance(faults.error_answer) {
@@ -299,9 +298,7 @@ impl World {
         };
         self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
-        let message = &mut self.ledger.messages[number];
-        message.answers.push(answer.status);
-        message.had_trouble |= answer.status != 0 || wait * 2 > self.scenario.response_timeout;
+        self.ledger.messages[number].answers.push(answer.status);
         if self.random.chance(faults.repeated_answer) {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }

@@ -101,8 +101,6 @@ pub(crate) struct Message {
     pub(crate) stored_in: Option<QueueKey>,
     /// The core that sent it last to another one, out of the queue.
     pub(crate) drained_by: Option<usize>,
-    /// A client refused it, or left it unanswered.
-    pub(crate) had_trouble: bool,
     pub(crate) reached: Option<(usize, LinkId)>,
     pub(crate) receipt_of: Option<ReceiptOf>,
     pub(crate) answers: Vec<u32>,
@@ -375,7 +373,6 @@ impl Ledger {
             stored: Vec::new(),
             stored_in: None,
             drained_by: None,
-            had_trouble: false,
             reached: None,
             receipt_of: None,
             answers: Vec::new(),

@@ -4,7 +4,9 @@ use crate::esme::receives;
 use crate::event::{Event, Input};
 use crate::pdu::command;
 use crate::ranges::DESTINATIONS;
-use crate::scenario::{AUTH_RETRY, DRAIN_TIMEOUT, FORWARD_CACHE, LATE_ANSWER_HOLD, RECONNECT_MAX};
+use crate::scenario::{
+    AUTH_RETRY, CONCAT_TIMEOUT, DRAIN_TIMEOUT, FORWARD_CACHE, LATE_ANSWER_HOLD, RECONNECT_MAX,
+};
 use crate::weights::Faults;
 use crate::world::{Phase, World};
 use smppmux_engine::core::time::Moment;
@@ -17,6 +19,9 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 const PROBE_STEP: Duration = Duration::from_millis(150);
 /// When all is well an enquire_link is answered in less than that.
 const ENQUIRY_ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// After the last segment that a queue still delivers a message is remembered for so long.
+const PINS_GONE_TIME: Duration = Duration::from_secs(CONCAT_TIMEOUT.as_secs() + 1);
 
 impl World {
     pub(crate) fn next_phase(&mut self) {
@@ -33,7 +38,7 @@ impl World {
             ),
             Phase::Probing => (
                 Phase::Leaving,
-                timeout + LATE_ANSWER_HOLD + FORWARD_CACHE + CLOSING_TIME * 2,
+                (timeout + LATE_ANSWER_HOLD + FORWARD_CACHE + CLOSING_TIME * 2).max(PINS_GONE_TIME),
             ),
             Phase::Leaving => (Phase::Draining, DRAIN_TIMEOUT + CLOSING_TIME * 3),
             Phase::Draining | Phase::Over => (Phase::Over, Duration::ZERO),
@@ -190,6 +195,7 @@ impl World {
                 report.pools,
                 report.held_requests,
                 report.core_requests_outstanding + report.receipts.held,
+                report.concatenated + report.entries_waiting + report.queue_appending,
                 report
                     .servers
                     .iter()
@@ -198,8 +204,8 @@ impl World {
             );
             assert_eq!(
                 left,
-                (0, 0, 0, 0, 0, 0),
-                "core {core} keeps connections, sessions, pools, held, core requests, outstanding"
+                (0, 0, 0, 0, 0, 0, 0),
+                "core {core} keeps connections, sessions, pools, held, core requests, pins and entries, outstanding"
             );
             if self.scenario.is_forward {
                 let bound: u64 = report.servers.iter().map(|server| server.bound_sessions).sum();
