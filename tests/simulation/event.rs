@@ -27,6 +27,8 @@ pub(crate) enum Event {
     SmscActs(usize),
     /// An SMSC opens connections itself, while all is well.
     SmscCalls(usize),
+    /// The store's thread begins with what was ordered, or is done with it.
+    StoreActs,
     /// Something goes wrong, perhaps.
     FaultStrikes,
     /// One of the requests that must succeed.

@@ -95,8 +95,14 @@ pub(crate) struct Message {
     pub(crate) segment: Option<Place>,
     pub(crate) destination: &'static str,
     pub(crate) sent_at: Moment,
-    /// The numbers under which the store took it: the queue may deliver it more than once.
+    /// The numbers under which the store has it, or had it: the queue may deliver it more than once.
     pub(crate) stored: Vec<u64>,
+    /// A core has heard that it is safe: from then on it may be acknowledged.
+    pub(crate) is_safe: bool,
+    /// It has left the queue as it may.
+    pub(crate) has_left: bool,
+    /// Its SMSC was told that it is taken.
+    pub(crate) was_taken: bool,
     /// The line in which it stood first.
     pub(crate) stored_in: Option<QueueKey>,
     /// The core that sent it last to another one, out of the queue.
@@ -371,6 +377,9 @@ impl Ledger {
             destination,
             sent_at,
             stored: Vec::new(),
+            is_safe: false,
+            has_left: false,
+            was_taken: false,
             stored_in: None,
             drained_by: None,
             reached: None,
@@ -440,6 +449,7 @@ impl Ledger {
         let message = &mut self.messages[number];
         assert!(!message.is_answered, "message {number} has a second answer");
         message.is_answered = true;
+        message.was_taken = pdu.status == 0;
         assert_eq!(
             pdu.command,
             message.pdu.command | command::RESPONSE,
@@ -454,7 +464,7 @@ impl Ledger {
         // Account 0 may claim every address, so none is refused as nobody's.
         let is_own = matches!(pdu.status, ESME_RX_T_APPN | ESME_RINVBNDSTS | ESME_RMSGQFUL)
             || pdu.status == ESME_RX_P_APPN && message.receipt_of.is_some()
-            || pdu.status == 0 && !message.stored.is_empty();
+            || pdu.status == 0 && message.is_safe;
         let is_own = is_own || pdu.status == REFUSED && self.rules.refuse(message.destination);
         // An operator may have taken it out of the settings, or what it may claim.
         let is_own = is_own || self.has_operator && pdu.status == ESME_RINVDSTADR;

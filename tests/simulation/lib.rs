@@ -7,6 +7,7 @@
 
 mod between;
 mod calls;
+mod commits;
 mod concatenated;
 mod esme;
 mod event;

@@ -6,6 +6,7 @@
 use crate::event::LinkId;
 use crate::host::Host;
 use crate::pdu::{Pdu, command};
+use crate::store::message_in;
 use crate::world::World;
 use smppmux_engine::core::message_log::{MessageRecord, Outcome, RecordKind, Requester};
 use smppmux_engine::core::wire::CommandId;
@@ -77,12 +78,6 @@ impl ToldMessages {
             self.open.remove(&key);
         }
     }
-}
-
-fn message_in(pdu: &[u8]) -> usize {
-    let pdu = Pdu::take_first(&mut pdu.to_vec());
-    pdu.and_then(|pdu| pdu.message())
-        .expect("every message is numbered")
 }
 
 impl Host {

@@ -1,31 +1,27 @@
-//! The store of the queue as a model: slow, and sometimes it does not take a message.
+//! What the store of the queue keeps, as a model, and what the engines may do to it.
 //!
-//! It keeps the engine's contract (orders of one core in their order, events in the order of the orders) and checks what the
-//! engine may do: a message leaves only when a client took it or refused it for good, or when its time was over (in some runs
-//! messages have little of it). Then one core is told, for its message log.
+//! A message leaves only when a client took it or refused it for good, or when its time was over (in some runs messages have
+//! little of it; then one core is told, for its message log). What was acknowledged out of the queue is there until then.
+//! When and whether orders are carried out is for `commits`.
 
-use crate::event::{Event, Input, LinkId};
+use crate::commits::Thread;
+use crate::event::LinkId;
 use crate::pdu::Pdu;
 use crate::world::World;
 use bytes::BytesMut;
 use smppmux_engine::core::queue::{Line, QueueKey};
-use smppmux_engine::core::store_message::{Fate, StoreCommand, StoreEvent, StoreRefusal, StoredMessage};
+use smppmux_engine::core::store_message::{Fate, StoreEvent, StoredMessage};
 use smppmux_engine::core::time::Moment;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-/// Messages at most: sometimes it is full.
-const COUNT_MAX: usize = 400;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// By the store's number: a message, and when its time is over.
 type MessagesOfLine = BTreeMap<u64, (BytesMut, Moment)>;
 
 #[derive(Default)]
 pub(crate) struct Store {
-    /// In the order of their first message.
+    /// What is safe, in the order of the lines' first message.
     lines: Vec<(QueueKey, MessagesOfLine)>,
-    last_number: u64,
-    /// Events on their way to each core, with the time of the last one's arrival.
-    outgoing: BTreeMap<usize, (VecDeque<StoreEvent>, Moment)>,
+    pub(crate) thread: Thread,
     /// By line and receiving link: the store's number of the last message that was delivered there for the first time.
     first_deliveries: HashMap<(QueueKey, LinkId), u64>,
 }
@@ -49,74 +45,21 @@ impl Store {
 }
 
 impl World {
-    /// A core gives the store an order.
-    pub(crate) fn store_ordered(&mut self, core: usize, command: StoreCommand) {
-        self.store_expires();
-        let event = match command {
-            StoreCommand::Append { reference, key, pdu } => self.store_append(core, reference, key, pdu),
-            StoreCommand::Load {
-                key,
-                after,
-                messages_max,
-                ..
-            } => self.store_load(key, after, messages_max),
-            StoreCommand::Remove { key, number, fate } => return self.store_remove(&key, number, fate),
-            StoreCommand::ListLines { after } => self.store_list(after),
-        };
-        self.store_will_tell(core, event);
-    }
-
-    fn store_will_tell(&mut self, core: usize, event: StoreEvent) {
-        let delay = self
-            .random
-            .microseconds(50, 1_000 * (self.scenario.faults.store_delay_ms as usize).max(1));
-        let (events, last) = self.store.outgoing.entry(core).or_default();
-        let at = (self.now + delay).max(*last);
-        *last = at;
-        events.push_back(event);
-        self.events.at(at, Event::Engine(core, Input::Store));
-    }
-
-    /// The next event of the store has reached a core.
-    pub(crate) fn store_tells(&mut self, core: usize) {
-        let event = self
-            .store
-            .outgoing
-            .get_mut(&core)
-            .and_then(|(events, _)| events.pop_front());
-        if let Some(event) = event {
-            self.trace
-                .line(self.now, || format!("store → core {core}: {event:?}"));
-            if let StoreEvent::Expired { pdu, .. } = &event {
-                self.hosts[core].expect_expired(pdu);
-            }
-            self.hosts[core].engine.handle_store(self.now, event);
-        }
-    }
-
-    fn store_append(&mut self, core: usize, reference: u32, key: QueueKey, pdu: BytesMut) -> StoreEvent {
-        let reason = if self.random.chance(self.scenario.faults.store_failure) {
-            Some(StoreRefusal::Failed)
-        } else if self.store.messages() >= COUNT_MAX {
-            Some(StoreRefusal::Full)
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            return StoreEvent::Refused {
-                reference,
-                key,
-                pdu,
-                reason,
-            };
-        }
-        let message = Pdu::take_first(&mut pdu.to_vec()).expect("a whole PDU");
-        let number = message.message().expect("every message is numbered");
-        self.store.last_number += 1;
-        let stored = self.store.last_number;
+    /// A commit has made a message safe.
+    pub(crate) fn store_puts(&mut self, key: QueueKey, stored: u64, (pdu, expires_at): (BytesMut, Moment)) {
+        let number = message_in(&pdu);
+        self.trace
+            .line(self.now, || format!("message {number} is safe as {stored}"));
         let message = &mut self.ledger.messages[number];
         message.stored.push(stored);
         message.stored_in.get_or_insert(key);
+        self.store.line(&key).insert(stored, (pdu, expires_at));
+        self.segment_stored(number);
+    }
+
+    /// Whose line it is must have to do with it.
+    pub(crate) fn check_append(&self, key: &QueueKey, pdu: &[u8]) {
+        let number = message_in(pdu);
         if let Line::Account(account) = key.line {
             let system_id = &self.scenario.settings.clients[account.0 as usize].system_id;
             assert!(
@@ -124,16 +67,9 @@ impl World {
                 "message {number} stands in the line of {system_id}, who did not submit"
             );
         }
-        self.trace.line(self.now, || {
-            format!("core {core} stores message {number} as {stored}")
-        });
-        let expires_at = self.now + self.scenario.message_lifetime;
-        self.store.line(&key).insert(stored, (pdu.clone(), expires_at));
-        self.segment_stored(number);
-        StoreEvent::Stored { reference, key, pdu }
     }
 
-    fn store_load(&mut self, key: QueueKey, after: u64, messages_max: usize) -> StoreEvent {
+    pub(crate) fn store_load(&mut self, key: QueueKey, after: u64, messages_max: usize) -> StoreEvent {
         let most = messages_max.min(self.random.between(1, 8));
         let now = self.now;
         let line = self.store.line(&key);
@@ -155,7 +91,7 @@ impl World {
     }
 
     /// What has had its time goes, and one of the cores hears of it.
-    fn store_expires(&mut self) {
+    pub(crate) fn store_expires(&mut self) {
         let now = self.now;
         let mut expired = Vec::new();
         for (key, line) in &mut self.store.lines {
@@ -173,34 +109,44 @@ impl World {
     }
 
     fn store_tells_of_expired(&mut self, key: QueueKey, pdu: BytesMut) {
+        self.ledger.messages[message_in(&pdu)].has_left = true;
         let core = self.random.between(0, self.hosts.len() - 1);
         let key = Some(key);
         self.store_will_tell(core, StoreEvent::Expired { key, pdu });
     }
 
     /// Nothing leaves but by a client's word, or when its time is over.
-    fn store_remove(&mut self, key: &QueueKey, stored: u64, fate: Fate) {
-        let Some((pdu, expires_at)) = self.store.line(key).remove(&stored) else {
+    pub(crate) fn check_removal(&self, key: &QueueKey, stored: u64, fate: Fate) {
+        let line = self.store.lines.iter().find(|(other, _)| other == key);
+        let Some((pdu, expires_at)) = line.and_then(|(_, line)| line.get(&stored)) else {
             // A core that took over a line may have settled it before.
             return;
         };
-        let message = Pdu::take_first(&mut pdu.to_vec()).and_then(|pdu| pdu.message());
-        let answers = &self.ledger.messages[message.expect("it was numbered")].answers;
+        let message = message_in(pdu);
+        let answers = &self.ledger.messages[message].answers;
         let is_right = match fate {
             Fate::Delivered => answers.contains(&0),
             Fate::Refused(status) => status.0 != 0 && answers.contains(&status.0),
-            Fate::Expired => expires_at <= self.now,
+            Fate::Expired => *expires_at <= self.now,
         };
         assert!(
             is_right,
-            "message {message:?} leaves the queue as {fate:?}; clients said {answers:?}"
+            "message {message} leaves the queue as {fate:?}; clients said {answers:?}"
         );
+    }
+
+    /// A commit has taken a message out.
+    pub(crate) fn store_takes(&mut self, key: &QueueKey, stored: u64, fate: Fate) {
+        let Some((pdu, _)) = self.store.line(key).remove(&stored) else {
+            return;
+        };
+        self.ledger.messages[message_in(&pdu)].has_left = true;
         if fate == Fate::Expired {
             self.store_tells_of_expired(*key, pdu);
         }
     }
 
-    fn store_list(&mut self, after: Option<QueueKey>) -> StoreEvent {
+    pub(crate) fn store_list(&self, after: Option<QueueKey>) -> StoreEvent {
         let from = after.map_or(0, |after| {
             let place = self.store.lines.iter().position(|(key, _)| *key == after);
             place.map_or(self.store.lines.len(), |place| place + 1)
@@ -233,8 +179,23 @@ impl World {
         *last = stored.max(*last);
     }
 
+    /// What an SMSC was told to be queued, and no client has taken, is there, unless it has left rightly.
+    fn check_nothing_lost(&self) {
+        let lines = self.store.lines.iter().flat_map(|(_, line)| line.values());
+        let there: HashSet<usize> = lines.map(|(pdu, _)| message_in(pdu)).collect();
+        for (number, message) in self.ledger.messages.iter().enumerate() {
+            let is_owed = message.was_taken && !message.answers.contains(&0) && !message.has_left;
+            assert!(
+                !is_owed || there.contains(&number),
+                "message {number} to {} was acknowledged and is lost",
+                message.destination
+            );
+        }
+    }
+
     /// All is well, and has been for longer than a line rests after failures: what waits is for nobody that is bound.
     pub(crate) fn check_queue_drained(&self) {
+        self.check_nothing_lost();
         for (key, line) in &self.store.lines {
             let (is_served, name) = match &key.line {
                 Line::Destination(destination) => {
@@ -261,4 +222,11 @@ impl World {
             );
         }
     }
+}
+
+/// Which message a PDU is.
+pub(crate) fn message_in(pdu: &[u8]) -> usize {
+    let pdu = Pdu::take_first(&mut pdu.to_vec());
+    pdu.and_then(|pdu| pdu.message())
+        .expect("every message is numbered")
 }

@@ -148,6 +148,7 @@ impl World {
             Event::EsmeActs(index) => self.esme_acts(index),
             Event::SmscActs(index) => self.smsc_acts(index),
             Event::SmscCalls(index) => self.call_while_all_is_well(index),
+            Event::StoreActs => self.store_acts(),
             Event::Probe(turn) => self.probe_one(turn),
             Event::FaultStrikes => self.fault_strikes(),
             Event::NextPhase => self.next_phase(),
