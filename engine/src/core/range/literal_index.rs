@@ -70,8 +70,8 @@ struct Lengths {
 #[derive(Debug)]
 struct LengthCounts([[u32; RANGE_OCTETS_MAX + 1]; 2]);
 
-/// Numberings that match one destination: at most four.
-type Candidates<'a> = [Option<((u8, u8), &'a Lengths)>; 4];
+/// Numberings that match one destination, the best first: at most four.
+type Candidates<'a> = [(Numbering, &'a Lengths)];
 
 impl<V: Copy> LiteralIndex<V> {
     pub(super) fn new(seed: u64) -> Self {
@@ -157,38 +157,53 @@ impl<V: Copy> LiteralIndex<V> {
         dest_ton: u8,
         dest_npi: u8,
         address: &[u8],
-        mut accept: impl FnMut(V, LiteralRank) -> Option<R>,
+        accept: impl FnMut(V, LiteralRank) -> Option<R>,
     ) -> Option<R> {
-        if self.lengths.is_empty() {
-            return None;
+        match self.lengths.as_slice() {
+            [] => None,
+            // The common case: nobody claims ranges of one numbering plan only.
+            [((0, 0), lengths)] => self.best_among(&[((0, 0), lengths)], address, accept),
+            _ => self.best_of_several(dest_ton, dest_npi, address, accept),
         }
-        let candidates = self.candidates(dest_ton, dest_npi);
-        self.best_exact(&candidates, address, &mut accept)
-            .or_else(|| self.best_prefix(&candidates, address, &mut accept))
     }
 
-    #[inline]
-    fn candidates(&self, dest_ton: u8, dest_npi: u8) -> Candidates<'_> {
-        let mut candidates = [None; 4];
-        for (place, numbering) in candidates.iter_mut().zip(matching_numberings(dest_ton, dest_npi)) {
-            let at = self.lengths_at(numbering).ok();
-            *place = at.map(|at| (numbering, &self.lengths[at].1));
+    #[inline(never)]
+    fn best_of_several<R>(
+        &self,
+        dest_ton: u8,
+        dest_npi: u8,
+        address: &[u8],
+        accept: impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
+        let mut candidates = [((0, 0), &self.lengths.first()?.1); 4];
+        let mut count = 0;
+        for numbering in matching_numberings(dest_ton, dest_npi) {
+            if let Ok(at) = self.lengths_at(numbering) {
+                candidates[count] = (numbering, &self.lengths[at].1);
+                count += 1;
+            }
         }
-        candidates
+        self.best_among(&candidates[..count], address, accept)
+    }
+
+    #[inline(always)]
+    fn best_among<R>(
+        &self,
+        candidates: &Candidates<'_>,
+        address: &[u8],
+        mut accept: impl FnMut(V, LiteralRank) -> Option<R>,
+    ) -> Option<R> {
+        self.best_exact(candidates, address, &mut accept)
+            .or_else(|| self.best_prefix(candidates, address, &mut accept))
     }
 
     /// Where a numbering's lengths stand, or else where they belong.
-    #[inline]
     fn lengths_at(&self, numbering: Numbering) -> Result<usize, usize> {
-        match self.lengths.as_slice() {
-            // The common case: nobody claims ranges of one numbering plan only.
-            [((0, 0), _)] if numbering == (0, 0) => Ok(0),
-            [((0, 0), _)] => Err(1),
-            lengths => lengths.binary_search_by_key(&numbering, |(numbering, _)| *numbering),
-        }
+        self.lengths
+            .binary_search_by_key(&numbering, |(numbering, _)| *numbering)
     }
 
-    #[inline]
+    #[inline(always)]
     fn best_exact<R>(
         &self,
         candidates: &Candidates<'_>,
@@ -200,7 +215,6 @@ impl<V: Copy> LiteralIndex<V> {
         }
         let with_exact = candidates
             .iter()
-            .flatten()
             .filter(|(_, lengths)| lengths.exact_literals > 0);
         with_exact.into_iter().find_map(|((addr_ton, addr_npi), _)| {
             let value = self.get(LiteralEntry {
@@ -213,7 +227,7 @@ impl<V: Copy> LiteralIndex<V> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn best_prefix<R>(
         &self,
         candidates: &Candidates<'_>,
@@ -224,13 +238,13 @@ impl<V: Copy> LiteralIndex<V> {
         let packed_lengths = lengths_up_to(packed_octets);
         let all_lengths = lengths_up_to(address.len());
         let mut wanted = 0;
-        for (_, lengths) in candidates.iter().flatten() {
+        for (_, lengths) in candidates {
             wanted |= lengths.packed_prefixes & packed_lengths | lengths.other_prefixes & all_lengths;
         }
         while wanted != 0 {
             let octets = wanted.ilog2() as usize;
             wanted ^= 1 << octets;
-            for ((addr_ton, addr_npi), lengths) in candidates.iter().flatten() {
+            for ((addr_ton, addr_npi), lengths) in candidates {
                 if octets <= packed_octets && lengths.packed_prefixes >> octets & 1 == 1 {
                     let key = LiteralKey {
                         literal: packed.front(octets),
