@@ -18,9 +18,30 @@ use super::versions::status_for;
 use super::wire::{CommandId, Header, MessageIdResponse, Status, write_header_only, write_response};
 
 impl PacketEngine {
+    /// A server's submit_sm_resp: the way of any answer, compiled for this command alone.
+    #[inline(never)]
+    pub(super) fn submit_answer_from_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        let header = Header {
+            command_id: CommandId::SUBMIT_SM_RESP,
+            ..header
+        };
+        self.take_server_answer(now, from, header, pdu);
+    }
+
     /// A server's answer to a request that we sent it.
     #[inline(never)]
     pub(super) fn answer_from_server(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        self.take_server_answer(now, from, header, pdu);
+    }
+
+    #[inline(always)]
+    fn take_server_answer(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let is_error = !header.command_status.is_ok();
         let Some(taken) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
@@ -30,6 +51,7 @@ impl PacketEngine {
             pending,
             is_watched,
             is_leaving,
+            room_has_changed,
         } = taken;
         let is_plain = !(is_error | is_watched | pending.has_note | pending.expired);
         match pending.origin {
@@ -42,7 +64,7 @@ impl PacketEngine {
                 self.pass_special_answer(now, from, server, &pending, header, pdu);
             }
         }
-        self.room_at_server(now, server);
+        self.room_after_answer(now, server, room_has_changed);
         if is_leaving {
             self.leave_server_if_settled(now, from);
         }
@@ -97,7 +119,7 @@ impl PacketEngine {
         let Some(taken) = self.take_from_server(now, from, &header) else {
             return self.unmatched_answer(now, from);
         };
-        let (server, pending) = (taken.server, *taken.pending);
+        let (server, pending, room_has_changed) = (taken.server, *taken.pending, taken.room_has_changed);
         self.count_error(from, &pending, &header);
         self.know_far((from, header.sequence_number), &pending, Reason::Nack);
         self.segment_settled(pending.note, false);
@@ -116,7 +138,7 @@ impl PacketEngine {
         } else {
             self.fail_request(now, &pending, header.command_status);
         }
-        self.room_at_server(now, server);
+        self.room_after_answer(now, server, room_has_changed);
         self.leave_server_if_settled(now, from);
     }
 
@@ -127,9 +149,30 @@ impl PacketEngine {
         self.servers[usize::from(server.0)].late_answers += 1;
     }
 
+    /// A client's deliver_sm_resp: the way of any answer, compiled for this command alone.
+    #[inline(never)]
+    pub(super) fn deliver_answer_from_client(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        let header = Header {
+            command_id: CommandId::DELIVER_SM_RESP,
+            ..header
+        };
+        self.take_client_answer(now, from, header, pdu);
+    }
+
     /// A client's answer to a deliver_sm or data_sm that we sent it.
     #[inline(never)]
     pub(super) fn answer_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        self.take_client_answer(now, from, header, pdu);
+    }
+
+    #[inline(always)]
+    fn take_client_answer(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         if pdu.len() > PLAIN_RESPONSE_OCTETS
             && let Some(copy) = self.without_congestion(from, &header, pdu)
         {
@@ -404,7 +447,7 @@ impl PacketEngine {
             state.outstanding = state.outstanding.saturating_sub(1);
         }
         // The short way is that of ESME_ROK; the long one counts an error.
-        session.exchanges.client_accepted(pending.command);
+        session.exchanges.client_accepted(request_of(header, pending));
         let taken = now.nanoseconds_since(pending.sent_at);
         state.figures.latency.record(taken);
         if !pending.expired {
@@ -415,6 +458,7 @@ impl PacketEngine {
             pending,
             is_watched: state.is_watched,
             is_leaving: side.is_leaving | matches!(session.state, SessionState::Unbinding(_)),
+            room_has_changed: state.room_has_changed(),
         })
     }
 
@@ -441,22 +485,16 @@ impl PacketEngine {
         self.count_fault(now, from, Rule::UnmatchedAnswer);
     }
 
-    /// Books a request that has been put on a session of this server, whoever's it is.
+    /// Books a request that has been put on a session whose window is part of this server's, whoever's it is.
     #[inline(always)]
-    pub(super) fn count_server_request(
-        &mut self,
-        now: Moment,
-        server: ServerIndex,
-        command: CommandId,
-        is_counted: bool,
-    ) {
+    pub(super) fn count_server_request(&mut self, now: Moment, server: ServerIndex, command: CommandId) {
         let state = &mut self.servers[usize::from(server.0)];
-        if is_counted {
-            state.outstanding += 1;
-            if state.is_guarded {
-                self.pace_sent(now, server, command);
-            }
+        state.outstanding += 1;
+        if state.is_guarded {
+            self.pace_sent(now, server, command);
             self.room_changed_at_server(server);
+        } else if state.room_has_changed() {
+            self.tell_room(server);
         }
     }
 
@@ -475,6 +513,8 @@ struct TakenFromServer<'a> {
     is_watched: bool,
     /// Its session ends once everything is answered.
     is_leaving: bool,
+    /// Other cores have to be told of the server's room.
+    room_has_changed: bool,
 }
 
 /// Takes the request that `header` answers; an answer of another kind than its request matches nothing.
@@ -484,6 +524,16 @@ fn take_matching<'a>(window: &'a mut Window, header: &Header) -> Option<&'a Pend
     window.take_if(header.sequence_number, |pending| {
         (pending.command.response() == header.command_id || is_nack) && pending.origin != Origin::Own
     })
+}
+
+/// What was answered, by the answer itself unless that is a generic_nack: on the way of one command it is known beforehand.
+#[inline(always)]
+const fn request_of(header: &Header, pending: &Pending) -> CommandId {
+    if header.command_id.0 == CommandId::GENERIC_NACK.0 {
+        pending.command
+    } else {
+        header.command_id.request()
+    }
 }
 
 /// A generic_nack says that something failed, also where it names no error.

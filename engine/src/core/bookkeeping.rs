@@ -17,6 +17,15 @@ impl PacketEngine {
         self.serve_holds_of(now, server);
     }
 
+    /// The same where it is known whether other cores have to be told.
+    #[inline]
+    pub(super) fn room_after_answer(&mut self, now: Moment, server: ServerIndex, has_changed: bool) {
+        if has_changed {
+            self.tell_room(server);
+        }
+        self.serve_holds_of(now, server);
+    }
+
     /// Serves the holds of all vservers that a server stands behind.
     #[inline]
     pub(super) fn serve_holds_of(&mut self, now: Moment, server: ServerIndex) {
@@ -36,18 +45,15 @@ impl PacketEngine {
     /// Other cores may send here: they are told when the room is gone, and when a quarter is free again.
     #[inline(always)]
     pub(super) fn room_changed_at_server(&mut self, index: ServerIndex) {
-        let server = &mut self.servers[usize::from(index.0)];
-        let limit = if server.reported_room {
-            server.capacity
-        } else {
-            server.capacity - server.capacity / 4
-        };
-        let has_room = server.outstanding < limit && !(server.is_choked | server.is_paced);
-        if has_room != server.reported_room {
-            server.reported_room = has_room;
-            if self.cores > 1 {
-                self.directory.changed(&DirectoryKey::Server(index));
-            }
+        if self.servers[usize::from(index.0)].room_has_changed() {
+            self.tell_room(index);
+        }
+    }
+
+    #[cold]
+    pub(super) fn tell_room(&mut self, index: ServerIndex) {
+        if self.cores > 1 {
+            self.directory.changed(&DirectoryKey::Server(index));
         }
     }
 

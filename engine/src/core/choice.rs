@@ -3,7 +3,7 @@
 //! Owns nothing but where the requests of the present read go. It must never name a session without room, or a server that the request may not go to.
 
 use super::balance::{BalanceKey, Balancer};
-use super::client_requests::CheckedRequest;
+use super::checked_request::CheckedRequest;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_link::CoreLink;
 use super::engine::{PacketEngine, Vserver};
@@ -127,7 +127,7 @@ impl PacketEngine {
             sessions: &self.sessions,
             links: &self.links,
             servers: &mut self.servers,
-            eligible: &eligible,
+            eligible,
         };
         let way = choice.choose(now, balancer, client.vserver, key);
         if let (Way::Session(server, to), None) = (&way, request.server) {
@@ -176,7 +176,7 @@ impl PacketEngine {
             sessions: &self.sessions,
             links: &self.links,
             servers: &mut self.servers,
-            eligible: &eligible,
+            eligible,
         };
         choice.choose(now, balancer, vserver, key)
     }
@@ -221,7 +221,7 @@ struct Choice<'a> {
     sessions: &'a Sessions,
     links: &'a [CoreLink],
     servers: &'a mut [Server],
-    eligible: &'a Eligible<'a>,
+    eligible: Eligible<'a>,
 }
 
 impl Choice<'_> {
@@ -294,14 +294,14 @@ impl Choice<'_> {
     ) -> Way {
         let eligible = Eligible {
             is_last_resort: true,
-            ..*self.eligible
+            ..self.eligible
         };
         let mut choice = Choice {
             settings: self.settings,
             sessions: self.sessions,
             links: self.links,
             servers: &mut *self.servers,
-            eligible: &eligible,
+            eligible,
         };
         choice.choose(now, balancer, vserver, key)
     }

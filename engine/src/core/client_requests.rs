@@ -2,97 +2,40 @@
 //!
 //! Invariant: a request that was counted as unanswered gets exactly one answer, here or in `answers`.
 
+use super::checked_request::{CheckedRequest, Refusal, check};
 use super::choice::Way;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::message_log::Reason;
-use super::receipts::{noted_server, read_note};
-use super::relay::Relay;
+use super::receipts::noted_server;
 use super::routing::Routed;
 use super::sequence::{Journey, Origin, Pending};
 use super::session::{AfterAnswer, Session, SessionState};
-use super::settings::{AllServersDown, Overload, ServerIndex, Settings, VserverIndex, VserverSettings};
+use super::settings::{AllServersDown, Overload, ServerIndex, VserverIndex, VserverSettings};
 use super::time::Moment;
-use super::versions::{for_v33, is_too_long_for_v33, needs_tlvs, operation_known_from};
-use super::wire::{
-    Acceptance, BroadcastView, CommandId, DataView, Fault, Header, MessageView, Span, Status,
-    SubmitMultiView, Tlvs, Version, validate,
-};
+use super::versions::{for_v33, is_too_long_for_v33};
+use super::wire::{CommandId, Header, Status, Version};
 use std::sync::Arc;
 
-/// What is known of a request once it has been checked.
-pub(super) struct CheckedRequest<'a> {
-    /// As it came.
-    pub(super) pdu: &'a [u8],
-    /// The octets that the server must not see: the tag of a message_id. Empty for none.
-    pub(super) tag: Span,
-    source: Span,
-    destination: Span,
-    /// Its message_id names this server.
-    pub(super) server: Option<ServerIndex>,
-    /// Older peers than this do not know its TLVs: they get it without.
-    tlvs_known_from: Version,
-    /// It asks for a delivery receipt.
-    pub(super) wants_receipt: bool,
-    /// It can be a segment of a concatenated message.
-    may_be_segment: bool,
-    /// Who takes it knows this version.
-    pub(super) version: Version,
-}
-
-/// Bits of registered_delivery that ask for a receipt of the message centre, or for word from its way (SMPP v5.0
-/// section 4.7.21).
-const RECEIPT_WANTED: u8 = 0b0001_0011;
-
-impl<'a> CheckedRequest<'a> {
-    /// A request for this server, or for whichever serves its client, as it is.
-    pub(super) const fn to_server(command: CommandId, pdu: &'a [u8], server: Option<ServerIndex>) -> Self {
-        CheckedRequest {
-            pdu,
-            tag: Span::EMPTY,
-            source: Span::EMPTY,
-            destination: Span::EMPTY,
-            server,
-            tlvs_known_from: Version::V33,
-            wants_receipt: false,
-            may_be_segment: false,
-            version: Version::that_introduced(command),
-        }
-    }
-
-    /// Its source_addr, where it has one.
-    pub(super) fn source(&self) -> &'a [u8] {
-        self.source.of(self.pdu)
-    }
-
-    /// Its destination_addr, where it has one.
-    pub(super) fn destination(&self) -> &'a [u8] {
-        self.destination.of(self.pdu)
-    }
-
-    /// It without what no server may see.
-    #[inline]
-    fn relay(&self) -> Relay<'a> {
-        if self.tag.is_empty() {
-            Relay::whole(self.pdu)
-        } else {
-            Relay::without(self.pdu, self.tag.range())
-        }
-    }
-}
-
-/// Why a request goes nowhere.
-pub(super) enum Refusal {
-    /// It broke a rule of SMPP.
-    Fault(Fault),
-    /// It cannot be done; the peer did nothing wrong on the wire.
-    Status(Status),
-}
-
 impl PacketEngine {
+    /// A submit_sm of a client: the way of any request, compiled for this command alone.
+    #[inline(never)]
+    pub(super) fn submit_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        let header = Header {
+            command_id: CommandId::SUBMIT_SM,
+            ..header
+        };
+        self.pass_client_request(now, from, header, pdu);
+    }
+
     /// A request of a client that a server must answer.
     #[inline(never)]
     pub(super) fn client_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        self.pass_client_request(now, from, header, pdu);
+    }
+
+    #[inline(always)]
+    fn pass_client_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(session) = self.sessions.get_mut(from) else {
             return;
         };
@@ -115,28 +58,45 @@ impl PacketEngine {
             Ok(request) => request,
             Err(refusal) => return self.refuse_uncounted(now, from, &header, pdu, &refusal),
         };
-        // Room that comes up is given to those who wait at once, so nobody else has to stand behind them.
-        let must_queue = client.held_requests > 0;
-        let Some(CountedRequest { is_curbed, refusal }) = count_unanswered(session, header.command_id) else {
+        let Some(counted) = count_unanswered(session, header.command_id) else {
             return;
         };
-        if self.message_log.is_on() {
-            self.log_submit(now, from, &header, pdu);
-        }
-        if let Some(status) = self.refusal_of_counted(now, from, is_curbed, refusal) {
-            self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
-            self.know_reason(from, &header, now, Reason::Limit);
-            self.answer_client(now, from, header, status);
-        } else if must_queue {
-            self.hold_request(now, from, header, pdu, Journey::starting(now));
-        } else if is_curbed && self.has_routing(vserver) {
-            self.meet_rules(now, from, header, pdu);
-        } else {
+        let is_plain = !(counted.is_special() | self.message_log.is_on() | self.drain.is_some());
+        if is_plain || self.special_may_leave(now, from, header, pdu, vserver, counted) {
             let journey = Journey::starting(now);
             if let Err(way) = self.send_to_server(now, from, &header, &request, journey) {
                 self.no_way(now, from, header, pdu, way, journey);
             }
         }
+    }
+
+    /// Logs a counted request, and finds out whether one that is not plain may leave now all the same. If not it was dealt with: it
+    /// is refused, waits for room, or has met the routing rules.
+    #[inline(never)]
+    fn special_may_leave(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+        vserver: VserverIndex,
+        counted: CountedRequest,
+    ) -> bool {
+        if self.message_log.is_on() {
+            self.log_submit(now, from, &header, pdu);
+        }
+        if let Some(status) = self.refusal_of_counted(now, from, counted) {
+            self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
+            self.know_reason(from, &header, now, Reason::Limit);
+            self.answer_client(now, from, header, status);
+        } else if counted.must_queue {
+            self.hold_request(now, from, header, pdu, Journey::starting(now));
+        } else if counted.is_curbed && self.has_routing(vserver) {
+            self.meet_rules(now, from, header, pdu);
+        } else {
+            return true;
+        }
+        false
     }
 
     /// A request that has to meet the routing rules before it leaves.
@@ -166,7 +126,7 @@ impl PacketEngine {
         let Some(counted) = session.and_then(|session| count_unanswered(session, header.command_id)) else {
             return false;
         };
-        let refusal = self.refusal_of_counted(now, from, counted.is_curbed, counted.refusal);
+        let refusal = self.refusal_of_counted(now, from, counted);
         if let Some(status) = refusal {
             self.counters.throttled += u64::from(status == Status::ESME_RTHROTTLED);
             self.answer_client(now, from, header, status);
@@ -175,22 +135,18 @@ impl PacketEngine {
     }
 
     /// What a counted request is answered instead of being sent, if anything.
-    #[inline(always)]
     fn refusal_of_counted(
         &mut self,
         now: Moment,
         from: ConnectionId,
-        is_curbed: bool,
-        refusal: Option<Status>,
+        counted: CountedRequest,
     ) -> Option<Status> {
-        let refusal = if self.drain.is_some() {
+        if counted.is_draining || self.drain.is_some() {
             Some(Status::ESME_RSYSERR)
+        } else if counted.is_too_many || counted.is_curbed && !self.curbed_client_may_send(now, from) {
+            Some(Status::ESME_RTHROTTLED)
         } else {
-            refusal
-        };
-        match refusal {
-            None if is_curbed && !self.curbed_client_may_send(now, from) => Some(Status::ESME_RTHROTTLED),
-            refusal => refusal,
+            None
         }
     }
 
@@ -278,22 +234,49 @@ impl PacketEngine {
         request: &CheckedRequest<'_>,
         journey: Journey,
     ) -> Result<(), NoWay> {
-        if request.may_be_segment
-            && let Some(outcome) = self.segment_from_client(now, from, header, request, journey)
-        {
-            return outcome;
+        if request.may_be_segment {
+            self.send_segment_to_server(now, from, header, request, journey)
+        } else {
+            self.send_whole_to_server(now, from, header, request, journey)
         }
-        let origin = Origin::Session {
+    }
+
+    #[cold]
+    fn send_segment_to_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        request: &CheckedRequest<'_>,
+        journey: Journey,
+    ) -> Result<(), NoWay> {
+        self.segment_from_client(now, from, header, request, journey)
+            .unwrap_or_else(|| self.send_whole_to_server(now, from, header, request, journey))
+    }
+
+    #[inline(always)]
+    fn send_whole_to_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        request: &CheckedRequest<'_>,
+        journey: Journey,
+    ) -> Result<(), NoWay> {
+        // Made where it is needed: one for all would be kept in memory.
+        let origin = || Origin::Session {
             connection: from,
             sequence_number: header.sequence_number,
         };
-        match self.choose_way(now, from, header.command_id, request, journey.route) {
+        match self.choose_way(now, from, header.command_id, request, journey.mark.route()) {
             Way::Session(server, to) => {
-                let version = self.servers[usize::from(server.0)].version;
-                let sent = if version < request.tlvs_known_from {
-                    self.send_to_v33(now, to, request, origin, header.command_id, journey)
+                // What has no TLVs every server knows.
+                let sent = if request.tlvs_known_from > Version::V33
+                    && self.servers[usize::from(server.0)].version < request.tlvs_known_from
+                {
+                    self.send_to_v33(now, to, request, origin(), header.command_id, journey)
                 } else {
-                    self.send_journey(now, to, request.relay(), origin, header.command_id, journey)
+                    self.send_journey(now, to, request.relay(), origin(), header.command_id, journey)
                 };
                 if !sent {
                     return Err(NoWay::NoRoom);
@@ -306,7 +289,7 @@ impl PacketEngine {
                 Ok(())
             }
             Way::Core(server, core) => {
-                let pending = Pending::on_journey(origin, header.command_id, now, journey);
+                let pending = Pending::on_journey(origin(), header.command_id, now, journey);
                 let note = request
                     .wants_receipt
                     .then(|| self.submit_note(from, request.destination()));
@@ -410,11 +393,24 @@ impl PacketEngine {
     }
 }
 
-/// A request of a client that waits for its answer from now on.
+/// A request of a client that waits for its answer from now on: why it may not leave like any other.
+#[derive(Clone, Copy)]
 struct CountedRequest {
     /// The client reads too slowly, has a rate, or its requests meet rules.
     is_curbed: bool,
-    refusal: Option<Status>,
+    /// An operator wants the client to end.
+    is_draining: bool,
+    /// More are unanswered than the client's window has room for.
+    is_too_many: bool,
+    /// Some wait for room. Room that comes up is given to those at once, so nobody else has to stand behind them.
+    must_queue: bool,
+}
+
+impl CountedRequest {
+    #[inline(always)]
+    const fn is_special(self) -> bool {
+        self.is_curbed | self.is_draining | self.is_too_many | self.must_queue
+    }
 }
 
 #[inline(always)]
@@ -424,14 +420,12 @@ fn count_unanswered(session: &mut Session, command: CommandId) -> Option<Counted
     session.exchanges.client_request(command);
     let client = session.client_mut()?;
     client.unanswered += 1;
-    let refusal = if client.is_draining {
-        Some(Status::ESME_RSYSERR)
-    } else if client.unanswered > client.window {
-        Some(Status::ESME_RTHROTTLED)
-    } else {
-        None
-    };
-    Some(CountedRequest { is_curbed, refusal })
+    Some(CountedRequest {
+        is_curbed,
+        is_draining: client.is_draining,
+        is_too_many: client.unanswered > client.window,
+        must_queue: client.held_requests > 0,
+    })
 }
 
 /// Why a request cannot leave now.
@@ -450,144 +444,4 @@ pub(super) enum RetryOutcome {
     Rejected(Status),
     /// The client is no longer there.
     Gone,
-}
-
-/// Checks a request of a client: one bounded walk, and for operations on a message the tag of its id.
-#[inline(always)]
-pub(super) fn check<'a>(
-    settings: &Settings,
-    vserver: VserverIndex,
-    version: Version,
-    command: CommandId,
-    pdu: &'a [u8],
-) -> Result<CheckedRequest<'a>, Refusal> {
-    if command == CommandId::SUBMIT_SM {
-        let view = MessageView::parse(pdu)?;
-        view.check_destination()?;
-        let [source, destination] = view.addresses();
-        return Ok(CheckedRequest {
-            pdu,
-            tag: Span::EMPTY,
-            source,
-            destination,
-            server: None,
-            tlvs_known_from: known_from(&view.tlvs()),
-            wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
-            may_be_segment: view.may_be_segment(),
-            version: version_for(view.tlvs()),
-        });
-    }
-    check_rare(settings, vserver, version, command, pdu)
-}
-
-/// The first version that knows these TLVs.
-#[inline]
-fn known_from(tlvs: &Tlvs<'_>) -> Version {
-    if tlvs.range().is_empty() {
-        Version::V33
-    } else {
-        Version::V34
-    }
-}
-
-/// The first version that can carry a text with these TLVs.
-#[inline]
-fn version_for(tlvs: Tlvs<'_>) -> Version {
-    if needs_tlvs(tlvs) {
-        Version::V34
-    } else {
-        Version::V33
-    }
-}
-
-#[inline(never)]
-fn check_rare<'a>(
-    settings: &Settings,
-    vserver: VserverIndex,
-    version: Version,
-    command: CommandId,
-    pdu: &'a [u8],
-) -> Result<CheckedRequest<'a>, Refusal> {
-    let acceptance = Acceptance {
-        // Those that no rule lets through do not come here.
-        vendor_commands: true,
-        ..Acceptance::of(version)
-    };
-    validate(pdu, &acceptance)?;
-    let plain = CheckedRequest::to_server(command, pdu, None);
-    match command {
-        CommandId::DATA_SM => {
-            let view = DataView::parse(pdu)?;
-            Ok(CheckedRequest {
-                source: Span::new(view.source_addr_range()),
-                destination: Span::new(view.destination_addr_range()),
-                wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
-                may_be_segment: view.may_be_segment(),
-                ..plain
-            })
-        }
-        CommandId::SUBMIT_MULTI => {
-            let view = SubmitMultiView::parse(pdu)?;
-            Ok(CheckedRequest {
-                source: Span::new(view.source_addr_range()),
-                destination: view.only_destination_range().map_or(Span::EMPTY, Span::new),
-                tlvs_known_from: known_from(&view.tlvs()),
-                version: version_for(view.tlvs()),
-                wants_receipt: view.registered_delivery() & RECEIPT_WANTED != 0,
-                may_be_segment: view.may_be_segment(),
-                ..plain
-            })
-        }
-        CommandId::BROADCAST_SM => {
-            let view = BroadcastView::parse(pdu)?;
-            // Its receipts and its owner are always remembered: it has no registered_delivery.
-            let plain = CheckedRequest {
-                source: Span::new(view.source_addr_range()),
-                wants_receipt: true,
-                ..plain
-            };
-            if view.message_id().is_empty() {
-                return Ok(plain);
-            }
-            noted(settings, vserver, plain)
-        }
-        CommandId::QUERY_SM
-        | CommandId::CANCEL_SM
-        | CommandId::REPLACE_SM
-        | CommandId::QUERY_BROADCAST_SM
-        | CommandId::CANCEL_BROADCAST_SM => {
-            let version = if is_too_long_for_v33(command, pdu) {
-                // Of the operations, replace_sm alone has a text, and v5.0 alone knows its message_payload.
-                Version::V50
-            } else {
-                plain.version
-            };
-            let plain = CheckedRequest {
-                tlvs_known_from: operation_known_from(command, pdu),
-                version,
-                ..plain
-            };
-            noted(settings, vserver, plain)
-        }
-        _ => Ok(plain),
-    }
-}
-
-/// A request that names a message: `operations` has taken its id apart.
-fn noted<'a>(
-    settings: &Settings,
-    vserver: VserverIndex,
-    mut request: CheckedRequest<'a>,
-) -> Result<CheckedRequest<'a>, Refusal> {
-    let Some((note, server)) = read_note(settings, vserver, request.pdu) else {
-        return Err(Refusal::Status(Status::ESME_RINVMSGID));
-    };
-    (request.tag, request.server) = (Span::new(note), Some(server));
-    Ok(request)
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
 }

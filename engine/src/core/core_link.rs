@@ -4,7 +4,8 @@
 //! the asking core and that reference. Invariants: every request that arrives is answered exactly once, also when nothing
 //! could be done; an answer whose entry is gone is counted and dropped. Must never wait for another core.
 
-use super::client_requests::{CheckedRequest, RetryOutcome};
+use super::checked_request::CheckedRequest;
+use super::client_requests::RetryOutcome;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{
     CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeVerdict, MessageSender, PoolHandle,

@@ -7,7 +7,7 @@ use super::client_requests::RetryOutcome;
 use super::contract::ConnectionId;
 use super::engine::PacketEngine;
 use super::message_log::Reason;
-use super::sequence::Journey;
+use super::sequence::{Journey, Mark};
 use super::session::Session;
 use super::settings::{ServerIndex, VserverIndex};
 use super::time::Moment;
@@ -70,8 +70,7 @@ pub(super) fn held_requests(mut held: &[u8]) -> impl Iterator<Item = (Header, Jo
 fn read_journey([at @ .., resends, high, low]: [u8; JOURNEY_OCTETS]) -> Journey {
     Journey {
         arrived_at: Moment::from_nanoseconds(u64::from_be_bytes(at)),
-        resends,
-        route: u16::from_be_bytes([high, low]),
+        mark: Mark::new(resends, u16::from_be_bytes([high, low])),
     }
 }
 
@@ -123,8 +122,8 @@ impl PacketEngine {
         client
             .held
             .extend_from_slice(&arrived_at.as_nanoseconds().to_be_bytes());
-        client.held.put_u8(journey.resends);
-        client.held.put_u16(journey.route);
+        client.held.put_u8(journey.mark.resends());
+        client.held.put_u16(journey.mark.route());
         client.held.extend_from_slice(pdu);
         client.held.extend_from_slice(&later);
         client.held_requests += 1;

@@ -16,7 +16,7 @@ use super::core_message::{
 };
 use super::engine::PacketEngine;
 use super::entry_lanes::KeyedEntry;
-use super::sequence::{Journey, Origin, Pending, Via};
+use super::sequence::{Journey, Mark, Origin, Pending, Via};
 use super::time::Moment;
 use super::wire::{Status, patch_sequence_number};
 use bytes::BytesMut;
@@ -185,10 +185,7 @@ impl PacketEngine {
                     owner: Owner::Account(vserver, client),
                     sender,
                     origin,
-                    journey: Journey {
-                        route,
-                        ..Journey::starting(now)
-                    },
+                    journey: Journey::starting(now).marked(Mark::new(0, route)),
                     receipt,
                 };
                 self.segment_to_submit(now, &submitted, pdu);

@@ -8,10 +8,8 @@ use super::time::Moment;
 pub(super) struct Journey {
     /// When the client's PDU arrived.
     pub(super) arrived_at: Moment,
-    /// How often it was sent again after it may have reached a server.
-    pub(super) resends: u8,
-    /// What the routing rules said of it (see `routing`); 0: it has not met them.
-    pub(super) route: u16,
+    /// How often it was sent again after it may have reached a server, and what the routing rules said of it.
+    pub(super) mark: Mark,
 }
 
 impl Journey {
@@ -19,9 +17,13 @@ impl Journey {
     pub(super) const fn starting(now: Moment) -> Self {
         Self {
             arrived_at: now,
-            resends: 0,
-            route: 0,
+            mark: Mark::START,
         }
+    }
+
+    /// The same with this mark.
+    pub(super) const fn marked(self, mark: Mark) -> Self {
+        Self { mark, ..self }
     }
 }
 
@@ -47,11 +49,18 @@ impl Mark {
         Self((resends as u16) << Self::ROUTE_BITS | route & Self::ROUTE_MAX)
     }
 
+    /// The same, sent again once more.
+    pub(super) const fn sent_again(self) -> Self {
+        Self::new(self.resends() + 1, self.route())
+    }
+
+    /// It was sent so often again.
     #[inline]
     pub(super) const fn resends(self) -> u8 {
         (self.0 >> Self::ROUTE_BITS) as u8
     }
 
+    /// What the routing rules said of it (see `routing`); 0: it has not met them.
     #[inline]
     pub(super) const fn route(self) -> u16 {
         self.0 & Self::ROUTE_MAX

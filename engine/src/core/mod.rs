@@ -3,7 +3,7 @@
 //!
 //! [`PacketEngine`] is the entrance; [`contract`] has what passes between it and the shell.
 //!
-//! A message's way through the files: `read` frames it, `client_requests` (or `server_requests`) checks it and chooses where
+//! A message's way through the files: `read` frames it, `client_requests` (or `server_requests`) has it checked and chooses where
 //! it goes, `relay` copies it there with a number from `sequence`, `answers` brings the answer back.
 #![forbid(unsafe_code)]
 
@@ -34,6 +34,7 @@ mod allowed_pools;
 mod answers;
 mod balance;
 mod bookkeeping;
+mod checked_request;
 mod choice;
 mod client_bind;
 mod client_requests;

@@ -32,7 +32,7 @@ impl Buffers {
     #[inline]
     fn take_sized(&mut self, is_large: bool) -> BytesMut {
         let buffer = self.free[usize::from(is_large)].pop().unwrap_or_default();
-        self.kept_octets = self.kept_octets.saturating_sub(buffer.capacity());
+        self.kept_octets -= buffer.capacity();
         buffer
     }
 

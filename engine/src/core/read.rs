@@ -2,7 +2,7 @@
 //!
 //! Must never look behind a bad command_length: SMPP cannot find back into step.
 
-use super::client_requests::Refusal;
+use super::checked_request::Refusal;
 use super::contract::{Action, CloseReason, ConnectionId, ReadOutcome};
 use super::engine::PacketEngine;
 use super::figures::{Rule, count};
@@ -28,7 +28,11 @@ impl PacketEngine {
             consumed_octets: bytes.len(),
             missing_octets: HEADER_OCTETS,
         };
-        let mut consumed_octets = 0;
+        let mut rest = bytes;
+        let up_to = |rest: &[u8], missing_octets| ReadOutcome {
+            consumed_octets: bytes.len() - rest.len(),
+            missing_octets,
+        };
         self.batch = None;
         loop {
             let Some(session) = self.sessions.get_mut(connection) else {
@@ -38,27 +42,20 @@ impl PacketEngine {
                 return all;
             }
             session.received_at = now;
-            let has_more = consumed_octets < bytes.len();
-            if has_more && session.state == SessionState::Binding && session.client().is_some() {
+            if !rest.is_empty() && session.state == SessionState::Binding && session.client().is_some() {
                 self.wait_for_bind(now, connection);
-                return ReadOutcome {
-                    consumed_octets,
-                    missing_octets: 1,
-                };
+                return up_to(rest, 1);
             }
             if session.reading_paused {
-                return ReadOutcome {
-                    consumed_octets,
-                    missing_octets: 1,
-                };
+                return up_to(rest, 1);
             }
             let is_client = matches!(session.side, Side::Client(_));
             if session.is_traced() {
-                self.trace_next(connection, &bytes[consumed_octets..]);
+                self.trace_next(connection, rest);
             }
-            match next_frame(&bytes[consumed_octets..], self.settings.engine.max_pdu_octets) {
+            match next_frame(rest, self.settings.engine.max_pdu_octets) {
                 Frame::Pdu(pdu) => {
-                    consumed_octets += pdu.len();
+                    rest = rest.get(pdu.len()..).unwrap_or_default();
                     let Some(header) = Header::read(pdu) else {
                         return all;
                     };
@@ -67,16 +64,11 @@ impl PacketEngine {
                     } else {
                         self.server_pdu(now, connection, header, pdu);
                     }
-                    if consumed_octets == bytes.len() {
+                    if rest.is_empty() {
                         return all;
                     }
                 }
-                Frame::Incomplete { missing_octets } => {
-                    return ReadOutcome {
-                        consumed_octets,
-                        missing_octets,
-                    };
-                }
+                Frame::Incomplete { missing_octets } => return up_to(rest, missing_octets),
                 Frame::BadLength { command_length } => {
                     self.bad_length(now, connection, command_length);
                     return all;
@@ -102,8 +94,8 @@ impl PacketEngine {
     #[inline]
     fn client_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         match header.command_id {
-            CommandId::SUBMIT_SM => self.client_request(now, from, header, pdu),
-            CommandId::DELIVER_SM_RESP => self.answer_from_client(now, from, header, pdu),
+            CommandId::SUBMIT_SM => self.submit_from_client(now, from, header, pdu),
+            CommandId::DELIVER_SM_RESP => self.deliver_answer_from_client(now, from, header, pdu),
             _ => self.rare_client_pdu(now, from, header, pdu),
         }
     }
@@ -111,8 +103,8 @@ impl PacketEngine {
     #[inline]
     fn server_pdu(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         match header.command_id {
-            CommandId::SUBMIT_SM_RESP => self.answer_from_server(now, from, header, pdu),
-            CommandId::DELIVER_SM => self.server_request(now, from, header, pdu),
+            CommandId::SUBMIT_SM_RESP => self.submit_answer_from_server(now, from, header, pdu),
+            CommandId::DELIVER_SM => self.deliver_from_server(now, from, header, pdu),
             _ => self.rare_server_pdu(now, from, header, pdu),
         }
     }

@@ -107,18 +107,25 @@ impl PacketEngine {
         };
         relay.append_to(session.output.open(&mut self.buffers), number);
         session.output.request_appended();
-        let timeout = response_timeout(&self.settings, session);
-        self.timers
-            .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
         list_writable(&mut self.outbox, to, session);
-        match &mut session.side {
+        // How long this peer may take to answer, and whose window has become fuller.
+        let (timeout, counted) = match &session.side {
             Side::Server(side) => {
                 session.exchanges.client_request(pending.command);
-                let (server, is_counted) = (side.server, side.is_counted);
-                self.count_server_request(now, server, pending.command, is_counted);
+                let timeout = self.settings.servers[usize::from(side.server.0)].response_timeout;
+                (timeout, side.is_counted.then_some(side.server))
             }
-            Side::Client(_) => session.exchanges.server_request(pending.command),
-            Side::Gone => {}
+            Side::Client(client) => {
+                session.exchanges.server_request(pending.command);
+                let timeout = self.settings.vservers[usize::from(client.vserver.0)].response_timeout;
+                (timeout, None)
+            }
+            Side::Gone => (Duration::MAX, None),
+        };
+        self.timers
+            .arm(&mut session.armed_at, now + timeout, TimerKey::Session(to));
+        if let Some(server) = counted {
+            self.count_server_request(now, server, pending.command);
         }
         true
     }
@@ -174,15 +181,5 @@ pub(super) fn list_writable(
     } else {
         // What is in flight goes first.
         outbox.awaits_transmitted |= !session.output.is_idle();
-    }
-}
-
-/// How long this peer may take to answer.
-#[inline(always)]
-pub(super) fn response_timeout(settings: &super::settings::Settings, session: &Session) -> Duration {
-    match &session.side {
-        Side::Client(client) => settings.vservers[usize::from(client.vserver.0)].response_timeout,
-        Side::Server(server) => settings.servers[usize::from(server.server.0)].response_timeout,
-        Side::Gone => Duration::MAX,
     }
 }

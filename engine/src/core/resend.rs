@@ -81,15 +81,12 @@ impl PacketEngine {
         if !may_move(pending, pdu, true) {
             return false;
         }
-        let journey = Journey {
-            resends: pending.mark.resends() + 1,
-            ..pending.journey()
-        };
         if let Origin::Session { connection, .. } = pending.origin
-            && !self.may_resend_lost(connection, journey)
+            && !self.may_resend_lost(connection, pending)
         {
             return false;
         }
+        let journey = pending.journey().marked(pending.mark.sent_again());
         let request = self.buffers.copy_of(pdu);
         self.counters.resent += 1;
         self.log_tried_again(now, pending, Status::ESME_RSYSERR, Reason::SessionLost);
@@ -107,12 +104,14 @@ impl PacketEngine {
         status: Status,
     ) {
         let throttled = is_throttling(status);
-        let journey = Journey {
-            resends: pending.mark.resends() + u8::from(!throttled),
-            ..pending.journey()
+        let mark = if throttled {
+            pending.mark
+        } else {
+            pending.mark.sent_again()
         };
+        let journey = pending.journey().marked(mark);
         let may_resend = match pending.origin {
-            Origin::Session { connection, .. } if !throttled => self.may_resend_lost(connection, journey),
+            Origin::Session { connection, .. } if !throttled => self.may_resend_lost(connection, pending),
             Origin::Session { .. } => self.may_go_elsewhere(now, pending),
             _ => false,
         };
@@ -186,8 +185,8 @@ impl PacketEngine {
         }
     }
 
-    fn may_resend_lost(&self, client: ConnectionId, journey: Journey) -> bool {
-        journey.resends <= Mark::RESENDS_MAX
+    fn may_resend_lost(&self, client: ConnectionId, pending: &Pending) -> bool {
+        pending.mark.resends() < Mark::RESENDS_MAX
             && self
                 .vserver_of(client)
                 .is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry)

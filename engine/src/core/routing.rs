@@ -3,7 +3,8 @@
 //! Invariants: a message meets the rules once: what is sent again or moved goes where its rule said and is not changed a
 //! second time; one that waits in the hold has not met them yet. A vserver without rules and hop guard never comes here.
 
-use super::client_requests::{NoWay, Refusal, check};
+use super::checked_request::{Refusal, check};
+use super::client_requests::NoWay;
 use super::contract::ConnectionId;
 use super::core_message::AccountAt;
 use super::engine::{PacketEngine, Vserver};
@@ -187,11 +188,11 @@ impl PacketEngine {
         };
         let (vserver, version, account) = (client.vserver, session.version, client.client);
         let mut changed = None;
-        if journey.route == RouteGroups::NOT_ROUTED {
+        if journey.mark.route() == RouteGroups::NOT_ROUTED {
             let query = query_of(header.command_id, pdu, account, None);
             match self.judge(vserver, Direction::MobileTerminated, query, pdu) {
                 Ok(judged) => {
-                    journey.route = judged.route;
+                    journey.mark = Mark::new(journey.mark.resends(), judged.route);
                     changed = judged.changed;
                 }
                 Err(status) => return Routed::Rejected(status),

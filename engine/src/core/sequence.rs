@@ -170,7 +170,7 @@ impl Pending {
     ) -> Self {
         Self {
             arrived_at: journey.arrived_at,
-            mark: Mark::new(journey.resends, journey.route),
+            mark: journey.mark,
             ..Self::new(origin, command, now)
         }
     }
@@ -179,8 +179,7 @@ impl Pending {
     pub(super) const fn journey(&self) -> Journey {
         Journey {
             arrived_at: self.arrived_at,
-            resends: self.mark.resends(),
-            route: self.mark.route(),
+            mark: self.mark,
         }
     }
 

@@ -218,6 +218,20 @@ impl Server {
         self.outstanding < self.capacity && !(self.is_choked | self.is_paced)
     }
 
+    /// Whether other cores have to be told that it has room again, or none any more; it counts as told.
+    #[inline(always)]
+    pub(super) fn room_has_changed(&mut self) -> bool {
+        let limit = if self.reported_room {
+            self.capacity
+        } else {
+            self.capacity - self.capacity / 4
+        };
+        let has_room = self.outstanding < limit && !(self.is_choked | self.is_paced);
+        let has_changed = has_room != self.reported_room;
+        self.reported_room = has_room;
+        has_changed
+    }
+
     /// A request can be sent there now, on this core or by way of another.
     #[inline]
     pub(super) fn has_room(&self, now: Moment, usable: impl Fn(CoreIndex) -> bool) -> bool {
@@ -295,9 +309,10 @@ impl Server {
     /// An answer came after so many nanoseconds: the smoothed value moves an eighth of the way (RFC 6298's gain).
     #[inline]
     pub(super) fn measure(&mut self, taken_nanoseconds: u64) {
-        self.response_nanoseconds = (self.response_nanoseconds - self.response_nanoseconds / 8)
-            .saturating_add(taken_nanoseconds / 8)
-            .max(1);
+        // Nothing can overflow: seven eighths of one time and an eighth of another are no longer than the longer of the two. And
+        // from 1 on no eighth is taken away.
+        self.response_nanoseconds -= self.response_nanoseconds / 8;
+        self.response_nanoseconds += taken_nanoseconds / 8;
     }
 }
 
@@ -339,6 +354,19 @@ mod tests {
         engine.core_answer(now, other, CoreAnswer { reference, outcome });
         let remote = engine.servers[0].remote_mut(other);
         assert_eq!((remote.allowed, remote.outstanding), (5, 7));
+    }
+
+    /// Goal: the smoothed time neither overflows nor falls to nothing, whatever is measured.
+    #[test]
+    fn smoothed_times_stay_times() {
+        let mut server = Server::new(Duration::ZERO, Version::V34, Vec::new());
+        for taken in [u64::MAX, u64::MAX - 1, 0, 7, 8, u64::MAX, 1_000_000] {
+            for _ in 0..1_000 {
+                server.measure(taken);
+                assert!(server.response_nanoseconds >= 1);
+            }
+            assert!(server.response_nanoseconds.abs_diff(taken.max(1)) < 8);
+        }
     }
 
     /// Goal: a refusal that comes behind what the core has said since does not hide that there is room again, which it would

@@ -3,7 +3,7 @@
 //! Invariant: every deliver_sm and data_sm that was counted gets exactly one answer. Must never hand a message to a session
 //! that cannot receive, or to a pool that a more specific range covers.
 
-use super::client_requests::Refusal;
+use super::checked_request::Refusal;
 use super::contract::{ConnectionId, CoreIndex};
 use super::core_message::{AccountAt, CoreRequest, CoreTarget, MessageSender, PoolHandle};
 use super::engine::PacketEngine;
@@ -106,9 +106,30 @@ impl<'a> CheckedMessage<'a> {
 }
 
 impl PacketEngine {
+    /// A deliver_sm of a server: the way of any message, compiled for this command alone.
+    #[inline(never)]
+    pub(super) fn deliver_from_server(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: Header,
+        pdu: &[u8],
+    ) {
+        let header = Header {
+            command_id: CommandId::DELIVER_SM,
+            ..header
+        };
+        self.pass_server_request(now, from, header, pdu);
+    }
+
     /// A deliver_sm or data_sm of a server, or a vendor command that a rule lets through.
     #[inline(never)]
     pub(super) fn server_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
+        self.pass_server_request(now, from, header, pdu);
+    }
+
+    #[inline(always)]
+    fn pass_server_request(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
         let Some(session) = self.sessions.get_mut(from) else {
             return;
         };

@@ -340,27 +340,31 @@ impl Sessions {
 
     #[inline]
     pub(super) fn get(&self, id: ConnectionId) -> Option<&Session> {
-        self.places
-            .get(id.index as usize)
-            .filter(|place| place.generation == id.generation)?
-            .session
-            .as_deref()
+        // Left at once where it does not fit: with a filter the compiler goes on with a pointer that may be null.
+        let place = self.places.get(id.index as usize)?;
+        if place.generation != id.generation {
+            return None;
+        }
+        place.session.as_deref()
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
-        self.places
-            .get_mut(id.index as usize)
-            .filter(|place| place.generation == id.generation)?
-            .session
-            .as_deref_mut()
+        let place = self.places.get_mut(id.index as usize)?;
+        if place.generation != id.generation {
+            return None;
+        }
+        place.session.as_deref_mut()
     }
 
     /// A session that may still be written to: one that is closing may not.
     #[inline]
     pub(super) fn writable(&mut self, id: ConnectionId) -> Option<&mut Session> {
-        self.get_mut(id)
-            .filter(|session| session.state != SessionState::Closing)
+        let session = self.get_mut(id)?;
+        if session.state == SessionState::Closing {
+            return None;
+        }
+        Some(session)
     }
 
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Session> {

@@ -225,7 +225,10 @@ impl PacketEngine {
             return self.buffers.give(buffer);
         };
         session.output.transmitted(buffer, &mut self.buffers);
-        super::relay::list_writable(&mut self.outbox, id, session);
+        // Nothing is in flight any more: what waits is new.
+        if session.output.waiting_octets() > 0 {
+            super::relay::list_writable(&mut self.outbox, id, session);
+        }
         match &session.side {
             Side::Server(side) => {
                 let server = side.server;

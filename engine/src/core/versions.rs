@@ -26,14 +26,9 @@ use std::ops::Range;
 pub(super) const SHORT_MESSAGE_OCTETS_MAX: usize = 254;
 
 /// Whether the user data stands in a message_payload that is too long for a short_message.
-#[inline]
+#[inline(always)]
 pub(super) fn needs_tlvs(tlvs: Tlvs<'_>) -> bool {
-    !tlvs.range().is_empty() && has_long_payload(tlvs)
-}
-
-#[cold]
-fn has_long_payload(tlvs: Tlvs<'_>) -> bool {
-    let payload = tlvs.find(Tag::MESSAGE_PAYLOAD);
+    let payload = tlvs.seldom_find(Tag::MESSAGE_PAYLOAD);
     payload.is_some_and(|payload| payload.value.len() > SHORT_MESSAGE_OCTETS_MAX)
 }
 

@@ -12,7 +12,7 @@ use crate::core::core_message::{CoreOutcome, CoreTarget, MessageSender, PoolHand
 use crate::core::engine::PacketEngine;
 use crate::core::pool::{PoolIndex, PoolTurn, TriedPlaces};
 use crate::core::queue::{Bucket, QueueKey};
-use crate::core::sequence::{Journey, Origin, Pending, Via};
+use crate::core::sequence::{Journey, Mark, Origin, Pending, Via};
 use crate::core::server_requests::CheckedMessage;
 use crate::core::session::{Session, SessionState};
 use crate::core::settings::VserverIndex;
@@ -44,10 +44,7 @@ impl PacketEngine {
             }
         }
         let pin = self.enter_pin(now, owner, &segment, sender.session);
-        let journey = Journey {
-            resends: u8::from(rerouted),
-            ..Journey::starting(now)
-        };
+        let journey = Journey::starting(now).marked(Mark::new(u8::from(rerouted), 0));
         let sendable = Sendable::to_client(pin, &segment, message, origin, journey);
         let outcome = match self.deliver_pinned(now, &sendable) {
             Some(true) => Ok(()),
@@ -300,10 +297,7 @@ impl PacketEngine {
         let segment = Segment::of(&self.settings, owner, message.command, message.pdu)?;
         self.counters.segments += u64::from(!rerouted);
         let pin = self.enter_pin(now, owner, &segment, self.sender_of(connection));
-        let journey = Journey {
-            resends: u8::from(rerouted),
-            ..Journey::starting(now)
-        };
+        let journey = Journey::starting(now).marked(Mark::new(u8::from(rerouted), 0));
         let sendable = Sendable::to_client(pin, &segment, message, origin, journey);
         let sent = self.deliver_pinned(now, &sendable).unwrap_or_else(|| {
             let client = self

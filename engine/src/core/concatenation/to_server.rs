@@ -6,8 +6,9 @@
 
 use super::pin::{Far, PinId};
 use super::segment::{Owner, Segment};
+use crate::core::checked_request::{CheckedRequest, check};
 use crate::core::choice::{Way, session_with_room};
-use crate::core::client_requests::{CheckedRequest, NoWay, check};
+use crate::core::client_requests::NoWay;
 use crate::core::contract::{ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
@@ -126,7 +127,7 @@ impl PacketEngine {
             client: account,
             sender,
             receipt,
-            route: journey.route,
+            route: journey.mark.route(),
         };
         let pending = Pending::on_journey(origin, header.command_id, now, journey);
         let is_asked = self.ask_home(now, home, question, pending, request.pdu);
@@ -253,7 +254,7 @@ impl PacketEngine {
         }
         let way = match owner {
             Owner::Account(vserver, account) => {
-                self.choose_way_of(now, vserver, account, request, sendable.journey.route)
+                self.choose_way_of(now, vserver, account, request, sendable.journey.mark.route())
             }
             Owner::Identity(_, identity) => self.choose_identity_session(identity, None, sendable.command),
             Owner::Server(..) | Owner::Home => Way::NoServer,

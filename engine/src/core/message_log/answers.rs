@@ -486,7 +486,7 @@ impl PacketEngine {
                 account: client.client,
                 vserver: Some(client.vserver),
                 arrived_at: journey.arrived_at,
-                resends: journey.resends,
+                resends: journey.mark.resends(),
                 ..MessageRecord::new(now, RecordKind::Answer, command, requester)
             };
             let octets = RecordOctets {

@@ -4,8 +4,8 @@
 //! ESME_ROK means that every server has taken it or had nothing to cancel; where one could not be asked, or failed, its
 //! status is the answer, so that the client tries again.
 
+use crate::core::checked_request::CheckedRequest;
 use crate::core::choice::Way;
-use crate::core::client_requests::CheckedRequest;
 use crate::core::contract::ConnectionId;
 use crate::core::engine::PacketEngine;
 use crate::core::relay::Relay;

@@ -9,7 +9,7 @@
 use super::gather::cancel_failed;
 use super::message_id::{ReadId, read_id};
 use super::reading::Spelling;
-use crate::core::client_requests::CheckedRequest;
+use crate::core::checked_request::CheckedRequest;
 use crate::core::contract::{ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;

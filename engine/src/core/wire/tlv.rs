@@ -65,6 +65,22 @@ impl<'a> Tlvs<'a> {
         self.map_while(Result::ok).find(|tlv| tlv.tag == tag)
     }
 
+    /// The same where most PDUs have no TLVs at all: those that have some are looked through out of line.
+    #[inline(always)]
+    pub fn seldom_find(self, tag: Tag) -> Option<Tlv<'a>> {
+        if self.is_empty() {
+            None
+        } else {
+            find_from(self.pdu, self.at, tag)
+        }
+    }
+
+    /// There are none.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.at >= self.pdu.len()
+    }
+
     /// Where the TLVs that were not walked yet stand in the PDU.
     pub fn range(&self) -> Range<usize> {
         self.at.min(self.pdu.len())..self.pdu.len()
@@ -93,6 +109,12 @@ impl<'a> Iterator for Tlvs<'a> {
 }
 
 impl std::iter::FusedIterator for Tlvs<'_> {}
+
+#[cold]
+#[inline(never)]
+fn find_from(pdu: &[u8], at: usize, tag: Tag) -> Option<Tlv<'_>> {
+    Tlvs::new(pdu, at).find(tag)
+}
 
 /// Checks in one pass that `area` is a whole number of TLVs.
 #[inline]

@@ -159,16 +159,8 @@ impl<'a> Walk<'a> {
         if self.pdu.get(self.at) == Some(&0) {
             return Ok(self.take_text(0));
         }
-        self.whole_time(field)
-    }
-
-    #[inline(never)]
-    fn whole_time(&mut self, field: &TextField) -> Result<Span, Fault> {
-        let rest = self.pdu.get(self.at..).unwrap_or_default();
-        match nul_within(rest, TIME_OCTETS) {
-            Some(characters) if characters == TIME_OCTETS - 1 => Ok(self.take_text(characters)),
-            _ => Err(text_fault(rest, field)),
-        }
+        check_whole_time(self.pdu, self.at, field)?;
+        Ok(self.take_text(TIME_OCTETS - 1))
     }
 
     /// Reads sm_length and passes over that many octets of short_message.
@@ -188,6 +180,16 @@ impl<'a> Walk<'a> {
         let from = self.at;
         self.at = from + characters + 1;
         Span::new(from..from + characters)
+    }
+}
+
+/// Out of line, and without the walk itself, which stays in registers that way.
+#[inline(never)]
+fn check_whole_time(pdu: &[u8], at: usize, field: &TextField) -> Result<(), Fault> {
+    let rest = pdu.get(at..).unwrap_or_default();
+    match nul_within(rest, TIME_OCTETS) {
+        Some(characters) if characters == TIME_OCTETS - 1 => Ok(()),
+        _ => Err(text_fault(rest, field)),
     }
 }
 
@@ -213,7 +215,7 @@ fn nul_within(octets: &[u8], octets_max: usize) -> Option<usize> {
     let mut at = 0;
     while at < octets_max {
         let Some(word) = octets.get(at..).and_then(<[u8]>::first_chunk::<WORD_OCTETS>) else {
-            return nul_at_end_of_pdu(octets, at).filter(|nul| *nul < octets_max);
+            return nul_at_end_of_pdu(octets).filter(|nul| *nul < octets_max);
         };
         if let Some(nul) = nul_in_word(u64::from_le_bytes(*word)) {
             let nul = at + nul;
@@ -224,17 +226,12 @@ fn nul_within(octets: &[u8], octets_max: usize) -> Option<usize> {
     None
 }
 
-/// The index of the first NUL from `at` on, which is less than a word before the end; there is none before.
+/// The index of the first NUL, which lies in the last word if there is one: all before that was looked at.
 #[inline(always)]
-fn nul_at_end(octets: &[u8], at: usize) -> Option<usize> {
-    let rest = octets.len() - at;
+fn nul_at_end(octets: &[u8]) -> Option<usize> {
     match octets.last_chunk::<WORD_OCTETS>() {
-        // The last word again, without what was looked at; the octets that come in behind it are NULs.
-        Some(word) if rest > 0 => {
-            let word = u64::from_le_bytes(*word) >> (u8::BITS as usize * (WORD_OCTETS - rest));
-            nul_in_word(word).filter(|nul| *nul < rest).map(|nul| at + nul)
-        }
-        Some(_) => None,
+        // What of it was looked at is no NUL, and stands before what was not.
+        Some(word) => nul_in_word(u64::from_le_bytes(*word)).map(|nul| octets.len() - WORD_OCTETS + nul),
         None => octets.iter().position(|octet| *octet == 0),
     }
 }
@@ -249,8 +246,8 @@ fn nul_in_word(word: u64) -> Option<usize> {
 
 /// A text that ends this near the end of its PDU is rare.
 #[inline(never)]
-fn nul_at_end_of_pdu(octets: &[u8], at: usize) -> Option<usize> {
-    nul_at_end(octets, at)
+fn nul_at_end_of_pdu(octets: &[u8]) -> Option<usize> {
+    nul_at_end(octets)
 }
 
 /// The index of the first NUL.
@@ -263,7 +260,7 @@ pub(in crate::core) fn first_nul(octets: &[u8]) -> Option<usize> {
         }
         at += WORD_OCTETS;
     }
-    nul_at_end(octets, at)
+    nul_at_end(octets)
 }
 
 #[cfg(test)]

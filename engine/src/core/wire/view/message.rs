@@ -122,7 +122,7 @@ impl<'a> MessageView<'a> {
     }
 
     /// Whether it can be a segment of a concatenated message at all; if not, nobody has to look closer.
-    #[inline]
+    #[inline(always)]
     pub fn may_be_segment(&self) -> bool {
         may_be_segment(self.esm_class(), self.tlvs())
     }
@@ -218,14 +218,9 @@ impl<'a> MessageView<'a> {
 }
 
 /// Whether what has this esm_class and these TLVs can be a segment of a concatenated message.
-#[inline]
+#[inline(always)]
 pub(super) fn may_be_segment(esm_class: u8, tlvs: Tlvs<'_>) -> bool {
-    esm_class & EsmClass::UDHI != 0 || !tlvs.range().is_empty() && has_sar(tlvs)
-}
-
-#[cold]
-fn has_sar(tlvs: Tlvs<'_>) -> bool {
-    tlvs.find(Tag::SAR_MSG_REF_NUM).is_some()
+    esm_class & EsmClass::UDHI != 0 || tlvs.seldom_find(Tag::SAR_MSG_REF_NUM).is_some()
 }
 
 /// The end of a text field whose NUL stands before the field at `next`.
