@@ -1,7 +1,7 @@
 //! Versions are per hop: nothing that a v3.3 peer cannot read is sent to it, no status that is newer than its receiver, and no
 //! text is ever cut.
 
-use smppmux_engine::core::wire::{CommandId, QueryView, ReplaceView, Status, Version};
+use smppmux_engine::core::wire::{CommandId, EsmClass, QueryView, ReplaceView, Status, Tag, Version};
 use smppmux_tests::PATIENCE;
 use smppmux_tests::configuration::Configuration;
 use smppmux_tests::esme::{BindRequest, Esme};
@@ -228,6 +228,96 @@ fn a_v33_esme_gets_what_it_can_read() {
                 Status::ESME_ROK
             };
             assert_eq!(answer.status(), expected, "{answer:?}");
+        }
+    }
+}
+
+/// A message of three segments that TLVs mark.
+fn marked_by_tlvs(pdu: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let segment = |number: u8| {
+        with_tlvs(
+            pdu(number.into()),
+            &[
+                (Tag::SAR_MSG_REF_NUM.0, &[0x12, 0x34]),
+                (Tag::SAR_TOTAL_SEGMENTS.0, &[3]),
+                (Tag::SAR_SEGMENT_SEQNUM.0, &[number]),
+            ],
+        )
+    };
+    (1..=3).map(segment).collect()
+}
+
+/// What a v3.3 peer gets of a segment: its reference and its number, which stand in front of `text`.
+fn header_in_text(got: &Pdu, text: &str) -> (u8, u8) {
+    let message = got.message();
+    assert_eq!(message.tlvs().count(), 0, "{got:?}");
+    assert_ne!(message.esm_class() & EsmClass::UDHI, 0, "{got:?}");
+    let [5, 0, 3, reference, 3, number, rest @ ..] = message.short_message() else {
+        panic!("no header: {got:?}");
+    };
+    assert_eq!(rest, text.as_bytes());
+    (*reference, *number)
+}
+
+/// Goal: segments that TLVs mark reach a v3.3 SMSC with a header instead, under one reference, from the engine that has its session and
+/// from the other one. Whose text leaves no room for a header is refused: without its mark it would be a message of its own.
+#[test]
+fn a_v33_smsc_gets_segments_that_it_can_read() {
+    let mut stand = start("3.3");
+    for engine in 0..2 {
+        let mut client = bind(&stand, CommandId::BIND_TRANSMITTER, Version::V34, engine);
+        let text = "s".repeat(130);
+        let mut references = Vec::new();
+        for (number, segment) in (1..).zip(marked_by_tlvs(|number| submit_sm(number, "1000", "4477", &text)))
+        {
+            client.send(&segment);
+            let got = stand.server.expect(CommandId::SUBMIT_SM);
+            let (reference, place) = header_in_text(&got, &text);
+            assert_eq!(u32::from(place), number);
+            references.push(reference);
+            let response = response_with_id(CommandId::SUBMIT_SM_RESP, got.sequence_number(), "12AB");
+            assert!(
+                answer(&mut stand, &mut client, number, &response)
+                    .status()
+                    .is_ok()
+            );
+        }
+        references.dedup();
+        assert_eq!(references.len(), 1);
+
+        let long = "l".repeat(250);
+        for segment in marked_by_tlvs(|number| submit_sm(number, "1001", "4478", &long)) {
+            client.send(&segment);
+            let refused = client.expect(CommandId::SUBMIT_SM_RESP);
+            assert_eq!(refused.status(), Status::ESME_RINVMSGLEN);
+        }
+    }
+}
+
+/// Goal: the same for segments that an SMSC sends to a v3.3 ESME.
+#[test]
+fn a_v33_esme_gets_segments_that_it_can_read() {
+    for engine in 0..2 {
+        let mut stand = start("3.4");
+        let mut client = bind(&stand, CommandId::BIND_RECEIVER, Version::V33, engine);
+        let text = "s".repeat(130);
+        let mut references = Vec::new();
+        for (number, segment) in (1..).zip(marked_by_tlvs(|number| deliver_sm(number, "2000", "888", &text)))
+        {
+            stand.server.send(&segment);
+            let (reference, place) = header_in_text(&client.take_delivery(), &text);
+            assert_eq!(place, number);
+            references.push(reference);
+            assert!(stand.server.expect(CommandId::DELIVER_SM_RESP).status().is_ok());
+        }
+        references.dedup();
+        assert_eq!(references.len(), 1);
+
+        let long = "l".repeat(250);
+        for segment in marked_by_tlvs(|number| deliver_sm(number, "2001", "888", &long)) {
+            stand.server.send(&segment);
+            let refused = stand.server.expect(CommandId::DELIVER_SM_RESP);
+            assert_eq!(refused.status(), Status::ESME_RX_R_APPN);
         }
     }
 }

@@ -94,6 +94,9 @@ pub(super) fn for_v33<'a>(command: CommandId, pdu: &'a [u8], buffers: &mut Buffe
     let Some((short_message, tlvs)) = parts_of(command, pdu) else {
         return Some(ForV33::Shorter(Relay::whole(pdu)));
     };
+    if is_marked_segment(&tlvs) {
+        return None;
+    }
     let payload = tlvs.clone().find(Tag::MESSAGE_PAYLOAD);
     let payload = payload.filter(|payload| !payload.value.is_empty());
     let (Some(payload), Some(short_message)) = (payload, short_message) else {
@@ -108,6 +111,14 @@ pub(super) fn for_v33<'a>(command: CommandId, pdu: &'a [u8], buffers: &mut Buffe
     copy.extend_from_slice(payload.value);
     patch_command_length(&mut copy);
     Some(ForV33::Copy(copy))
+}
+
+/// Whether only TLVs say that this is a part of a message. Without them it would arrive as a message of its own.
+fn is_marked_segment(tlvs: &Tlvs<'_>) -> bool {
+    let total = tlvs.clone().find(Tag::SAR_TOTAL_SEGMENTS);
+    total
+        .and_then(|total| total.integer())
+        .is_some_and(|total| total > 1)
 }
 
 /// Where short_message, if there is one, and TLVs of a request stand that v3.3 knows.

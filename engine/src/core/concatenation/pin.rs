@@ -50,7 +50,7 @@ pub(super) struct Pin {
     pub(super) message: u64,
     /// As its segments came.
     pub(super) came: Mark,
-    /// As they leave, once one has left. Reserved among all messages of the same addresses, but for [`Owner::Home`].
+    /// As they leave, once one has left. Reserved among all messages of the same addresses, for [`Owner::Home`] among those that pass here.
     pub(super) leaves: Option<Mark>,
     pub(super) total: u8,
     pub(super) far: Option<Far>,

@@ -201,7 +201,8 @@ impl Pins {
     }
 
     /// How the segments of a message leave that shall leave as `kind`: as they came if nobody else uses that reference
-    /// between these addresses, else under a fresh one. `None`: all that were tried are in use.
+    /// between these addresses, else under a fresh one. `None`: all that were tried are in use. What another core has chosen for a
+    /// message stays where it fits; where it does not, the fresh one is not used by any other message that passes here.
     pub(super) fn mark(&mut self, id: PinId, kind: ConcatenationKind, random: &mut Random) -> Option<Mark> {
         let pin = self.get(id)?;
         let (addresses, came, is_home) = (pin.addresses, pin.came, pin.owner == Owner::Home);
@@ -209,8 +210,6 @@ impl Pins {
         let wished = current.unwrap_or(came.reference);
         let reference = if fits(kind, wished) && (is_home || self.is_free(addresses, wished, id.index)) {
             wished
-        } else if is_home {
-            return None;
         } else {
             self.figures.references_changed += 1;
             // Where another kind of mark has no room it leaves with that which it came with, so the reference fits both.
@@ -221,12 +220,12 @@ impl Pins {
             };
             self.fresh_reference(addresses, narrower, random)?
         };
-        if !is_home {
-            if let Some(current) = current.filter(|current| *current != reference) {
-                self.by_reference.remove(&(addresses, current));
-            }
-            self.by_reference.insert((addresses, reference), id.index);
+        if let Some(current) = current.filter(|current| *current != reference) {
+            self.give_reference_back(addresses, current, id.index);
         }
+        self.by_reference
+            .entry((addresses, reference))
+            .or_insert(id.index);
         let mark = Mark { kind, reference };
         self.get_mut(id)?.leaves = Some(mark);
         Some(mark)
@@ -445,8 +444,8 @@ impl Pins {
             None => self.ages[list].newest = older,
         }
         self.unlink_alike(pin.message, index, alike);
-        if let Some(mark) = pin.leaves.filter(|_| pin.owner != Owner::Home) {
-            self.by_reference.remove(&(pin.addresses, mark.reference));
+        if let Some(mark) = pin.leaves {
+            self.give_reference_back(pin.addresses, mark.reference, index);
         }
         for sequence in pin.seen.iter() {
             self.segments.remove(&(index, sequence));
@@ -490,6 +489,13 @@ impl Pins {
         holder.is_none_or(|holder| *holder == index)
     }
 
+    /// What its home has chosen for a message may be held by another one here, so nothing is to be given back for it.
+    fn give_reference_back(&mut self, addresses: u64, reference: u16, index: u32) {
+        if self.by_reference.get(&(addresses, reference)) == Some(&index) {
+            self.by_reference.remove(&(addresses, reference));
+        }
+    }
+
     fn fresh_reference(&self, addresses: u64, kind: ConcatenationKind, random: &mut Random) -> Option<u16> {
         // The upper bits are the better ones.
         let start = (random.next() >> 48) as u16;
@@ -513,10 +519,14 @@ impl Pins {
         {
             numbers += pin.seen.len() as usize;
             assert!(!pin.is_over(), "a message that is over has no pin");
-            if let Some(mark) = pin.leaves.filter(|_| pin.owner != Owner::Home) {
-                references += 1;
+            if let Some(mark) = pin.leaves {
                 let holder = self.by_reference.get(&(pin.addresses, mark.reference));
-                assert_eq!(holder, Some(&index), "one message has a reference");
+                let is_holder = holder == Some(&index);
+                references += usize::from(is_holder);
+                assert!(
+                    is_holder || pin.owner == Owner::Home,
+                    "one message has a reference"
+                );
             }
         }
         assert_eq!(self.by_reference.len(), references, "every reference has its pin");
