@@ -29,7 +29,7 @@ pub(crate) struct Thread {
     stage: Stage,
     /// The file is closed until then.
     opens_at: Moment,
-    pub(crate) last_number: u64,
+    last_number: u64,
     /// Events on their way to each core, with the time of the last one's arrival.
     outgoing: BTreeMap<usize, (VecDeque<StoreEvent>, Moment)>,
 }
@@ -49,9 +49,14 @@ struct Batch {
     puts: Vec<Put>,
     takes: Vec<(QueueKey, u64, Fate)>,
     questions: Vec<(usize, StoreCommand)>,
+    /// What a commit that failed may have made safe all the same, until the file is open again.
+    doubtful: Option<Changes>,
 }
 
-#[derive(Debug)]
+/// What goes in and out with one commit.
+type Changes = (Vec<Put>, Vec<(QueueKey, u64, Fate)>);
+
+#[derive(Clone, Debug)]
 struct Put {
     core: usize,
     reference: u32,
@@ -171,24 +176,52 @@ impl World {
             return self.store_breaks_down();
         }
         let batch = &mut self.store.thread.batch;
-        let (puts, takes) = (mem::take(&mut batch.puts), mem::take(&mut batch.takes));
-        for put in &puts {
-            self.store_puts(put.key, put.stored, (put.pdu.clone(), put.expires_at));
-        }
-        for (key, number, fate) in takes {
-            self.store_takes(&key, number, fate);
-        }
+        batch.doubtful = None;
+        let changes = (mem::take(&mut batch.puts), mem::take(&mut batch.takes));
+        self.store_changes(&changes);
         for Put {
             core,
             reference,
             key,
             pdu,
             ..
-        } in puts
+        } in changes.0
         {
             self.store_will_tell(core, StoreEvent::Stored { reference, key, pdu });
         }
         self.store_answers();
+    }
+
+    fn store_changes(&mut self, (puts, takes): &Changes) {
+        for put in puts {
+            self.store_puts(put.key, put.stored, (put.pdu.clone(), put.expires_at));
+        }
+        for (key, number, fate) in takes {
+            self.store_takes(key, *number, *fate);
+        }
+    }
+
+    /// The process is killed: what is under way is safe as a whole, or lost, and all that waits is lost.
+    pub(crate) fn store_is_killed(&mut self) {
+        let thread = mem::take(&mut self.store.thread);
+        let Batch {
+            puts,
+            takes,
+            doubtful,
+            ..
+        } = thread.batch;
+        let under_way = match thread.stage {
+            Stage::Committing => Some((puts, takes)),
+            Stage::Sleeping | Stage::Waking => doubtful,
+        };
+        let is_safe = self.random.chance(500);
+        if let Some(changes) = under_way.filter(|_| is_safe) {
+            self.store_changes(&changes);
+        }
+        self.store.thread = Thread {
+            last_number: self.store.last_number(),
+            ..Thread::default()
+        };
     }
 
     /// Nothing of this batch may be acknowledged. What went out goes out again when the file is open, and so does what may
@@ -198,7 +231,10 @@ impl World {
         self.trace
             .line(self.now, || format!("the store has failed for {time:?}"));
         self.store.thread.opens_at = self.now + time;
-        for put in mem::take(&mut self.store.thread.batch.puts) {
+        let batch = &mut self.store.thread.batch;
+        let puts = mem::take(&mut batch.puts);
+        batch.doubtful = Some((puts.clone(), batch.takes.clone()));
+        for put in puts {
             self.store_refuses(put.core, (put.reference, put.key, put.pdu), StoreRefusal::Failed);
         }
         self.store_waits();

@@ -9,6 +9,7 @@ use crate::event::LinkId;
 use crate::link::{Link, Peer};
 use crate::pdu::{self, Mark, command};
 use crate::ranges::DESTINATIONS;
+use crate::restart::Life;
 use crate::scenario::CONCAT_TIMEOUT;
 use crate::world::World;
 use smppmux_engine::core::time::Moment;
@@ -56,6 +57,8 @@ pub(crate) struct Group {
     accepted: BTreeSet<u8>,
     /// Segments whose ESME_ROK has reached the sender.
     acknowledged: BTreeSet<u8>,
+    /// Its segments may pass for the missing ones of an earlier message, some of which a process had that was killed.
+    is_mixed_up: bool,
 }
 
 /// Which segment a request or message is.
@@ -70,6 +73,13 @@ pub(crate) struct Place {
 }
 
 impl Group {
+    /// Nothing but time tells their segments apart.
+    fn looks_like(&self, other: &Self) -> bool {
+        self.sender == other.sender
+            && (self.source, self.destination) == (other.source, other.destination)
+            && (self.mark, self.total) == (other.mark, other.total)
+    }
+
     fn has_aged(&self, now: Moment) -> bool {
         now >= self.began_at + CONCAT_TIMEOUT
     }
@@ -87,6 +97,22 @@ impl Group {
     /// Its sender must not use its reference again between the same addresses.
     fn is_used(&self, now: Moment) -> bool {
         self.acknowledged.len() < usize::from(self.total) && !self.has_aged(now)
+    }
+}
+
+impl Group {
+    /// The present process has seen all of it. What was queued before the last one was killed leaves under the reference that its message had
+    /// then; what came since is of a message that the present one knows nothing of.
+    fn is_whole(&self, life: &Life) -> bool {
+        let may_be_torn = matches!(self.sender, Sender::Server(_)) && life.is_of_before(self.began_at);
+        !self.is_mixed_up && !may_be_torn
+    }
+
+    /// The engines that knew where it goes, and under which reference, are no more.
+    pub(crate) fn is_forgotten(&mut self) {
+        self.reached = None;
+        self.arrived_as = None;
+        self.arrivals.clear();
     }
 }
 
@@ -163,18 +189,30 @@ impl World {
             came_back: BTreeSet::new(),
             accepted: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
+            is_mixed_up: false,
         };
-        let is_taken = self.groups.iter().any(|other| {
-            other.sender == group.sender
-                && (other.source, other.destination) == (group.source, group.destination)
-                && (other.mark, other.total) == (group.mark, group.total)
-                && other.is_used(self.now)
-        });
+        let mut others = self.groups.iter();
+        let is_taken = others.any(|other| other.looks_like(&group) && other.is_used(self.now));
         if is_taken {
             return None;
         }
         self.groups.push(group);
         Some(self.groups.len() - 1)
+    }
+
+    /// The process that was killed had segments of a message, and the present one has had the others: it waits for those that it has
+    /// never seen, and takes the next message under the same reference for them, and what is left of that for the one behind it.
+    pub(crate) fn is_mixed_up(&self, index: usize) -> bool {
+        let group = &self.groups[index];
+        let mut groups = self.groups.iter().enumerate();
+        let is_taken_for_the_rest = groups.any(|(other, rival)| {
+            let is_torn = self.life.is_of_before(rival.began_at) && !rival.arrivals.is_empty();
+            other != index
+                && (is_torn || rival.is_mixed_up)
+                && rival.looks_like(group)
+                && !rival.has_aged(group.began_at)
+        });
+        group.is_mixed_up || is_taken_for_the_rest
     }
 
     /// A segment has arrived at a peer, with this reference.
@@ -184,6 +222,8 @@ impl World {
         // A core that leaves takes what it knew along, and identities keep to their own core.
         let is_promised = self.hosts.iter().all(|host| host.serves()) && !self.scenario.is_forward;
         let index = place.group;
+        self.groups[index].is_mixed_up = self.is_mixed_up(index);
+        let is_promised = is_promised && self.groups[index].is_whole(&self.life);
         // Where a message is sent again, from the queue or after a loss, its first time counts.
         let comes_again = !self.groups[index].written.insert(place.turn);
         let group = &self.groups[index];
@@ -227,6 +267,7 @@ impl World {
                 && (rival.source, rival.destination) == (group.source, group.destination)
                 && rival.arrived_as == Some(reference)
                 && rival.is_in_flight(now)
+                && rival.is_whole(&self.life)
         });
         assert!(
             shared.is_none() || !is_promised || group.has_aged(now),
@@ -237,7 +278,8 @@ impl World {
         let is_ordered = is_promised
             && !group.refused_between_cores.contains(&place.turn)
             && !group.came_back.contains(&place.turn)
-            && !self.hosts.iter().any(|host| host.has_stalled);
+            && !self.hosts.iter().any(|host| host.has_stalled)
+            && (!self.life.had_stalls || self.is_of_this_life(place.link));
         let overtaken = group.arrivals.iter().find(|(other, at)| {
             (other.link, *at) == (place.link, id)
                 && other.turn > place.turn

@@ -276,6 +276,7 @@ impl World {
         if self.ledger.messages[number].reached.is_none() {
             self.check_queue_order(number, id);
         }
+        self.check_message_of_this_life(number, id);
         self.ledger.message_reached(index, id, pdu);
         self.check_no_stray_segment(id, self.ledger.messages[number].sent_at);
         let segment = self.ledger.messages[number].segment;
@@ -284,6 +285,7 @@ impl World {
         }
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.lost_answer) {
+            self.ledger.messages[number].was_kept_waiting = true;
             return;
         }
         let status = if self.random.chance(faults.error_answer) {
@@ -298,7 +300,9 @@ impl World {
         };
         self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
-        self.ledger.messages[number].answers.push(answer.status);
+        let message = &mut self.ledger.messages[number];
+        message.answers.push(answer.status);
+        message.was_kept_waiting |= wait * 2 > self.scenario.response_timeout;
         if self.random.chance(faults.repeated_answer) {
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }

@@ -29,6 +29,8 @@ pub(crate) enum Event {
     SmscCalls(usize),
     /// The store's thread begins with what was ordered, or is done with it.
     StoreActs,
+    /// The process, which was killed, starts again.
+    ProcessStarts,
     /// Something goes wrong, perhaps.
     FaultStrikes,
     /// One of the requests that must succeed.
@@ -82,6 +84,11 @@ impl Events {
     pub(crate) fn at(&mut self, moment: Moment, event: Event) {
         self.queue.insert((moment, self.made), event);
         self.made += 1;
+    }
+
+    /// What nobody is there for any more.
+    pub(crate) fn forget(&mut self, is_void: impl Fn(&Event) -> bool) {
+        self.queue.retain(|_, event| !is_void(event));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Moment, Event)> {

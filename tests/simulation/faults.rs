@@ -1,4 +1,4 @@
-//! What goes wrong all by itself: connections break, cores stall, drain or vanish.
+//! What goes wrong all by itself: connections break, cores stall, drain or vanish, the process is killed.
 
 use crate::event::{Event, Input};
 use crate::world::{Phase, World};
@@ -13,7 +13,13 @@ impl World {
             return;
         }
         self.after(STEP, Event::FaultStrikes);
+        if self.life.is_over() {
+            return;
+        }
         let faults = self.scenario.faults.clone();
+        if faults.process_restart > 0 && self.random.chance(faults.process_restart) {
+            return self.process_is_killed();
+        }
         if self.random.chance(faults.reset) {
             let open: Vec<_> = (0..self.links.len())
                 .filter(|id| self.links[*id].is_open())

@@ -2,7 +2,7 @@
 //! of smppmux's own.
 
 use crate::event::LinkId;
-use crate::ledger::is_throttling;
+use crate::ledger::{ESME_ERRORS, is_throttling};
 use crate::link::{End, Link, Peer};
 use crate::pdu::{Pdu, command};
 use crate::scenario::DRAIN_TIMEOUT;
@@ -47,6 +47,17 @@ pub(crate) struct Suspicion {
     broken: String,
     /// When the request was sent: from then on there was no server all the time.
     since: Moment,
+}
+
+impl Heard {
+    /// It was heard before `moment`, on a session that goes on, and it says that this was the last try.
+    pub(crate) fn is_final_before(self, moment: Moment) -> bool {
+        self.is_counted && self.at < moment && (self.status == 0 || ESME_ERRORS.contains(&self.status))
+    }
+
+    pub(crate) fn is_before(self, moment: Moment) -> bool {
+        self.at < moment
+    }
 }
 
 impl World {

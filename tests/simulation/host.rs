@@ -8,7 +8,7 @@ use crate::health::Healths;
 use crate::link::{End, Link, Peer, Sending};
 use crate::message_log::ToldMessages;
 use crate::pdu::Pdu;
-use crate::scenario::{HASH_OF, Scenario};
+use crate::scenario::HASH_OF;
 use crate::world::{Phase, World};
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{
@@ -58,12 +58,11 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(core: usize, scenario: &Scenario, seed: u64, now: Moment) -> Self {
-        let settings = Arc::clone(&scenario.settings);
+    pub(crate) fn new(core: usize, engines: usize, settings: &Arc<Settings>, seed: u64, now: Moment) -> Self {
         let index = CoreIndex(core as u16);
         Self {
-            engine: PacketEngine::new(index, scenario.engines as u16, Arc::clone(&settings), seed, now),
-            settings,
+            engine: PacketEngine::new(index, engines as u16, Arc::clone(settings), seed, now),
+            settings: Arc::clone(settings),
             links: BTreeMap::new(),
             is_gone: false,
             is_draining: false,
@@ -97,9 +96,9 @@ impl Host {
 }
 
 impl World {
-    /// No core has stood still or left, but long before `moment`.
+    /// No core has stood still or left, but long before `moment`, and the process was there.
     pub(crate) fn is_calm_since(&self, moment: Moment) -> bool {
-        self.hosts.iter().all(|host| host.is_calm_since(moment))
+        self.life.began_at <= moment && self.hosts.iter().all(|host| host.is_calm_since(moment))
     }
 
     pub(crate) fn engine_input(&mut self, core: usize, input: Input) {

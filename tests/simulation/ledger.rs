@@ -99,8 +99,10 @@ pub(crate) struct Message {
     pub(crate) stored: Vec<u64>,
     /// A core has heard that it is safe: from then on it may be acknowledged.
     pub(crate) is_safe: bool,
-    /// It has left the queue as it may.
-    pub(crate) has_left: bool,
+    /// Its time in the queue is over.
+    pub(crate) has_expired: bool,
+    /// When it was taken out of the queue, by a client's word.
+    pub(crate) taken_out_at: Option<Moment>,
     /// Its SMSC was told that it is taken.
     pub(crate) was_taken: bool,
     /// The line in which it stood first.
@@ -109,6 +111,8 @@ pub(crate) struct Message {
     pub(crate) drained_by: Option<usize>,
     pub(crate) reached: Option<(usize, LinkId)>,
     pub(crate) receipt_of: Option<ReceiptOf>,
+    /// A client left it unanswered, or thought about the answer for long.
+    pub(crate) was_kept_waiting: bool,
     pub(crate) answers: Vec<u32>,
     pub(crate) is_answered: bool,
     pub(crate) must_succeed: bool,
@@ -131,6 +135,8 @@ pub(crate) struct Ledger {
     pub(crate) message_id: MessageIdMode,
     /// A core is gone, leaving, or has stalled: what it kept of ids may be lost or late.
     pub(crate) had_core_trouble: bool,
+    /// The process was killed then: what it kept of ids that it gave before is lost.
+    pub(crate) forgotten_until: Option<Moment>,
 }
 
 /// An entry that was made so long ago has reached its home.
@@ -154,6 +160,7 @@ impl Ledger {
             resends_throttled: vserver.on_throttle == OnThrottle::Retry,
             message_id: vserver.message_id.mode,
             had_core_trouble: false,
+            forgotten_until: None,
         }
     }
 
@@ -309,7 +316,8 @@ impl Ledger {
         let request = &self.requests[number];
         match &request.about {
             Some(known) if !request.is_foreign => {
-                self.message_id == MessageIdMode::Mapped && self.had_core_trouble
+                self.message_id == MessageIdMode::Mapped
+                    && (self.had_core_trouble || self.is_forgotten(known.request))
             }
             _ => true,
         }
@@ -323,13 +331,23 @@ impl Ledger {
             .as_ref()
             .expect("a foreign operation is about a message");
         self.message_id != MessageIdMode::Tagged
-            || self.requests[about.request].wants_receipt && !self.had_core_trouble
+            || self.requests[about.request].wants_receipt
+                && !self.had_core_trouble
+                && !self.is_forgotten(about.request)
+    }
+
+    /// It was sent to a process that was killed since.
+    fn is_forgotten(&self, number: usize) -> bool {
+        self.forgotten_until
+            .is_some_and(|until| self.requests[number].sent_at <= until)
     }
 
     /// What is remembered of a request has certainly reached its home by then, and is there.
     pub(crate) fn is_settled(&self, number: usize, by: Moment) -> bool {
         let given_at = self.requests[number].given.as_ref().map(|(at, _)| *at);
-        !self.had_core_trouble && given_at.is_some_and(|at| at + ENTRY_TIME <= by)
+        !self.had_core_trouble
+            && !self.is_forgotten(number)
+            && given_at.is_some_and(|at| at + ENTRY_TIME <= by)
     }
 
     /// The submitter of what a receipt reports on is known for certain.
@@ -378,12 +396,14 @@ impl Ledger {
             sent_at,
             stored: Vec::new(),
             is_safe: false,
-            has_left: false,
+            has_expired: false,
+            taken_out_at: None,
             was_taken: false,
             stored_in: None,
             drained_by: None,
             reached: None,
             receipt_of: None,
+            was_kept_waiting: false,
             answers: Vec::new(),
             is_answered: false,
             must_succeed,

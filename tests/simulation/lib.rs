@@ -28,6 +28,7 @@ mod phases;
 mod plan;
 mod random;
 mod ranges;
+mod restart;
 mod routes;
 mod rules;
 pub mod scale;

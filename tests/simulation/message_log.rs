@@ -112,7 +112,9 @@ impl World {
     pub(crate) fn answer_read(&mut self, id: LinkId, answer: &Pdu) {
         let is_operation = [command::QUERY_SM, command::CANCEL_SM, command::REPLACE_SM]
             .contains(&(answer.command & !command::RESPONSE));
-        self.hosts[self.links[id].engine].told.answers_read += u64::from(!is_operation);
+        if self.is_of_this_life(id) {
+            self.hosts[self.links[id].engine].told.answers_read += u64::from(!is_operation);
+        }
     }
 
     /// Nobody is there any more, so nothing is open but what stands in the queue.

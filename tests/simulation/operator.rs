@@ -102,6 +102,15 @@ impl World {
     }
 
     fn order(&mut self, command: &Command) {
+        let order = self.note_order(command);
+        for core in 0..self.hosts.len() {
+            // Orders to one core keep their order: each is as long under way as those before it.
+            self.after(self.order_delays[core], Event::Engine(core, Input::Order(order)));
+        }
+    }
+
+    /// Something is other than in the beginning; which order it is.
+    pub(crate) fn note_order(&mut self, command: &Command) -> usize {
         self.trace.line(self.now, || format!("ordered: {command:?}"));
         if self.orders.is_empty() {
             // Drawn for the first order, so that runs without an operator draw nothing for it.
@@ -113,15 +122,11 @@ impl World {
         self.ledger.has_operator = true;
         self.last_order_at = Some(self.now);
         self.orders.push(command.clone());
-        let order = self.orders.len() - 1;
-        for core in 0..self.hosts.len() {
-            // Orders to one core keep their order: each is as long under way as those before it.
-            self.after(self.order_delays[core], Event::Engine(core, Input::Order(order)));
-        }
+        self.orders.len() - 1
     }
 
     /// The same settings with other windows and weights, perhaps with another login, without a server or without an account.
-    fn other_settings(&mut self) -> Command {
+    pub(crate) fn other_settings(&mut self) -> Command {
         let old = Arc::clone(&self.scenario.settings);
         let (mut vservers, mut servers, mut clients) =
             (old.vservers.clone(), old.servers.clone(), old.clients.clone());

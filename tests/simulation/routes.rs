@@ -71,6 +71,10 @@ impl World {
                 message.destination
             )
         });
+        // It may have gone where an earlier message had its place.
+        if message.segment.is_some_and(|place| self.is_mixed_up(place.group)) {
+            return;
+        }
         for (other, esme) in self.esmes.iter().enumerate() {
             let Some(link) = esme.link.filter(|link| *link != id) else {
                 continue;

@@ -4,6 +4,7 @@ use crate::calls;
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
+use crate::restart;
 use crate::rules::Rules;
 use crate::stuck;
 use crate::versions::{self, V34};
@@ -75,6 +76,7 @@ impl Scenario {
         let accounts = random.between(1, 4);
         let is_forward = random.chance(200);
         let mut faults = Faults::draw(random);
+        faults.process_restart = restart::weight(random);
         if !is_forward {
             faults.server_call = calls::weight(random);
             faults.server_stuck = stuck::weight(random);

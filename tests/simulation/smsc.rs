@@ -216,6 +216,7 @@ impl World {
         self.note_core_trouble();
         self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
+        self.check_request_of_this_life(number, id);
         self.check_not_left_out(index, number);
         self.check_no_stray_segment(id, self.ledger.requests[number].sent_at);
         let segment = self.ledger.requests[number].segment;
@@ -253,7 +254,7 @@ impl World {
     }
 
     /// All cores together send no more than the rate, but for the burst and a lease at each core. (The next core after one
-    /// that has stopped begins with a full bucket.)
+    /// that has stopped begins with a full bucket, and so does a process that starts again.)
     fn check_rate(&mut self, index: usize) {
         self.smscs[index].requests += 1;
         let Some(rate) = self.scenario.settings.servers[index].rate else {
@@ -264,7 +265,8 @@ impl World {
         }
         let cores = self.hosts.len() as u64;
         let by_rate = u64::from(rate.per_second) * self.now.as_nanoseconds() / 1_000_000_000;
-        let allowed = by_rate + 1 + cores * u64::from(rate.burst + rate.lease() + 1);
+        let lives = 1 + self.life.restarts;
+        let allowed = by_rate + lives * (1 + cores * u64::from(rate.burst + rate.lease() + 1));
         assert!(
             self.smscs[index].requests <= allowed,
             "smsc {index} got {} requests where {rate:?} allows {allowed}",

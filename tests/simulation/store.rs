@@ -39,6 +39,13 @@ impl Store {
         &mut self.lines[place].1
     }
 
+    /// The highest number of a message that is there; what a process that starts finds.
+    pub(crate) fn last_number(&self) -> u64 {
+        let lines = self.lines.iter();
+        let last_ones = lines.filter_map(|(_, line)| line.last_key_value());
+        last_ones.map(|(number, _)| *number).max().unwrap_or(0)
+    }
+
     pub(crate) fn messages(&self) -> usize {
         self.lines.iter().map(|(_, line)| line.len()).sum()
     }
@@ -109,7 +116,7 @@ impl World {
     }
 
     fn store_tells_of_expired(&mut self, key: QueueKey, pdu: BytesMut) {
-        self.ledger.messages[message_in(&pdu)].has_left = true;
+        self.ledger.messages[message_in(&pdu)].has_expired = true;
         let core = self.random.between(0, self.hosts.len() - 1);
         let key = Some(key);
         self.store_will_tell(core, StoreEvent::Expired { key, pdu });
@@ -140,10 +147,11 @@ impl World {
         let Some((pdu, _)) = self.store.line(key).remove(&stored) else {
             return;
         };
-        self.ledger.messages[message_in(&pdu)].has_left = true;
         if fate == Fate::Expired {
-            self.store_tells_of_expired(*key, pdu);
+            return self.store_tells_of_expired(*key, pdu);
         }
+        let message = &mut self.ledger.messages[message_in(&pdu)];
+        message.taken_out_at = Some(self.now);
     }
 
     pub(crate) fn store_list(&self, after: Option<QueueKey>) -> StoreEvent {
@@ -184,7 +192,8 @@ impl World {
         let lines = self.store.lines.iter().flat_map(|(_, line)| line.values());
         let there: HashSet<usize> = lines.map(|(pdu, _)| message_in(pdu)).collect();
         for (number, message) in self.ledger.messages.iter().enumerate() {
-            let is_owed = message.was_taken && !message.answers.contains(&0) && !message.has_left;
+            let has_left = message.has_expired || message.taken_out_at.is_some();
+            let is_owed = message.was_taken && !message.answers.contains(&0) && !has_left;
             assert!(
                 !is_owed || there.contains(&number),
                 "message {number} to {} was acknowledged and is lost",

@@ -70,6 +70,7 @@ faults! {
     concatenation: 600,
     server_call: 0,
     server_stuck: 0,
+    process_restart: 0,
 }
 
 impl Faults {

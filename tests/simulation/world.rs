@@ -9,11 +9,14 @@ use crate::ledger::Ledger;
 use crate::link::{Link, Peer};
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::restart::Life;
 use crate::scenario::Scenario;
 use crate::smsc::Smsc;
 use crate::store::Store;
 use crate::trace::Trace;
+use smppmux_engine::core::settings::Settings;
 use smppmux_engine::core::time::Moment;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Events within one virtual second at most; more is a livelock.
@@ -48,6 +51,7 @@ pub(crate) struct World {
     /// How long an order is under way to each core; drawn once in a run.
     pub(crate) order_delays: Vec<Duration>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) life: Life,
     pub(crate) asked: Asked,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
@@ -72,6 +76,7 @@ impl World {
         let mut world = Self {
             now: Moment::from_nanoseconds(1_000_000_000),
             hosts: Vec::new(),
+            life: Life::first(),
             asked: Asked::default(),
             links: Vec::new(),
             smscs: scenario
@@ -118,13 +123,8 @@ impl World {
     }
 
     fn start(&mut self) {
-        for core in 0..self.scenario.engines {
-            let host = Host::new(core, &self.scenario, self.random.next(), self.now);
-            self.hosts.push(host);
-        }
-        for core in 0..self.scenario.engines {
-            self.end_turn(core);
-        }
+        let settings = Arc::clone(&self.scenario.settings);
+        self.start_engines(&settings);
         for index in 0..self.esmes.len() {
             let wait = self.random.milliseconds(0, 500);
             self.events.at(self.now + wait, Event::EsmeActs(index));
@@ -136,6 +136,19 @@ impl World {
         self.events
             .at(self.now + Duration::from_millis(10), Event::FaultStrikes);
         self.events.at(self.now + self.scenario.chaos, Event::NextPhase);
+    }
+
+    /// Engines that know nothing but these settings.
+    pub(crate) fn start_engines(&mut self, settings: &Arc<Settings>) {
+        self.hosts.clear();
+        let engines = self.scenario.engines;
+        for core in 0..engines {
+            let host = Host::new(core, engines, settings, self.random.next(), self.now);
+            self.hosts.push(host);
+        }
+        for core in 0..engines {
+            self.end_turn(core);
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -150,6 +163,7 @@ impl World {
             Event::SmscCalls(index) => self.call_while_all_is_well(index),
             Event::StoreActs => self.store_acts(),
             Event::Probe(turn) => self.probe_one(turn),
+            Event::ProcessStarts => self.process_starts(),
             Event::FaultStrikes => self.fault_strikes(),
             Event::NextPhase => self.next_phase(),
         }
