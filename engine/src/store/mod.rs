@@ -18,7 +18,7 @@ mod operator;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod wall_clock;
+pub(crate) mod wall_clock;
 mod worker;
 
 pub use backend::StoreOpenError;

@@ -4,13 +4,13 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WallClock {
+pub(crate) struct WallClock {
     start: Instant,
     start_ms: u64,
 }
 
 impl WallClock {
-    pub(super) fn started_now() -> Self {
+    pub(crate) fn started_now() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             start: Instant::now(),
@@ -19,12 +19,12 @@ impl WallClock {
     }
 
     /// Milliseconds since 1970.
-    pub(super) fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.start_ms + super::worker::milliseconds(self.start.elapsed())
     }
 
     /// Seconds since 1970.
-    pub(super) fn now_s(&self) -> i64 {
+    pub(crate) fn now_s(&self) -> i64 {
         i64::try_from(self.now_ms() / 1_000).unwrap_or(i64::MAX)
     }
 }

@@ -6,9 +6,10 @@
 
 use super::file::{self, HEADER_OCTETS};
 use super::folder::Folder;
-use super::{Batch, Figures, now_seconds};
+use super::{Batch, Figures};
 use crate::core::receipts::{RecordCounts, write_account, write_vserver};
 use crate::core::settings::{ClientIndex, Settings, VserverIndex};
+use crate::store::wall_clock::WallClock;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io;
@@ -42,6 +43,7 @@ pub(super) fn spawn(
         figures,
         current: None,
         frame: Vec::new(),
+        clock: WallClock::started_now(),
         retry_at: Instant::now(),
         told_at: None,
     };
@@ -57,6 +59,8 @@ struct LogWriter {
     figures: Arc<Figures>,
     current: Option<Current>,
     frame: Vec<u8>,
+    /// Tells the age of files. A step of the host's clock makes none too old.
+    clock: WallClock,
     retry_at: Instant,
     told_at: Option<Instant>,
 }
@@ -237,8 +241,9 @@ impl LogWriter {
 
     fn leave_file(&mut self) {
         if let Some(current) = self.current.take() {
+            let now_seconds = u64::try_from(self.clock.now_s()).unwrap_or_default();
             self.folder
-                .finished(current.path, current.octets, current.counts, now_seconds());
+                .finished(current.path, current.octets, current.counts, now_seconds);
         }
     }
 
