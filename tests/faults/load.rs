@@ -29,6 +29,8 @@ pub(crate) struct Load {
 struct Shared {
     is_over: AtomicBool,
     good_answers: AtomicU64,
+    bad_answers: AtomicU64,
+    ended_sessions: AtomicU64,
 }
 
 /// What became of it.
@@ -135,6 +137,12 @@ impl Load {
         self.shared.good_answers.load(Ordering::Relaxed)
     }
 
+    /// Answers with an error so far, and sessions that ended.
+    pub(crate) fn troubles(&self) -> (u64, u64) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (of(&self.shared.bad_answers), of(&self.shared.ended_sessions))
+    }
+
     /// Waits until so many more answers were good.
     ///
     /// # Panics
@@ -215,10 +223,13 @@ fn run_session(
                 if answer.status() == Status::ESME_ROK {
                     shared.good_answers.fetch_add(1, Ordering::Relaxed);
                     figures.good.insert(text);
+                } else {
+                    shared.bad_answers.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Received::Pdu(_) | Received::Nothing => {}
             Received::Closed => {
+                shared.ended_sessions.fetch_add(1, Ordering::Relaxed);
                 figures.lost_with_connection += waiting.len() as u64;
                 return;
             }

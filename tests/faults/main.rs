@@ -3,7 +3,7 @@
 //!
 //! Each scenario ends with one line: what was promised, and what was measured. `cargo test` runs a short form of each;
 //! `tests/faults/run` the long one, and makes a table of the lines. What this machine does not allow (namespaces, control groups)
-//! is skipped, and the line says so; what CI installs must be there in CI.
+//! is skipped, and the line says so, also in CI, whose summary counts these lines; what CI installs must be there in CI.
 
 mod clients;
 mod clock;
@@ -11,11 +11,13 @@ mod engine;
 mod limits;
 mod load;
 mod measure;
+mod memory_limit;
 mod network;
 mod sabotage;
 mod servers;
 mod store;
 mod storm;
+mod unread;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

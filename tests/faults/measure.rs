@@ -12,9 +12,22 @@ const TICKS: u64 = 100;
 ///
 /// When the process is gone: nothing is small because it is dead.
 pub(crate) fn resident_kib(process: u32) -> u64 {
+    memory_kib(process, "VmRSS:")
+}
+
+/// The most resident memory that it ever had, in KiB.
+///
+/// # Panics
+///
+/// When the process is gone.
+pub(crate) fn peak_kib(process: u32) -> u64 {
+    memory_kib(process, "VmHWM:")
+}
+
+fn memory_kib(process: u32, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     // A process that has ended and was not waited for has no such line.
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(figure));
     let number = line.and_then(|line| line.split_whitespace().next());
     number
         .and_then(|number| number.parse().ok())
