@@ -335,7 +335,7 @@ pub(super) fn session_with_room(
 
 /// A session can take one more request.
 #[inline(always)]
-fn takes_request(session: &Session, output_octets_max: usize) -> bool {
+pub(super) fn takes_request(session: &Session, output_octets_max: usize) -> bool {
     !session.window.is_full()
         && session.output.waiting_octets() <= output_octets_max
         && session.output.may_retain_more()
