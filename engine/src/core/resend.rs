@@ -140,6 +140,7 @@ impl PacketEngine {
             && state.output.may_retain_more()
         {
             self.servers[usize::from(server.0)].is_choked = false;
+            self.room_changed_at_server(server);
         }
     }
 

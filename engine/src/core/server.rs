@@ -218,15 +218,20 @@ impl Server {
         self.outstanding < self.capacity && !(self.is_choked | self.is_paced)
     }
 
+    /// A quarter of its windows here is free: then others are told that there is room again.
+    #[inline(always)]
+    pub(super) fn has_much_room(&self) -> bool {
+        self.outstanding < self.capacity - self.capacity / 4 && !(self.is_choked | self.is_paced)
+    }
+
     /// Whether other cores have to be told that it has room again, or none any more; it counts as told.
     #[inline(always)]
     pub(super) fn room_has_changed(&mut self) -> bool {
-        let limit = if self.reported_room {
-            self.capacity
+        let has_room = if self.reported_room {
+            self.has_local_room()
         } else {
-            self.capacity - self.capacity / 4
+            self.has_much_room()
         };
-        let has_room = self.outstanding < limit && !(self.is_choked | self.is_paced);
         let has_changed = has_room != self.reported_room;
         self.reported_room = has_room;
         has_changed
