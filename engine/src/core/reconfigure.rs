@@ -251,6 +251,7 @@ impl PacketEngine {
                 _ => session.output.forget_requests(&mut self.buffers),
             }
         }
+        self.room_changed_at_server(index);
     }
 
     fn resize_windows(&mut self, index: ServerIndex, limit: u32) {
