@@ -27,11 +27,7 @@ impl PacketEngine {
         header: Header,
         pdu: &[u8],
     ) {
-        let header = Header {
-            command_id: CommandId::SUBMIT_SM_RESP,
-            ..header
-        };
-        self.take_server_answer(now, from, header, pdu);
+        self.take_server_answer(now, from, header.of_command(CommandId::SUBMIT_SM_RESP), pdu);
     }
 
     /// A server's answer to a request that we sent it.
@@ -158,11 +154,7 @@ impl PacketEngine {
         header: Header,
         pdu: &[u8],
     ) {
-        let header = Header {
-            command_id: CommandId::DELIVER_SM_RESP,
-            ..header
-        };
-        self.take_client_answer(now, from, header, pdu);
+        self.take_client_answer(now, from, header.of_command(CommandId::DELIVER_SM_RESP), pdu);
     }
 
     /// A client's answer to a deliver_sm or data_sm that we sent it.

@@ -21,11 +21,7 @@ impl PacketEngine {
     /// A submit_sm of a client: the way of any request, compiled for this command alone.
     #[inline(never)]
     pub(super) fn submit_from_client(&mut self, now: Moment, from: ConnectionId, header: Header, pdu: &[u8]) {
-        let header = Header {
-            command_id: CommandId::SUBMIT_SM,
-            ..header
-        };
-        self.pass_client_request(now, from, header, pdu);
+        self.pass_client_request(now, from, header.of_command(CommandId::SUBMIT_SM), pdu);
     }
 
     /// A request of a client that a server must answer.

@@ -205,3 +205,54 @@ impl PacketEngine {
         may_move(pending, pdu, true).then(|| self.buffers.copy_of(pdu))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::engine::tests::{bind_server, binding_client, message, settings};
+    use crate::core::settings::samples::{server_settings, vserver_settings};
+    use crate::core::settings::{Overload, ServerSettings, VserverSettings};
+    use crate::core::wire::write_header_only;
+    use std::sync::Arc;
+
+    /// Goal: other cores hear of the room that comes up when what was kept of a request is let go. Method: a session that keeps one
+    /// request, is found full by the next, and gets its answer; behind that nothing happens that could tell them later.
+    #[test]
+    fn the_room_of_what_is_let_go_is_told() {
+        let of_one = settings(VserverSettings {
+            on_server_loss: OnServerLoss::Retry,
+            overload: Overload::Throttle,
+            ..vserver_settings()
+        });
+        let server = ServerSettings {
+            window_octets: 1,
+            ..server_settings()
+        };
+        let settings = Settings::new(of_one.engine, of_one.vservers, vec![server], of_one.clients, 1);
+        let now = Moment::START;
+        let mut engine = PacketEngine::new(CoreIndex(0), 1, Arc::new(settings), 1, now);
+        let server = bind_server(&mut engine, now);
+        let client = binding_client(&mut engine, now);
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
+            while let Some(sent) = engine.poll_transmit() {
+                let header = Header::read(&sent.octets).expect("a whole header");
+                if header.command_id == CommandId::SUBMIT_SM {
+                    numbers.push(header.sequence_number);
+                }
+                engine.handle_transmitted(now, sent.connection, sent.octets);
+            }
+        }
+        let [number] = numbers[..] else {
+            panic!("one leaves, one is refused: {numbers:?}")
+        };
+        assert!(engine.servers[0].is_choked);
+        let mut answer = BytesMut::new();
+        write_header_only(&mut answer, CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, number);
+        engine.handle_bytes(now, server, &answer);
+        let server = &engine.servers[0];
+        assert!(server.has_much_room(), "{server:?}");
+        assert!(server.reported_room, "{server:?}");
+    }
+}

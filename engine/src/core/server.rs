@@ -35,7 +35,8 @@ pub(super) struct Server {
     pub(super) outstanding: u32,
     /// Sum of their windows.
     pub(super) capacity: u32,
-    /// A session was found not to read; until one of them has written something, others are tried.
+    /// A session was found not to read, or to keep all that it may; until one of them has written something, or let something go, others
+    /// are tried. Who clears it tells other cores ([`Self::room_has_changed`]).
     pub(super) is_choked: bool,
     /// It takes nothing for the moment: its rate is used up, or it has throttled.
     pub(super) is_paced: bool,

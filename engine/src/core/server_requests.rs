@@ -115,11 +115,7 @@ impl PacketEngine {
         header: Header,
         pdu: &[u8],
     ) {
-        let header = Header {
-            command_id: CommandId::DELIVER_SM,
-            ..header
-        };
-        self.pass_server_request(now, from, header, pdu);
+        self.pass_server_request(now, from, header.of_command(CommandId::DELIVER_SM), pdu);
     }
 
     /// A deliver_sm or data_sm of a server, or a vendor command that a rule lets through.

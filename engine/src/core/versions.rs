@@ -88,7 +88,7 @@ impl ForV33<'_> {
 }
 
 /// Translates a checked request for a peer that does not know its TLVs: one of v3.3, for replace_sm with a message_payload
-/// one of v3.4 too. `None`: its text would not fit.
+/// one of v3.4 too. `None`: its text would not fit, or it would lose its mark as a segment.
 #[cold]
 pub(super) fn for_v33<'a>(command: CommandId, pdu: &'a [u8], buffers: &mut Buffers) -> Option<ForV33<'a>> {
     let Some((short_message, tlvs)) = parts_of(command, pdu) else {

@@ -21,6 +21,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// The same for who knows already what it is of: the compiler then leaves out what is for other commands.
+    #[inline(always)]
+    pub const fn of_command(self, command_id: CommandId) -> Self {
+        Self { command_id, ..self }
+    }
+
     /// Reads the header of a framed PDU; `None` when `pdu` is shorter than a header.
     #[inline]
     pub fn read(pdu: &[u8]) -> Option<Self> {
