@@ -153,6 +153,7 @@ impl PacketEngine {
         journey: Journey,
     ) {
         if pending.note.is_some() {
+            self.keep_turn_of_returned(now, pending);
             let mut copy = self.buffers.take();
             self.take_back(pending, &request, &mut copy);
             self.buffers.give(std::mem::replace(&mut request, copy));
@@ -214,35 +215,53 @@ mod tests {
     use crate::core::settings::{Overload, ServerSettings, VserverSettings};
     use crate::core::wire::write_header_only;
     use std::sync::Arc;
+    use std::time::Duration;
+
+    /// An engine with a bound server and a client, whose session at the server keeps one request, and so finds no room for a second.
+    fn start(overload: Overload) -> (PacketEngine, ConnectionId, ConnectionId) {
+        let of_one = settings(VserverSettings {
+            on_server_loss: OnServerLoss::Retry,
+            overload,
+            hold_time: TIMEOUT * 3,
+            ..vserver_settings()
+        });
+        let server = ServerSettings {
+            window_octets: 1,
+            response_timeout: TIMEOUT,
+            ..server_settings()
+        };
+        let settings = Settings::new(of_one.engine, of_one.vservers, vec![server], of_one.clients, 1);
+        let mut engine = PacketEngine::new(CoreIndex(0), 1, Arc::new(settings), 1, Moment::START);
+        let server = bind_server(&mut engine, Moment::START);
+        let client = binding_client(&mut engine, Moment::START);
+        (engine, server, client)
+    }
+
+    /// The numbers of the requests that leave.
+    fn written(engine: &mut PacketEngine, now: Moment) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        while let Some(sent) = engine.poll_transmit() {
+            let header = Header::read(&sent.octets).expect("a whole header");
+            if header.command_id == CommandId::SUBMIT_SM {
+                numbers.push(header.sequence_number);
+            }
+            engine.handle_transmitted(now, sent.connection, sent.octets);
+        }
+        numbers
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
 
     /// Goal: other cores hear of the room that comes up when what was kept of a request is let go. Method: a session that keeps one
     /// request, is found full by the next, and gets its answer; behind that nothing happens that could tell them later.
     #[test]
     fn the_room_of_what_is_let_go_is_told() {
-        let of_one = settings(VserverSettings {
-            on_server_loss: OnServerLoss::Retry,
-            overload: Overload::Throttle,
-            ..vserver_settings()
-        });
-        let server = ServerSettings {
-            window_octets: 1,
-            ..server_settings()
-        };
-        let settings = Settings::new(of_one.engine, of_one.vservers, vec![server], of_one.clients, 1);
         let now = Moment::START;
-        let mut engine = PacketEngine::new(CoreIndex(0), 1, Arc::new(settings), 1, now);
-        let server = bind_server(&mut engine, now);
-        let client = binding_client(&mut engine, now);
+        let (mut engine, server, client) = start(Overload::Throttle);
         let mut numbers = Vec::new();
         for _ in 0..2 {
             engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
-            while let Some(sent) = engine.poll_transmit() {
-                let header = Header::read(&sent.octets).expect("a whole header");
-                if header.command_id == CommandId::SUBMIT_SM {
-                    numbers.push(header.sequence_number);
-                }
-                engine.handle_transmitted(now, sent.connection, sent.octets);
-            }
+            numbers.extend(written(&mut engine, now));
         }
         let [number] = numbers[..] else {
             panic!("one leaves, one is refused: {numbers:?}")
@@ -254,5 +273,20 @@ mod tests {
         let server = &engine.servers[0];
         assert!(server.has_much_room(), "{server:?}");
         assert!(server.reported_room, "{server:?}");
+    }
+
+    /// Goal: what waits for the room of a request that is kept leaves when that request's time is over. Method: as above, but the second
+    /// request waits, and there is no answer.
+    #[test]
+    fn the_room_of_what_was_not_answered_is_used() {
+        let now = Moment::START;
+        let (mut engine, _, client) = start(Overload::Hold);
+        engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
+        assert_eq!(written(&mut engine, now).len(), 1);
+        engine.handle_bytes(now, client, &message(CommandId::SUBMIT_SM));
+        assert_eq!(written(&mut engine, now), []);
+        let now = now + TIMEOUT;
+        engine.handle_timeout(now);
+        assert_eq!(written(&mut engine, now).len(), 1);
     }
 }

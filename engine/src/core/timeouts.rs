@@ -152,6 +152,7 @@ impl PacketEngine {
                     pending.sent_at + patience.response_timeout <= now
                 }
         });
+        let mut has_let_go = false;
         for number in due {
             let Some(pending) = self
                 .sessions
@@ -167,6 +168,7 @@ impl PacketEngine {
             pending.expired = true;
             let pending = *pending;
             self.settle_retained(id, &pending);
+            has_let_go = true;
             self.know_far((id, number), &pending, Reason::Timeout);
             self.counters.timeouts += 1;
             // A server that stops answering must not keep the good name of its last answers.
@@ -175,6 +177,9 @@ impl PacketEngine {
             }
             self.judge_timeout(now, id, &pending);
             self.request_timed_out(now, &pending);
+        }
+        if has_let_go && let Some(side) = self.sessions.get(id).and_then(Session::server) {
+            self.serve_holds_of(now, side.server);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::core::queue::drain::refuse_later;
 use crate::core::relay::Relay;
 use crate::core::report::Report;
 use crate::core::sequence::{Note, Origin, Pending};
-use crate::core::settings::VserverIndex;
+use crate::core::settings::{OnServerLoss, VserverIndex};
 use crate::core::time::Moment;
 use crate::core::timer::TimerKey;
 use crate::core::versions::for_v33;
@@ -62,6 +62,24 @@ impl PacketEngine {
         owner
     }
 
+    /// A segment of a lost session, which another core's client sent, goes back there to be sent again: the later ones of its message
+    /// that wait here stay behind it meanwhile.
+    pub(in crate::core) fn keep_turn_of_returned(&mut self, now: Moment, pending: &Pending) {
+        let note = pending.note.and_then(|note| self.pins.notes.get(note));
+        let Some((note, pin)) = note.and_then(|note| Some((note, self.pins.get(note.pin)?))) else {
+            return;
+        };
+        let owner = pin.owner;
+        let (Owner::Account(vserver, _), Origin::Core { .. }) = (owner, pending.origin) else {
+            return;
+        };
+        let vserver = self.settings.vservers.get(usize::from(vserver.0));
+        if vserver.is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry) {
+            let until = now + self.patience_for_order(owner);
+            self.pins.refused(note.pin, note.sequence, until);
+        }
+    }
+
     /// A segment that another core had sent here could not be sent after all: once more, from its home.
     #[allow(clippy::too_many_arguments, reason = "what a segment is and whose it is")]
     pub(in crate::core) fn segment_again(
@@ -107,6 +125,7 @@ impl PacketEngine {
         status: Status,
     ) {
         let mut copy = self.buffers.take();
+        self.keep_turn_of_returned(now, pending);
         self.take_back(pending, pdu, &mut copy);
         let pending = Pending {
             note: None,
