@@ -8,8 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crossbeam_channel::{Sender, TrySendError};
-
+use crate::channel::{Sender, TrySendError};
 use crate::core_index::CoreIndex;
 use crate::counters::Counters;
 use crate::lane::Lane;
@@ -18,6 +17,8 @@ use crate::peer::Peer;
 use crate::refusal::{RefusalReason, Refused};
 use crate::seat::Seat;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod receive;
 
 /// One core's end of the mesh. Owned by one thread at a time: `Send`, not `Sync`.

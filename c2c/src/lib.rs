@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod bell;
+mod channel;
 mod core_index;
 mod counters;
 mod endpoint;

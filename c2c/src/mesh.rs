@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::bounded;
-
+use crate::channel::bounded;
 use crate::core_index::CoreIndex;
 use crate::endpoint::Endpoint;
 use crate::peer::{Inlet, Outlet, Peer};

@@ -1,7 +1,6 @@
 //! What one endpoint holds for one other core: the ends of the six lanes between them, and the counts that bound them.
 
-use crossbeam_channel::{Receiver, Sender};
-
+use crate::channel::{Receiver, Sender};
 use crate::lane::Lane;
 
 /// The sending ends of the three lanes to one core.

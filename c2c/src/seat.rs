@@ -1,5 +1,8 @@
 //! What every core sees of one core: its bell, and whether it is still there.
 
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bell::Bell;
