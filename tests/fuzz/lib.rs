@@ -15,6 +15,7 @@ mod ranges;
 mod receipts;
 mod rusmpp;
 mod user_data;
+mod views;
 
 pub use mutation::Mutator;
 

@@ -1,12 +1,11 @@
 //! One PDU: every reader reads it without harm, they agree with each other and with rusmpp-core, and what was read, written
 //! again, is the same octets.
 
-use crate::rusmpp;
+use crate::{rusmpp, views};
 use bytes::BytesMut;
 use smppmux_engine::core::wire::{
-    Acceptance, BindLimits, BindView, CommandId, DecodedField, FieldName, FieldValue, HEADER_OCTETS, Header,
-    MessageView, OutbindView, PduWriter, QueryRespView, QueryView, SubmitMultiView, Tag, Version,
-    patch_command_length, tlv, validate, visit_fields,
+    Acceptance, DecodedField, FieldName, FieldValue, HEADER_OCTETS, Header, PduWriter, Tag, Version,
+    patch_command_length, validate, visit_fields,
 };
 
 /// Longer ones teach nothing new.
@@ -23,7 +22,7 @@ pub(crate) fn run(data: &[u8]) {
     };
     validates(&pdu, &header);
     walks(&pdu);
-    views_read(&pdu);
+    views::read(&pdu);
     comes_back(&pdu, &header);
     rusmpp::agrees(&pdu, &header);
 }
@@ -48,31 +47,6 @@ fn walks(pdu: &[u8]) {
         assert!(words.is_none_or(|words| !words.is_empty()));
     });
     assert!(walked.is_err() || end == pdu.len(), "octets left over");
-}
-
-/// Views of the wrong command are read as well: a handler that takes one for another must not come to harm.
-fn views_read(pdu: &[u8]) {
-    if let Ok(view) = MessageView::parse(pdu) {
-        assert_eq!(&pdu[view.short_message_range()], view.short_message());
-        assert!(view.user_data_range().end <= pdu.len());
-        assert_eq!(view.tlvs().range().end, pdu.len());
-        let _ = tlv::check_known_lengths(view.tlvs());
-        let _ = view.check_destination();
-    }
-    for limits in [BindLimits::STRICT, BindLimits::LENIENT] {
-        if let Ok(view) = BindView::parse(pdu, limits) {
-            assert!(view.system_id().len() + view.password().len() < 130);
-            assert!(!view.system_id().contains(&0) && !view.address_range().contains(&0));
-        }
-        let _ = OutbindView::parse(pdu, limits).map(|view| view.system_id().len());
-    }
-    if let Ok(view) = SubmitMultiView::parse(pdu) {
-        assert_eq!(view.tlvs().range().end, pdu.len());
-    }
-    if let Ok(view) = QueryView::parse(pdu) {
-        assert_eq!(&pdu[view.message_id_range()], view.message_id());
-    }
-    let _ = QueryRespView::parse(pdu).map(|view| view.tlvs());
 }
 
 /// What the walk has read without a fault, written by its values alone.
@@ -148,9 +122,4 @@ fn write_tlv(
             writer.tlv(tag, &[characters, behind].concat());
         }
     }
-}
-
-/// Commands whose octets rusmpp-core and this project read alike.
-pub(crate) const fn is_message(command: CommandId) -> bool {
-    matches!(command, CommandId::SUBMIT_SM | CommandId::DELIVER_SM)
 }
