@@ -80,20 +80,21 @@ pub(super) fn outbind(server: u16, input: &mut Input<'_>) -> Vec<u8> {
     broken(pdu(CommandId::OUTBIND, 0, sequence(input), &body), input)
 }
 
-pub(super) fn of_client(input: &mut Input<'_>) -> Vec<u8> {
-    any(CLIENT_COMMANDS[input.below(CLIENT_COMMANDS.len())], input)
+/// Its service_type is `mark`, where it has one: no two requests shall be the same.
+pub(super) fn of_client(mark: &str, input: &mut Input<'_>) -> Vec<u8> {
+    any(CLIENT_COMMANDS[input.below(CLIENT_COMMANDS.len())], mark, input)
 }
 
-pub(super) fn of_server(input: &mut Input<'_>) -> Vec<u8> {
-    any(SERVER_COMMANDS[input.below(SERVER_COMMANDS.len())], input)
+pub(super) fn of_server(mark: &str, input: &mut Input<'_>) -> Vec<u8> {
+    any(SERVER_COMMANDS[input.below(SERVER_COMMANDS.len())], mark, input)
 }
 
-fn any(command: CommandId, input: &mut Input<'_>) -> Vec<u8> {
+fn any(command: CommandId, mark: &str, input: &mut Input<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     match command {
-        CommandId::SUBMIT_SM | CommandId::DELIVER_SM => message(&mut body, input),
+        CommandId::SUBMIT_SM | CommandId::DELIVER_SM => message(&mut body, mark, input),
         CommandId::DATA_SM => {
-            text(&mut body, b"");
+            text(&mut body, mark.as_bytes());
             address(&mut body, input);
             address(&mut body, input);
             body.extend_from_slice(&[input.octet(), 0, 0]);
@@ -103,7 +104,7 @@ fn any(command: CommandId, input: &mut Input<'_>) -> Vec<u8> {
             address(&mut body, input);
         }
         CommandId::CANCEL_SM => {
-            text(&mut body, b"");
+            text(&mut body, mark.as_bytes());
             text(&mut body, IDS[input.below(IDS.len())]);
             address(&mut body, input);
             address(&mut body, input);
@@ -114,7 +115,7 @@ fn any(command: CommandId, input: &mut Input<'_>) -> Vec<u8> {
             body.extend_from_slice(&[0, 0, 1, 0, 2, b'h', b'i']);
         }
         CommandId::SUBMIT_MULTI => {
-            text(&mut body, b"");
+            text(&mut body, mark.as_bytes());
             address(&mut body, input);
             body.extend_from_slice(&[1, 1]);
             address(&mut body, input);
@@ -132,8 +133,8 @@ fn any(command: CommandId, input: &mut Input<'_>) -> Vec<u8> {
     broken(pdu(command, 0, sequence(input), &body), input)
 }
 
-fn message(body: &mut Vec<u8>, input: &mut Input<'_>) {
-    text(body, b"");
+fn message(body: &mut Vec<u8>, mark: &str, input: &mut Input<'_>) {
+    text(body, mark.as_bytes());
     address(body, input);
     address(body, input);
     body.extend_from_slice(&[input.octet(), 0, 0, 0, 0, input.octet(), 0, 0, 0]);

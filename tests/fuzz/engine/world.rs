@@ -1,9 +1,10 @@
 //! The engines, their connections, the octets on them, and the books of who has been answered.
 
+use super::ledger::Ledger;
+use super::link::Link;
 use super::peers;
 use super::store::Store;
 use crate::input::Input;
-use bytes::BytesMut;
 use smppmux_engine::core::PacketEngine;
 use smppmux_engine::core::contract::{
     Action, ClosedBy, Command, ConnectionId, CoreIndex, PasswordVerdict, Transmit, Unsent,
@@ -11,7 +12,7 @@ use smppmux_engine::core::contract::{
 use smppmux_engine::core::core_message::CoreMessage;
 use smppmux_engine::core::settings::{ServerIndex, Settings, VserverIndex};
 use smppmux_engine::core::time::Moment;
-use smppmux_engine::core::wire::{CommandId, Frame, Header, next_frame};
+use smppmux_engine::core::wire::CommandId;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -20,7 +21,6 @@ use std::time::Duration;
 const CORES: usize = 2;
 /// Settings that the simulation draws, as many as the first octet of an input can choose from.
 const SETTINGS: usize = 64;
-const MAX_PDU_OCTETS: u32 = 81_920;
 /// More connections do not make other bugs.
 const CONNECTIONS_MAX: usize = 24;
 /// Time in the end until everything is overdue.
@@ -32,32 +32,16 @@ pub(super) struct World {
     cores: Vec<Core>,
     links: Vec<Link>,
     store: Store,
+    ledger: Ledger,
+    /// Ids that servers have given, and requests that were marked.
+    ids: u32,
+    marks: u32,
 }
 
 struct Core {
     engine: PacketEngine,
     links: BTreeMap<ConnectionId, usize>,
     mail: VecDeque<(usize, CoreMessage)>,
-}
-
-/// A connection, seen from the peer.
-struct Link {
-    core: usize,
-    connection: ConnectionId,
-    is_client: bool,
-    is_connected: bool,
-    is_open: bool,
-    is_paused: bool,
-    /// Written by the peer and not consumed.
-    unread: Vec<u8>,
-    /// In the hands of the kernel.
-    sending: Option<BytesMut>,
-    /// Requests of the peer that the engine has read, by number, that have no answer.
-    unanswered: BTreeMap<u32, u32>,
-    /// Requests of the engine, the oldest first: number and command.
-    asked: VecDeque<(u32, CommandId)>,
-    /// The framing is broken, or the peer has said that it leaves.
-    is_over: bool,
 }
 
 /// Drawn once, for they never change.
@@ -88,6 +72,9 @@ impl World {
             cores: cores.collect(),
             links: Vec::new(),
             store: Store::default(),
+            ledger: Ledger::new(&settings),
+            ids: 0,
+            marks: 0,
         };
         for core in 0..CORES {
             world.end_turn(core);
@@ -105,9 +92,15 @@ impl World {
             (0, ..) if link >= 0xC0 => self.call(link, input),
             (0, ..) => self.accept(usize::from(link) % CORES),
             (1, Some(link), _) => self.peer_writes(link, &peers::bind(input)),
-            (2..=4, Some(link), _) => self.peer_writes(link, &peers::of_client(input)),
+            (2..=4, Some(link), _) => {
+                let pdu = peers::of_client(&self.mark(), input);
+                self.peer_writes(link, &pdu);
+            }
             (5 | 6, _, Some(link)) => self.connected_or_answers(link, input),
-            (7, _, Some(link)) => self.peer_writes(link, &peers::of_server(input)),
+            (7, _, Some(link)) => {
+                let pdu = peers::of_server(&self.mark(), input);
+                self.peer_writes(link, &pdu);
+            }
             (8, Some(link), _) => self.raw(link, input),
             (9, _, Some(link)) => self.raw(link, input),
             (10, ..) => self.written(),
@@ -136,6 +129,12 @@ impl World {
                 link.unanswered
             );
         }
+    }
+
+    /// Another one each time, of the length of a service_type.
+    fn mark(&mut self) -> String {
+        self.marks += 1;
+        format!("{:05}", self.marks)
     }
 
     /// For people who look into an input that fails.
@@ -192,19 +191,8 @@ impl World {
     fn new_link(&mut self, core: usize, connection: ConnectionId, is_client: bool) {
         let known = self.cores[core].links.insert(connection, self.links.len());
         assert!(known.is_none(), "a handle that is in use");
-        self.links.push(Link {
-            core,
-            connection,
-            is_client,
-            is_connected: is_client,
-            is_open: true,
-            is_paused: false,
-            unread: Vec::new(),
-            sending: None,
-            unanswered: BTreeMap::new(),
-            asked: VecDeque::new(),
-            is_over: false,
-        });
+        self.links
+            .push(Link::new(self.links.len(), core, connection, is_client));
     }
 
     fn connected_or_answers(&mut self, link: usize, input: &mut Input<'_>) {
@@ -231,8 +219,16 @@ impl World {
         } else {
             command.response()
         };
-        let body: &[u8] = [&b"5F2A\0"[..], b"\0", b"", b"5F2A\0\x02\x10\0\x01\x50"][input.below(4)];
-        self.peer_writes(link, &peers::pdu(command, status, number, body));
+        self.ids += 1;
+        // No two are the same, so that whose an answer is can be seen.
+        let id = format!("{:04X}\0", self.ids);
+        let body = match input.below(4) {
+            0 => id,
+            1 => "\0".to_owned(),
+            2 => String::new(),
+            _ => format!("{id}\x02\x10\0\x01\x50"),
+        };
+        self.peer_writes(link, &peers::pdu(command, status, number, body.as_bytes()));
     }
 
     fn raw(&mut self, link: usize, input: &mut Input<'_>) {
@@ -260,7 +256,7 @@ impl World {
             .engine
             .handle_bytes(self.now, connection, &unread);
         assert!(outcome.consumed_octets <= unread.len() && outcome.missing_octets > 0);
-        self.links[link].read(&unread[..outcome.consumed_octets]);
+        self.links[link].read(&unread[..outcome.consumed_octets], &mut self.ledger);
         self.links[link].unread = unread[outcome.consumed_octets..].to_vec();
         self.end_turn(core);
     }
@@ -347,6 +343,11 @@ impl World {
             written_octets: written_octets.min(octets.len()),
             octets,
         });
+        let unwritten = unsent
+            .as_ref()
+            .map_or(0, |unsent| unsent.octets.len() - unsent.written_octets);
+        self.ledger
+            .closed(link, self.links[link].stream_end - unwritten as u64);
         self.links[link].is_open = false;
         let (core, connection) = (self.links[link].core, self.links[link].connection);
         self.cores[core].links.remove(&connection);
@@ -368,7 +369,7 @@ impl World {
             assert!(!octets.is_empty(), "an empty transmit");
             let link = self.cores[core].links[&connection];
             self.tell(link, "writes", &octets);
-            self.links[link].engine_wrote(&octets);
+            self.links[link].engine_wrote(&octets, &mut self.ledger);
             assert!(
                 self.links[link].sending.replace(octets).is_none(),
                 "two buffers at once"
@@ -391,6 +392,7 @@ impl World {
                     if let Some(link) = self.cores[core].links.remove(&connection) {
                         self.links[link].is_open = false;
                         self.links[link].sending = None;
+                        self.ledger.closed(link, self.links[link].stream_end);
                     }
                 }
                 Action::PauseReading(connection) => self.set_paused(core, connection, true),
@@ -421,6 +423,8 @@ impl World {
         if let Some(records) = self.cores[core].engine.poll_message_log() {
             records.clear();
         }
+        self.ledger
+            .turn_ended(|link| self.links[link].is_open && !self.links[link].is_over);
         for link in resumed {
             self.show(link);
         }
@@ -429,62 +433,6 @@ impl World {
     fn set_paused(&mut self, core: usize, connection: ConnectionId, is_paused: bool) {
         if let Some(link) = self.cores[core].links.get(&connection) {
             self.links[*link].is_paused = is_paused;
-        }
-    }
-}
-
-impl Link {
-    /// The engine has consumed these octets: its requests want answers.
-    fn read(&mut self, mut octets: &[u8]) {
-        while let Frame::Pdu(pdu) = next_frame(octets, MAX_PDU_OCTETS) {
-            octets = &octets[pdu.len()..];
-            let Some(header) = Header::read(pdu) else { return };
-            match header.command_id {
-                command if command.is_response() => {}
-                // Nobody answers these, and behind an unbind or in a session that ends not everything is read.
-                CommandId::ALERT_NOTIFICATION | CommandId::OUTBIND => {}
-                command => {
-                    self.is_over |= command == CommandId::UNBIND;
-                    *self.unanswered.entry(header.sequence_number).or_default() += 1;
-                }
-            }
-        }
-        // What is no whole PDU was consumed because the session is over.
-        self.is_over |= !octets.is_empty();
-    }
-
-    /// What the engine writes are PDUs; its requests have numbers in range, its answers belong to requests.
-    fn engine_wrote(&mut self, mut octets: &[u8]) {
-        while !octets.is_empty() {
-            let Frame::Pdu(pdu) = next_frame(octets, u32::MAX) else {
-                panic!("not a PDU: {octets:02x?}")
-            };
-            octets = &octets[pdu.len()..];
-            let Some(header) = Header::read(pdu) else { return };
-            let number = header.sequence_number;
-            if !header.command_id.is_response() {
-                assert!((1..=0x7FFF_FFFF).contains(&number), "number {number:#x}");
-                let is_free = self.asked.iter().all(|(asked, _)| *asked != number);
-                assert!(
-                    is_free || header.command_id == CommandId::UNBIND,
-                    "number {number:#x} is in flight"
-                );
-                self.asked.push_back((number, header.command_id));
-                self.is_over |= header.command_id == CommandId::UNBIND;
-                continue;
-            }
-            match self.unanswered.get_mut(&number) {
-                Some(count) if *count > 1 => *count -= 1,
-                Some(_) => drop(self.unanswered.remove(&number)),
-                // An unbind, or a length that is none.
-                None => assert!(
-                    matches!(
-                        header.command_id,
-                        CommandId::UNBIND_RESP | CommandId::GENERIC_NACK
-                    ),
-                    "an answer to nothing: {header:?}"
-                ),
-            }
         }
     }
 }
