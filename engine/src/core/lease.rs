@@ -2,7 +2,7 @@
 //!
 //! A core spends what it was lent and asks for more before it runs out. Invariants: at most one batch of questions is under
 //! way from a core to each other one, and one batch of grants for it; what all cores together let through exceeds the rate
-//! by one lease for each core at most. A core that stops takes its bucket along: the next one in a fixed order begins anew.
+//! by one lease for each core at most, and by one request that it lets through while it asks. A core that stops takes its bucket along: the next one in a fixed order begins anew.
 
 use super::contract::CoreIndex;
 use super::core_message::CoreMessage;

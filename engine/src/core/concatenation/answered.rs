@@ -75,8 +75,7 @@ impl PacketEngine {
         };
         let vserver = self.settings.vservers.get(usize::from(vserver.0));
         if vserver.is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry) {
-            let until = now + self.patience_for_order(owner);
-            self.pins.refused(note.pin, note.sequence, until);
+            self.keep_later_behind(now, owner, note.pin, note.sequence);
         }
     }
 
@@ -206,9 +205,12 @@ impl PacketEngine {
 
     /// A segment found no room; the later ones of its message stay behind it for a while.
     pub(super) fn segment_waits(&mut self, now: Moment, owner: Owner, sendable: &Sendable<'_>) {
+        self.keep_later_behind(now, owner, sendable.pin, sendable.segment.place.sequence);
+    }
+
+    fn keep_later_behind(&mut self, now: Moment, owner: Owner, pin: PinId, sequence: u8) {
         let until = now + self.patience_for_order(owner);
-        self.pins
-            .refused(sendable.pin, sendable.segment.place.sequence, until);
+        self.pins.refused(pin, sequence, until);
     }
 
     /// Whether segments may be sent to their home on another core just now.
@@ -345,11 +347,18 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::core_message::CoreAnswer;
-    use crate::core::engine::tests::{binding_client, engine, message};
+    use crate::core::contract::ClosedBy;
+    use crate::core::core_message::{
+        CoreAnswer, CoreMessage, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
+    };
+    use crate::core::engine::tests::{bind_server, binding_client, engine, message, settings};
     use crate::core::sequence::Via;
     use crate::core::session::Session;
-    use crate::core::wire::Header;
+    use crate::core::settings::samples::{server_settings, vserver_settings};
+    use crate::core::settings::{ClientIndex, ServerIndex, ServerSettings, Settings, VserverSettings};
+    use crate::core::wire::{Address, EsmClass, Header, Message, write_pdu};
+    use std::io::ErrorKind;
+    use std::sync::Arc;
 
     /// Goal: a client's segment that comes back from its home, which has nothing of its message any more, has its one answer.
     #[test]
@@ -386,5 +395,111 @@ mod tests {
             (CommandId::SUBMIT_SM_RESP, 5)
         );
         assert!(!answer.command_status.is_ok());
+    }
+
+    /// A home with a session at each of two servers, which sends again what a lost session had. (The one between has its session at
+    /// the other core.)
+    fn home() -> PacketEngine {
+        let of_one = settings(VserverSettings {
+            servers: vec![ServerIndex(0), ServerIndex(2)],
+            on_server_loss: OnServerLoss::Retry,
+            ..vserver_settings()
+        });
+        let of_name = |name: &str, uid| ServerSettings {
+            name: name.into(),
+            uid,
+            ..server_settings()
+        };
+        let servers = vec![
+            server_settings(),
+            of_name("second", *b"0B"),
+            of_name("third", *b"0C"),
+        ];
+        let settings = Settings::new(of_one.engine, of_one.vservers, servers, of_one.clients, 1);
+        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, Moment::START);
+        bind_server(&mut engine, Moment::START);
+        bind_server(&mut engine, Moment::START);
+        engine
+    }
+
+    /// A segment of a message of two.
+    fn segment(number: u8) -> BytesMut {
+        let address = |addr| Address { ton: 1, npi: 1, addr };
+        let message = Message {
+            source: address(b"1000"),
+            destination: address(b"4477"),
+            esm_class: EsmClass::UDHI,
+            short_message: &[5, 0, 3, 7, 2, number, b'a'],
+            ..Message::default()
+        };
+        let mut pdu = BytesMut::new();
+        write_pdu(&mut pdu, CommandId::SUBMIT_SM, Status::ESME_ROK, 9, &message).expect("it fits");
+        pdu
+    }
+
+    /// Core 1 asks its home to send a segment; the sessions that get one.
+    fn ask(engine: &mut PacketEngine, reference: u32, number: u8) -> Vec<ConnectionId> {
+        let request = CoreRequest {
+            reference,
+            target: CoreTarget::Home(HomeQuestion::Submit {
+                vserver: VserverIndex(0),
+                client: Some(ClientIndex(0)),
+                sender: 1,
+                receipt: None,
+                route: 0,
+            }),
+            pdu: segment(number),
+            leave_out: 0..0,
+            receipt: None,
+            message: None,
+        };
+        engine.handle_core_message(Moment::START, CoreIndex(1), CoreMessage::Request(request));
+        let mut sessions = Vec::new();
+        while let Some(sent) = engine.poll_transmit() {
+            let header = Header::read(&sent.octets).expect("a whole header");
+            if header.command_id == CommandId::SUBMIT_SM {
+                sessions.push(sent.connection);
+            }
+            engine.handle_transmitted(Moment::START, sent.connection, sent.octets);
+        }
+        sessions
+    }
+
+    /// What core 1 is told of its requests.
+    fn outcomes(engine: &mut PacketEngine) -> Vec<(u32, CoreOutcome)> {
+        std::iter::from_fn(|| engine.poll_core_message())
+            .filter_map(|(_, message)| match message {
+                CoreMessage::Answer(answer) => Some((answer.reference, answer.outcome)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Goal: the second segment of a message does not overtake the first, which was lost with its session and is on its way back to
+    /// its client's core, to be sent again. Method: the home of the message, asked for the second one before the first has come again.
+    #[test]
+    fn what_goes_back_to_be_sent_again_keeps_its_turn() {
+        let mut engine = home();
+        let lost = ask(&mut engine, 1, 1)[0];
+        engine.handle_closed(
+            Moment::START,
+            lost,
+            ClosedBy::Error(ErrorKind::ConnectionReset),
+            None,
+        );
+        let told = outcomes(&mut engine);
+        assert!(
+            matches!(told[..], [(1, CoreOutcome::Returned { .. })]),
+            "{told:?}"
+        );
+        assert_eq!(ask(&mut engine, 2, 2), []);
+        let told = outcomes(&mut engine);
+        assert!(
+            matches!(told[..], [(2, CoreOutcome::Verdict(HomeVerdict::NoRoom, _))]),
+            "{told:?}"
+        );
+        let first = ask(&mut engine, 3, 1);
+        assert!(first.len() == 1 && first[0] != lost, "{first:?}");
+        assert_eq!(ask(&mut engine, 4, 2), first);
     }
 }
