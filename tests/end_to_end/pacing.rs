@@ -15,6 +15,8 @@ use crate::start_ready;
 
 /// So long an SMSC thinks before it answers: the answer must not overtake the kernel's word that the request was written.
 const THINKING: Duration = Duration::from_millis(30);
+/// An SMSC that takes so long for one message is given a rest of about the same length: longer than a busy machine stops.
+const SLOW_ANSWER: Duration = Duration::from_secs(1);
 
 /// One engine, a first choice and a second one, and a client.
 fn start(vserver: &str) -> (Smppmux, Peer, Peer, Esme) {
@@ -52,6 +54,7 @@ fn a_server_that_throttles_is_relieved() {
             let (_smppmux, mut first, mut second, mut client) = start(policy);
             let number = client.submit("4477", "one");
             let submit = first.expect(CommandId::SUBMIT_SM);
+            thread::sleep(SLOW_ANSWER);
             refuse(&mut first, &submit, status);
             if retries {
                 let again = second.expect(CommandId::SUBMIT_SM);

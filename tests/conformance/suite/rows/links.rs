@@ -19,9 +19,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "enquire_link",
         goal: "A link is asked after silence, and only then; what does not answer is given up; enquiries are answered in every state.",
         method: "Peers that are silent and do not answer, one that is silent and answers, one that sends something every 200 ms; an enquire_link before \
-                 the bind; eight ESMEs that bind at the same time; default times.",
+                 the bind; sixteen ESMEs that bind at the same time; default times.",
         expected: "enquire_link after the interval, again when it is not answered, then the end of the connection. None to the busy peer. enquire_link_resp \
-                   before the bind. Not all eight at one moment. With default times an enquire_link within 30 s, on both sides.",
+                   before the bind. Not all sixteen at one moment. With default times an enquire_link within 30 s, on both sides.",
         parts: &[
             Part::under(Setting::QuickLinks, "an ESME that does not answer", a_silent_esme),
             Part::under(Setting::QuickLinks, "an SMSC that does not answer", a_silent_smsc),
@@ -164,8 +164,8 @@ fn an_enquiry_before_the_bind(stage: &mut Stage) -> Outcome {
 }
 
 fn jitter(stage: &mut Stage) -> Outcome {
-    const ESMES: usize = 8;
-    const SPREAD_MIN: Duration = Duration::from_millis(30);
+    const ESMES: usize = 16;
+    const SPREAD_MIN: Duration = Duration::from_millis(60);
     let mut clients = Vec::new();
     for _ in 0..ESMES {
         let mut client = stage.connect()?;
@@ -176,24 +176,40 @@ fn jitter(stage: &mut Stage) -> Outcome {
         .into_iter()
         .map(|(mut client, bound)| {
             std::thread::spawn(move || match unanswered(&mut client, PATIENCE) {
-                Received::Pdu(_) => bound.elapsed(),
-                _ => Duration::ZERO,
+                Received::Pdu(_) => Some((bound, Instant::now())),
+                _ => None,
             })
         })
         .collect();
-    let waits: Vec<Duration> = threads
+    let asked: Vec<(Instant, Instant)> = threads
         .into_iter()
-        .filter_map(|thread| thread.join().ok())
+        .filter_map(|thread| thread.join().ok().flatten())
         .collect();
-    let (first, last) = (waits.iter().min(), waits.iter().max());
-    let spread = last
-        .zip(first)
-        .map_or(Duration::ZERO, |(last, first)| *last - *first);
     require!(
-        spread >= SPREAD_MIN,
-        "{ESMES} ESMEs that bound together were asked together, after {waits:?}"
+        asked.len() == ESMES,
+        "{} of {ESMES} idle ESMEs were asked",
+        asked.len()
     );
+    // All at one moment is as bad as each a fixed time after its bind.
+    let start = asked[0].0;
+    let moments = asked.iter().map(|(_, at)| at.duration_since(start));
+    let waits = asked.iter().map(|(bound, at)| at.duration_since(*bound));
+    for (spread, since) in [
+        (spread_of(moments), "the first bind"),
+        (spread_of(waits), "their binds"),
+    ] {
+        require!(
+            spread >= SPREAD_MIN,
+            "{ESMES} ESMEs that bound together were asked within {spread:?}, counted from {since}"
+        );
+    }
     Ok(())
+}
+
+/// Between the shortest and the longest.
+fn spread_of(times: impl Iterator<Item = Duration> + Clone) -> Duration {
+    let longest = times.clone().max().unwrap_or_default();
+    longest - times.min().unwrap_or_default()
 }
 
 fn default_times(stage: &mut Stage) -> Outcome {
