@@ -22,6 +22,8 @@ const TELLING_TIME: Duration = Duration::from_millis(70);
 pub(crate) struct Asked {
     /// Which server each message under way is for, by asking core, asked core and reference.
     under_way: BTreeMap<(usize, usize, u32), ServerIndex>,
+    /// When each request under way left, by the same.
+    open: BTreeMap<(usize, usize, u32), Moment>,
     /// When a core heard that another one had no room at a server: asking core, asked core.
     refused: BTreeMap<(usize, usize, u16), Moment>,
 }
@@ -38,6 +40,8 @@ impl World {
             self.ledger.messages[number].drained_by = Some(from);
         }
         let key = (from, to, request.reference);
+        self.asked.open.insert(key, self.now);
+        self.check_credits(from, to);
         let CoreTarget::Server(server) = request.target else {
             self.asked.under_way.remove(&key);
             return;
@@ -66,10 +70,31 @@ impl World {
         let CoreMessage::Answer(CoreAnswer { reference, outcome }) = message else {
             return;
         };
+        self.asked.open.remove(&(core, from, *reference));
         let server = self.asked.under_way.remove(&(core, from, *reference));
         let is_refusal = matches!(outcome, CoreOutcome::Refused { .. });
         if let Some(server) = server.filter(|_| is_refusal) {
             self.asked.refused.insert((core, from, server.0), self.now);
         }
+    }
+
+    /// A core has no room for what it asked.
+    pub(crate) fn core_refuses(&mut self, core: usize, to: usize, message: &CoreMessage) {
+        if let CoreMessage::Request(request) = message {
+            self.asked.open.remove(&(core, to, request.reference));
+        }
+    }
+
+    /// A core has asked another one for something: not for more at once than there are credits. What is not answered for long may have
+    /// been given up.
+    fn check_credits(&self, from: usize, to: usize) {
+        let limit = self.scenario.settings.engine.core_requests_max as usize;
+        let patience = self.scenario.response_timeout;
+        let open = self.asked.open.range((from, to, 0)..=(from, to, u32::MAX));
+        let open = open.filter(|(_, at)| self.now.since(**at) < patience).count();
+        assert!(
+            open <= limit,
+            "core {from} has {open} requests under way at core {to}, of {limit}"
+        );
     }
 }

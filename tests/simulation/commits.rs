@@ -15,8 +15,6 @@ use smppmux_engine::core::time::Moment;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
-/// Messages at most: sometimes it is full.
-const COUNT_MAX: usize = 400;
 /// How long it takes until the file is open again after a commit that failed.
 const REOPENS_MS: (usize, usize) = (100, 400);
 
@@ -131,7 +129,7 @@ impl World {
         let thread = &self.store.thread;
         let reason = if thread.opens_at > self.now {
             Some(StoreRefusal::Failed)
-        } else if self.store.messages() + thread.batch.puts.len() >= COUNT_MAX {
+        } else if self.store.messages() + thread.batch.puts.len() >= self.scenario.stored_max {
             Some(StoreRefusal::Full)
         } else {
             None

@@ -143,7 +143,11 @@ impl World {
             command::SUBMIT_SM
         };
         let destination = *self.random.pick(&DESTINATIONS);
-        let octets = self.payload_octets();
+        let octets = if self.esmes[index].plan.is_heavy && self.phase == Phase::Chaos {
+            self.random.between(4_000, 9_000)
+        } else {
+            self.payload_octets()
+        };
         let number = self.ledger.requests.len();
         let wants_receipt = !self.scenario.is_forward && self.random.chance(500);
         let pdu = pdu::message(kind, sequence, number, destination, octets, wants_receipt);
@@ -256,6 +260,7 @@ impl World {
                 "link {id}: bound outside its account's ranges"
             );
             session.bound = Some((plan.kind, self.now));
+            self.check_max_binds(index, id);
         } else {
             let wait = self.random.milliseconds(0, 300);
             self.after(wait, Event::PeerCloses(id));

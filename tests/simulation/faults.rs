@@ -16,6 +16,7 @@ impl World {
         if self.life.is_over() {
             return;
         }
+        self.check_reports();
         let faults = self.scenario.faults.clone();
         if faults.process_restart > 0 && self.random.chance(faults.process_restart) {
             return self.process_is_killed();

@@ -29,6 +29,7 @@ impl World {
                     | command::REPLACE_SM
             );
         if let Some(number) = pdu.message().filter(|_| is_request) {
+            self.ledger.requests[number].link = Some(id);
             let link = &mut self.links[id];
             link.asked.push_back((link.written_octets, number));
         }
@@ -37,6 +38,11 @@ impl World {
     /// An engine has consumed octets of an ESME.
     pub(crate) fn requests_taken(&mut self, id: LinkId) {
         let link = &mut self.links[id];
+        let has_bind = link.consumed_octets > 0 && matches!(link.peer, Peer::Esme(_));
+        if has_bind {
+            // Nothing else comes first, and it is consumed whole.
+            link.session.bind_taken_at.get_or_insert(self.now);
+        }
         while let Some((end, number)) = link.asked.front().copied() {
             if end > link.consumed_octets {
                 break;

@@ -39,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) drain_began: Option<Moment>,
     pub(crate) drained: Option<bool>,
     pub(crate) has_stalled: bool,
+    /// Peers that it has let in during this turn.
+    let_in: Vec<LinkId>,
     /// When it was gone.
     left_at: Option<Moment>,
     stalled_until: Moment,
@@ -69,6 +71,7 @@ impl Host {
             drain_began: None,
             drained: None,
             has_stalled: false,
+            let_in: Vec::new(),
             left_at: None,
             stalled_until: Moment::START,
             deferred: VecDeque::new(),
@@ -181,6 +184,7 @@ impl World {
                 self.trace.line(now, || format!("core {core} drains"));
                 // A second order changes nothing.
                 self.hosts[core].drain_began.get_or_insert(now);
+                self.buckets_are_lost();
                 self.hosts[core].engine.handle_command(now, Command::Drain);
             }
             Input::Order(order) => {
@@ -225,6 +229,9 @@ impl World {
         while let Some(action) = self.hosts[core].engine.poll_action() {
             self.act(core, action);
         }
+        for id in std::mem::take(&mut self.hosts[core].let_in) {
+            self.check_let_in(core, id, links_before);
+        }
         for id in links_before..self.links.len() {
             if let Peer::Smsc(index) = self.links[id].peer {
                 self.check_connections(index, core);
@@ -242,13 +249,8 @@ impl World {
     fn transmit(&mut self, core: usize, transmit: Transmit) {
         let Transmit { connection, octets } = transmit;
         assert!(!octets.is_empty(), "an empty transmit");
-        let limit = self.scenario.settings.engine.output_octets_max;
-        assert!(
-            octets.len() <= limit * 4 + 200_000,
-            "core {core}: {} octets waited for one connection",
-            octets.len()
-        );
         let id = self.hosts[core].links[&connection];
+        self.check_octets(core, id, &octets);
         let link = &mut self.links[id];
         assert!(link.sending.is_none(), "a second buffer for one connection");
         link.sending = Some(Sending { octets, written: 0 });
@@ -260,10 +262,16 @@ impl World {
         assert!(to != core, "a message to nobody");
         self.core_asks(core, to, &message);
         let is_refused = lane == 0 && self.random.chance(self.scenario.faults.core_refusal);
+        let waiting = self.hosts[to].mailboxes.get(&(core, lane));
+        let is_full =
+            waiting.is_some_and(|(messages, _)| messages.len() >= self.scenario.mailbox_requests_max);
+        let is_full = is_full && lane == 0 && self.phase == Phase::Chaos;
+        let is_refused = is_refused || is_full;
         if is_refused && let CoreMessage::Request(request) = &message {
             self.segment_refused_between_cores(&request.pdu, true);
         }
         if is_refused || self.hosts[to].is_gone {
+            self.core_refuses(core, to, &message);
             self.hosts[core]
                 .engine
                 .handle_core_refused(self.now, CoreIndex(to as u16), message);
@@ -284,7 +292,8 @@ impl World {
         let at = (self.now + delay).max(mailbox.1);
         mailbox.0.push_back(message);
         mailbox.1 = at;
-        assert!(mailbox.0.len() < 100_000, "a mailbox without bound");
+        let waiting = mailbox.0.len();
+        self.check_mailbox(core, to, lane, waiting);
         self.events
             .at(at, Event::Engine(to, Input::CoreMessage { from: core, lane }));
     }
@@ -401,6 +410,7 @@ impl World {
                 link.connection = Some(connection);
                 link.engine_end = End::Open;
                 self.hosts[core].links.insert(connection, id);
+                self.hosts[core].let_in.push(id);
                 self.schedule_readable(id);
             }
             None if self.hands_back(core, id) => {}
@@ -473,6 +483,7 @@ impl World {
     pub(crate) fn lose_core(&mut self, gone: usize) {
         self.trace.line(self.now, || format!("core {gone} is gone"));
         self.hosts[gone].is_gone = true;
+        self.buckets_are_lost();
         self.hosts[gone].left_at = Some(self.now);
         for id in std::mem::take(&mut self.hosts[gone].links).into_values() {
             self.links[id].engine_end = End::Closed;

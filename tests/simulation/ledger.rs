@@ -36,6 +36,8 @@ const ESME_RX_P_APPN: u32 = 0x65;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) esme: usize,
+    /// Where it was written.
+    pub(crate) link: Option<LinkId>,
     pub(crate) pdu: Pdu,
     pub(crate) segment: Option<Place>,
     pub(crate) sent_at: Moment,
@@ -44,6 +46,8 @@ pub(crate) struct Request {
     /// The server that its tagged id names.
     pub(crate) wanted: Option<usize>,
     pub(crate) reached: Option<(usize, LinkId)>,
+    /// How often it has reached a server.
+    pub(crate) arrivals: u32,
     /// What the server answered, once or more.
     pub(crate) answers: Vec<ServerAnswer>,
     pub(crate) wants_receipt: bool,
@@ -139,6 +143,8 @@ pub(crate) struct Ledger {
     pub(crate) forgotten_until: Option<Moment>,
 }
 
+/// More ids than any run gives.
+const IDS_ENOUGH: u64 = 100_000;
 /// An entry that was made so long ago has reached its home.
 const ENTRY_TIME: Duration = Duration::from_secs(1);
 
@@ -159,7 +165,8 @@ impl Ledger {
             resends_lost: vserver.on_server_loss == OnServerLoss::Retry,
             resends_throttled: vserver.on_throttle == OnThrottle::Retry,
             message_id: vserver.message_id.mode,
-            had_core_trouble: false,
+            // Where few ids are remembered, one may be forgotten at any time.
+            had_core_trouble: scenario.settings.receipts.entries_max < IDS_ENOUGH,
             forgotten_until: None,
         }
     }
@@ -174,6 +181,7 @@ impl Ledger {
     ) {
         self.requests.push(Request {
             esme,
+            link: None,
             pdu,
             segment: None,
             sent_at,
@@ -184,6 +192,7 @@ impl Ledger {
             is_foreign: false,
             given: None,
             reached: None,
+            arrivals: 0,
             answers: Vec::new(),
             is_answered: false,
             must_succeed,

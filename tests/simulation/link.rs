@@ -2,6 +2,7 @@
 
 use crate::calls::Call;
 use crate::heard::{Answers, Suspicion};
+use crate::limits::Unanswered;
 use crate::moving::Kept;
 use crate::pdu::Pdu;
 use bytes::BytesMut;
@@ -71,6 +72,8 @@ pub(crate) struct Link {
     pub(crate) asked: VecDeque<(u64, usize)>,
     /// Answers of the peer that the engine has not consumed.
     pub(crate) answers: Answers,
+    /// Requests that the engine has handed out.
+    pub(crate) handed_out: Unanswered,
     /// What the shell has read and the engine not consumed.
     pub(crate) unread: Vec<u8>,
     pub(crate) reading_paused: bool,
@@ -94,6 +97,8 @@ pub(crate) struct InFlight {
     pub(crate) arrived_at: Moment,
     /// Which request or message it is, if it carries one.
     pub(crate) message: Option<usize>,
+    /// It came out of the queue.
+    pub(crate) is_queued: bool,
 }
 
 /// What the peer knows of its session.
@@ -103,6 +108,8 @@ pub(crate) struct PeerSession {
     /// The kind of its bind, once that was accepted, and since when.
     pub(crate) bound: Option<(u32, Moment)>,
     pub(crate) bind_sequence: Option<u32>,
+    /// When an engine had consumed its bind.
+    pub(crate) bind_taken_at: Option<Moment>,
     /// Whether the first message came so soon behind the bind_resp that it may have been what made that leave.
     pub(crate) began_early: Option<bool>,
     /// With a password that must be refused.
@@ -156,6 +163,7 @@ impl Link {
             consumed_octets: 0,
             asked: VecDeque::new(),
             answers: Answers::default(),
+            handed_out: Unanswered::default(),
             unread: Vec::new(),
             reading_paused: false,
             sending: None,

@@ -26,7 +26,7 @@ impl World {
     /// The promises that hold for every request of an engine, whoever gets it.
     fn check_engine_request(&mut self, id: LinkId, pdu: &Pdu) {
         let (now, peer) = (self.now, self.links[id].peer);
-        let session = &mut self.links[id].session;
+        let session = &self.links[id].session;
         assert!(
             (1..=0x7FFF_FFFF).contains(&pdu.sequence),
             "link {id}: sequence_number {:#x} out of range",
@@ -41,33 +41,22 @@ impl World {
             command: pdu.command,
             arrived_at: now,
             message: pdu.message(),
+            is_queued: self.is_queued(peer, pdu),
         };
+        let session = &mut self.links[id].session;
         let previous = session.in_flight.insert(pdu.sequence, request);
         assert!(
             previous.is_none(),
             "link {id}: sequence_number {:#x} is still in flight",
             pdu.sequence
         );
-        let limit = match peer {
-            Peer::Esme(index) => self.esmes[index].plan.window,
-            Peer::Smsc(index) => self.scenario.settings.servers[index].window,
-        };
-        // A slot whose request went unanswered for long may have been used again.
-        let is_fresh = |request: &&InFlight| {
-            let is_own = matches!(request.command, command::ENQUIRE_LINK | command::UNBIND)
-                || request.command == pdu.command && pdu.is_bind();
-            !is_own && now.since(request.arrived_at) < self.scenario.response_timeout
-        };
-        let session = &self.links[id].session;
-        let under_way = session.in_flight.values().filter(is_fresh).count();
-        assert!(
-            under_way <= limit as usize
-                || session.was_deaf
-                || self.links[id].was_slow
-                // What it had put on its way before it stalled, and given up since, leaves with what came next.
-                || self.hosts[self.links[id].engine].has_stalled,
-            "link {id}: {under_way} requests in a window of {limit}"
-        );
+        self.check_window(id);
+    }
+
+    /// A message that the store has had before it came to an ESME comes out of the queue.
+    fn is_queued(&self, peer: Peer, pdu: &Pdu) -> bool {
+        let number = pdu.message().filter(|_| matches!(peer, Peer::Esme(_)));
+        number.is_some_and(|number| !self.ledger.messages[number].stored.is_empty())
     }
 
     /// A peer has written a PDU; its books follow.
@@ -84,6 +73,7 @@ impl World {
                     *answer_end = end;
                 }
             }
+            self.links[id].handed_out.answered(pdu.sequence);
             let request = self.links[id].session.in_flight.remove(&pdu.sequence);
             let Some(InFlight {
                 command: request,

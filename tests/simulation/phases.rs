@@ -20,6 +20,9 @@ const PROBE_STEP: Duration = Duration::from_millis(150);
 /// When all is well an enquire_link is answered in less than that.
 const ENQUIRY_ANSWER_TIME: Duration = Duration::from_secs(1);
 
+/// More sessions of one engine than any run has.
+const SESSIONS_ENOUGH: u32 = 1_000;
+
 /// After the last segment that a queue still delivers a message is remembered for so long.
 const PINS_GONE_TIME: Duration = Duration::from_secs(CONCAT_TIMEOUT.as_secs() + 1);
 
@@ -59,7 +62,10 @@ impl World {
                 self.check_message_log();
                 self.drain_all();
             }
-            Phase::Draining | Phase::Over => self.check_drained(),
+            Phase::Draining | Phase::Over => {
+                self.check_drained();
+                self.check_rates();
+            }
         }
         self.after(lasts, Event::NextPhase);
     }
@@ -94,7 +100,7 @@ impl World {
         for index in 0..self.esmes.len() {
             let esme = &self.esmes[index];
             let bound = esme.link.and_then(|link| self.links[link].session.bound);
-            let may_fail = esme.plan.overreaches || self.has_bind_limit(index);
+            let may_fail = esme.plan.overreaches || self.has_bind_limit(index) || self.has_few_sessions();
             assert!(
                 bound.is_some() || may_fail,
                 "ESME {index} is not bound though all is well"
@@ -155,13 +161,11 @@ impl World {
     }
 
     fn has_bind_limit(&self, index: usize) -> bool {
-        let system_id = self.esmes[index].plan.system_id.as_bytes();
-        let account = self.scenario.settings.account(system_id);
-        account.is_some_and(|account| {
-            self.scenario.settings.clients[account.0 as usize]
-                .max_binds
-                .is_some()
-        })
+        self.max_binds(&self.esmes[index].plan.system_id).is_some()
+    }
+
+    fn has_few_sessions(&self) -> bool {
+        self.scenario.settings.engine.sessions_max < SESSIONS_ENOUGH
     }
 
     fn check_everything_answered(&self) {

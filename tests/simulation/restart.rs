@@ -87,6 +87,7 @@ impl World {
             host.links.clear();
         }
         self.asked = Asked::default();
+        self.buckets_are_lost();
         self.store_is_killed();
         self.ledger.forgotten_until = self.life.killed_at;
         for message in &mut self.ledger.messages {

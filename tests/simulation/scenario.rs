@@ -1,6 +1,7 @@
 //! What a seed stands for: how many of everything, how it is configured, and how often what goes wrong.
 
 use crate::calls;
+use crate::limits;
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
@@ -34,6 +35,10 @@ pub(crate) struct Scenario {
     pub(crate) response_timeout: Duration,
     /// How long the store keeps a message.
     pub(crate) message_lifetime: Duration,
+    /// Messages that it takes.
+    pub(crate) stored_max: usize,
+    /// Requests that the mailbox of a core takes from another one.
+    pub(crate) mailbox_requests_max: usize,
 }
 
 /// An ESME: one connection at a time, again and again.
@@ -50,6 +55,8 @@ pub(crate) struct EsmePlan {
     pub(crate) window: u32,
     /// interface_version of its bind.
     pub(crate) version: u8,
+    /// It sends large messages most of the time.
+    pub(crate) is_heavy: bool,
     /// Pause between two of its acts at most.
     pub(crate) pause_ms: usize,
 }
@@ -66,6 +73,8 @@ pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 pub(crate) const FORWARD_CACHE: Duration = Duration::from_secs(2);
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) const TIMEOUT_STATUS: u32 = 0xFE;
+/// How long requests are held where much is.
+pub(crate) const LONG_HOLD_TIME: Duration = Duration::from_millis(900);
 /// Longer than any run.
 const LIFETIME: Duration = Duration::from_secs(100_000);
 
@@ -81,7 +90,7 @@ impl Scenario {
             faults.server_call = calls::weight(random);
             faults.server_stuck = stuck::weight(random);
         }
-        let clients: Vec<_> = (0..accounts)
+        let mut clients: Vec<_> = (0..accounts)
             .map(|account| client(random, account, is_forward))
             .collect();
         let mut esmes: Vec<_> = (0..random.between(1, 8))
@@ -93,7 +102,7 @@ impl Scenario {
         // Longer than an unbind waits, now and then.
         let response_timeout = Duration::from_secs(if random.chance(100) { 7 } else { 1 });
         let engine = engine(random);
-        let vserver = vserver(random, servers, is_forward, response_timeout);
+        let mut vserver = vserver(random, servers, is_forward, response_timeout);
         let mut server_settings: Vec<_> = (0..servers)
             .map(|index| server(random, index, response_timeout))
             .collect();
@@ -118,9 +127,11 @@ impl Scenario {
                 server.ejection = crate::health::EAGER;
             }
         }
-        let settings = Settings::new(engine, vec![vserver], server_settings, clients, seed)
+        let limits = limits::draw(seed, &engine, &mut vserver, &mut clients, &mut esmes, is_forward);
+        let settings = Settings::new(limits.engine, vec![vserver], server_settings, clients, seed)
             .with_message_log(seed.is_multiple_of(2))
-            .with_routes(rules.routes());
+            .with_routes(rules.routes())
+            .with_receipts(limits.receipts);
         // Of the same draw, so that the others' runs are what they were before there was this.
         let message_lifetime = match seed >> 1 & 7 {
             0 => Duration::from_millis(200 + (seed >> 4 & 2_047)),
@@ -130,6 +141,8 @@ impl Scenario {
             engines,
             settings: Arc::new(settings),
             message_lifetime,
+            stored_max: limits.stored_max,
+            mailbox_requests_max: limits.mailbox_requests_max,
             rules,
             faults,
             esmes,
@@ -347,6 +360,7 @@ fn esme(random: &mut Random, account: usize, client: &ClientSettings) -> EsmePla
         overreaches,
         window: client.window,
         version: V34,
+        is_heavy: false,
         pause_ms: *random.pick(&[20, 100, 400]),
     }
 }

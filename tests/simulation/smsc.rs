@@ -17,7 +17,6 @@ pub(crate) struct Smsc {
     /// It refuses connections until then.
     pub(crate) down_until: Moment,
     ids_given: u32,
-    requests: u64,
     /// Messages that it took and has yet to report on: the request and its id.
     unreported: Vec<(usize, Vec<u8>)>,
 }
@@ -212,10 +211,12 @@ impl World {
                 "link {id}: the traffic of another identity"
             );
         }
-        self.check_rate(index);
         self.note_core_trouble();
         self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
+        self.check_arrivals(number);
+        self.note_passed(index, number);
+        self.check_client_window(number);
         self.check_request_of_this_life(number, id);
         self.check_not_left_out(index, number);
         self.check_no_stray_segment(id, self.ledger.requests[number].sent_at);
@@ -251,27 +252,6 @@ impl World {
             self.smscs[index].unreported.push((number, message_id));
         }
         self.reply_after(wait, id, answer);
-    }
-
-    /// All cores together send no more than the rate, but for the burst and a lease at each core. (The next core after one
-    /// that has stopped begins with a full bucket, and so does a process that starts again.)
-    fn check_rate(&mut self, index: usize) {
-        self.smscs[index].requests += 1;
-        let Some(rate) = self.scenario.settings.servers[index].rate else {
-            return;
-        };
-        if self.scenario.is_forward {
-            return;
-        }
-        let cores = self.hosts.len() as u64;
-        let by_rate = u64::from(rate.per_second) * self.now.as_nanoseconds() / 1_000_000_000;
-        let lives = 1 + self.life.restarts;
-        let allowed = by_rate + lives * (1 + cores * u64::from(rate.burst + rate.lease() + 1));
-        assert!(
-            self.smscs[index].requests <= allowed,
-            "smsc {index} got {} requests where {rate:?} allows {allowed}",
-            self.smscs[index].requests
-        );
     }
 
     fn smsc_answer(&mut self, index: usize, number: usize, pdu: &Pdu) -> Pdu {

@@ -9,6 +9,7 @@ use crate::ledger::Ledger;
 use crate::link::{Link, Peer};
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::rates::Passed;
 use crate::restart::Life;
 use crate::scenario::Scenario;
 use crate::smsc::Smsc;
@@ -53,6 +54,7 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
     pub(crate) life: Life,
     pub(crate) asked: Asked,
+    pub(crate) passed: Passed,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
@@ -78,6 +80,7 @@ impl World {
             hosts: Vec::new(),
             life: Life::first(),
             asked: Asked::default(),
+            passed: Passed::default(),
             links: Vec::new(),
             smscs: scenario
                 .settings

@@ -20,11 +20,11 @@ use std::time::Duration;
 /// Held requests of one vserver on one core at most.
 const HELD_REQUESTS_MAX: usize = 65_536;
 /// Octets of one session's held requests at most; the next one is throttled.
-const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
+pub(super) const HELD_OCTETS_PER_SESSION_MAX: usize = 256 * 1024;
 /// Expiry is looked at no more often than this.
 const EXPIRY_STEP: Duration = Duration::from_millis(10);
 /// Before each held PDU: when it arrived, how often it was sent again, and what the routing rules said of it.
-const JOURNEY_OCTETS: usize = 11;
+pub(super) const JOURNEY_OCTETS: usize = 11;
 /// Sessions in a row whose first request finds no room (theirs may be a server that has none) before the rest waits.
 const TRIES_WITHOUT_LUCK_MAX: usize = 16;
 

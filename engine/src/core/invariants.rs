@@ -1,6 +1,7 @@
 //! What must hold after every event; checked in debug builds, and by tests whenever they like.
 
 use super::engine::PacketEngine;
+use super::hold::{HELD_OCTETS_PER_SESSION_MAX, JOURNEY_OCTETS};
 use super::session::{SessionState, Side};
 use super::wire::CommandId;
 
@@ -24,6 +25,10 @@ impl PacketEngine {
                     assert!(
                         client.held_requests <= client.unanswered,
                         "held requests are unanswered"
+                    );
+                    assert!(
+                        client.held.len() <= HELD_OCTETS_PER_SESSION_MAX + JOURNEY_OCTETS,
+                        "a session holds no more octets than it may"
                     );
                     assert!(
                         client.unanswered == 0 || !session.window.has_own(CommandId::UNBIND),
