@@ -76,6 +76,7 @@ impl World {
     }
 
     fn call(&mut self, index: usize, core: usize, is_right: bool, must_bind: bool) {
+        self.exercised.server_calls += 1;
         let id = self.new_link(core, Peer::Smsc(index));
         self.links[id].peer_end = End::Open;
         self.links[id].session.call = Some(Call { is_right, must_bind });

@@ -134,6 +134,7 @@ impl World {
         } else {
             None
         };
+        self.exercised.store_full_refusals += u64::from(matches!(reason, Some(StoreRefusal::Full)));
         if let Some(reason) = reason {
             return self.store_refuses(core, (reference, key, pdu), reason);
         }
@@ -225,6 +226,7 @@ impl World {
     /// Nothing of this batch may be acknowledged. What went out goes out again when the file is open, and so does what may
     /// have gone in.
     fn store_breaks_down(&mut self) {
+        self.exercised.failed_commits += 1;
         let time = self.random.milliseconds(REOPENS_MS.0, REOPENS_MS.1);
         self.trace
             .line(self.now, || format!("the store has failed for {time:?}"));

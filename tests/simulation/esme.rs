@@ -61,6 +61,7 @@ impl World {
         if self.phase == Phase::Leaving || self.random.chance(faults.client_unbind) {
             self.unbind(id);
         } else if self.random.chance(faults.client_vanishes) {
+            self.exercised.vanished_clients += 1;
             self.peer_closes(id);
         } else if self.random.chance(faults.half_close) {
             self.peer_half_closes(id);
@@ -90,6 +91,7 @@ impl World {
         self.input_after(delay, core, Input::Accepted(id));
         let plan = self.esmes[index].plan.clone();
         let is_wrong = self.random.chance(self.scenario.faults.wrong_password);
+        self.exercised.wrong_passwords += u64::from(is_wrong);
         let sequence = self.random.next() as u32;
         let session = &mut self.links[id].session;
         session.has_wrong_password = is_wrong;
@@ -233,6 +235,7 @@ impl World {
                 self.check_hold_time(number, id, Some(pdu.status));
                 self.answer_read(id, pdu);
                 self.note_core_trouble();
+                self.note_refusal(number, pdu.status);
                 let segment = self.ledger.requests[number].segment;
                 self.segment_acknowledged(segment, pdu.status);
                 if let Some(known) = self.ledger.request_answered(number, pdu, self.now) {
@@ -262,6 +265,7 @@ impl World {
             session.bound = Some((plan.kind, self.now));
             self.check_max_binds(index, id);
         } else {
+            self.note_refused_bind(index, pdu.status);
             let wait = self.random.milliseconds(0, 300);
             self.after(wait, Event::PeerCloses(id));
         }
@@ -289,7 +293,11 @@ impl World {
             self.segment_reached(place, id, pdu);
         }
         let faults = self.scenario.faults.clone();
+        if faults.stray_answer > 0 && self.random.chance(faults.stray_answer) {
+            self.peer_strays(id, pdu, b"");
+        }
         if self.random.chance(faults.lost_answer) {
+            self.exercised.lost_answers += 1;
             self.ledger.messages[number].was_kept_waiting = true;
             return;
         }
@@ -303,12 +311,14 @@ impl World {
         } else {
             pdu::response(pdu.command, status, pdu.sequence, b"")
         };
+        self.note_answer(answer.command, answer.status);
         self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
         let message = &mut self.ledger.messages[number];
         message.answers.push(answer.status);
         message.was_kept_waiting |= wait * 2 > self.scenario.response_timeout;
         if self.random.chance(faults.repeated_answer) {
+            self.exercised.repeated_answers += 1;
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }
         self.reply_after(wait, id, answer);

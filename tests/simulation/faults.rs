@@ -44,6 +44,7 @@ impl World {
         } else if serving.len() > 1 && self.random.chance(faults.core_gone) {
             self.lose_core(core);
         } else if serving.len() > 1 && self.random.chance(faults.core_drain) {
+            self.exercised.core_drains += 1;
             self.hosts[core].is_draining = true;
             self.engine_input(core, Input::Drain);
         }

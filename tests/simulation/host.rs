@@ -143,6 +143,7 @@ impl World {
     pub(crate) fn stall(&mut self, core: usize, time: Duration) {
         self.trace
             .line(self.now, || format!("core {core} stalls for {time:?}"));
+        self.exercised.core_stalls += 1;
         self.hosts[core].stalled_until = self.now + time;
         self.input_after(time, core, Input::StallEnds);
     }
@@ -266,6 +267,8 @@ impl World {
         let is_full =
             waiting.is_some_and(|(messages, _)| messages.len() >= self.scenario.mailbox_requests_max);
         let is_full = is_full && lane == 0 && self.phase == Phase::Chaos;
+        self.exercised.core_refusals += u64::from(is_refused);
+        self.exercised.mailbox_full_refusals += u64::from(is_full);
         let is_refused = is_refused || is_full;
         if is_refused && let CoreMessage::Request(request) = &message {
             self.segment_refused_between_cores(&request.pdu, true);
@@ -433,6 +436,7 @@ impl World {
         self.hosts[core].links.insert(connection, id);
         let is_open = self.smscs[smsc].down_until <= self.now
             && !self.random.chance(self.scenario.faults.connect_failure);
+        self.exercised.failed_connects += u64::from(!is_open);
         let delay = self.network_delay();
         self.input_after(delay, core, Input::Connected(id, is_open));
     }
@@ -483,6 +487,7 @@ impl World {
     pub(crate) fn lose_core(&mut self, gone: usize) {
         self.trace.line(self.now, || format!("core {gone} is gone"));
         self.hosts[gone].is_gone = true;
+        self.exercised.cores_gone += 1;
         self.buckets_are_lost();
         self.hosts[gone].left_at = Some(self.now);
         for id in std::mem::take(&mut self.hosts[gone].links).into_values() {

@@ -11,6 +11,7 @@ mod commits;
 mod concatenated;
 mod esme;
 mod event;
+mod exercised;
 mod faults;
 mod health;
 mod heard;
@@ -45,6 +46,7 @@ mod versions;
 mod weights;
 mod world;
 
+pub use exercised::Exercised;
 pub use plan::{Plan, Reduction};
 pub use shrink::{Shrunk, shrink};
 pub use trace::Trace;

@@ -30,6 +30,8 @@ const OWN_REQUESTS_MAX: usize = 4;
 const PDU_OCTETS_MAX: usize = 10_000;
 /// Answers and what smppmux says itself are not refused: so many octets for each request in a window.
 const ANSWER_OCTETS_MAX: usize = 200;
+const ESME_RBINDFAIL: u32 = 0x0D;
+const ESME_RTHROTTLED: u32 = 0x58;
 /// Sessions that clients leave free for servers.
 pub(crate) const SESSIONS_FOR_SERVERS: u32 = 64;
 
@@ -118,7 +120,13 @@ impl Unanswered {
 
 impl World {
     /// A request of an engine has reached a peer: the window has room for it.
-    pub(crate) fn check_window(&self, id: LinkId) {
+    pub(crate) fn check_window(&mut self, id: LinkId) {
+        let link = &self.links[id];
+        if let Peer::Smsc(index) = link.peer {
+            let limit = self.scenario.settings.servers[index].window as usize;
+            let is_full = link.session.in_flight.len() >= limit;
+            self.exercised.full_server_windows += u64::from(is_full);
+        }
         let link = &self.links[id];
         let limit = match link.peer {
             Peer::Esme(index) => self.esmes[index].plan.window,
@@ -151,7 +159,7 @@ impl World {
 
     /// A request of an ESME has reached a server: its account's window had room for it when it came. Counted are those that came before
     /// it on its session, that are at servers, and that nobody has answered or given up.
-    pub(crate) fn check_client_window(&self, number: usize) {
+    pub(crate) fn check_client_window(&mut self, number: usize) {
         let request = &self.ledger.requests[number];
         let (Some(from), Some(taken_at)) = (request.link, request.taken_at) else {
             return;
@@ -172,6 +180,7 @@ impl World {
         };
         let before = self.links[from].session.outstanding.values();
         let before = before.filter(is_before).count();
+        self.exercised.full_client_windows += u64::from(before + 1 == limit);
         assert!(
             before < limit,
             "request {number} left for a server with {before} before it, of a window of {limit}"
@@ -193,6 +202,7 @@ impl World {
     pub(crate) fn check_arrivals(&mut self, number: usize) {
         let request = &mut self.ledger.requests[number];
         request.arrivals += 1;
+        self.exercised.requests_sent_again += u64::from(request.arrivals > 1);
         // One that was throttled is sent again for as long as it may be held.
         let is_limited = self.scenario.settings.vservers[0].on_throttle == OnThrottle::Answer;
         assert!(
@@ -381,8 +391,28 @@ impl World {
         );
     }
 
+    /// A peer answers.
+    pub(crate) fn note_answer(&mut self, command: u32, status: u32) {
+        self.exercised.nacks += u64::from(command == command::GENERIC_NACK);
+        self.exercised.error_answers += u64::from(status != 0);
+        self.exercised.server_throttles += u64::from(status == ESME_RTHROTTLED);
+    }
+
+    /// An ESME has its answer to a request.
+    pub(crate) fn note_refusal(&mut self, number: usize, status: u32) {
+        let has_reached = self.ledger.requests[number].arrivals > 0;
+        self.exercised.throttled_requests += u64::from(status == ESME_RTHROTTLED && !has_reached);
+    }
+
+    /// An ESME was not bound.
+    pub(crate) fn note_refused_bind(&mut self, index: usize, status: u32) {
+        let plan = &self.esmes[index].plan;
+        let is_limited = !plan.overreaches && self.max_binds(&plan.system_id).is_some();
+        self.exercised.full_accounts += u64::from(is_limited && status == ESME_RBINDFAIL);
+    }
+
     /// What nobody sees from outside: each engine's word for it.
-    pub(crate) fn check_reports(&self) {
+    pub(crate) fn check_reports(&mut self) {
         let settings = &self.scenario.settings;
         let cores = self.hosts.len() as u64;
         for (core, host) in self.hosts.iter().enumerate().filter(|(_, host)| !host.is_gone) {
@@ -397,6 +427,7 @@ impl World {
                 "core {core} holds {} requests, of clients with windows of {windows}",
                 report.held_requests
             );
+            self.exercised.held_requests += report.held_requests;
             // A core keeps its part of all, rounded up to that of the ids that it is the home of.
             let limit = settings.receipts.entries_max;
             let kept = report.receipts.entries.max(report.receipts.mapped_ids);
@@ -404,6 +435,7 @@ impl World {
                 kept <= limit,
                 "core {core} of {cores} remembers {kept} ids, of {limit}"
             );
+            self.exercised.full_id_tables += u64::from(kept == limit);
         }
     }
 }

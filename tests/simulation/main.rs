@@ -30,10 +30,20 @@ fn promises_hold_in_every_run() {
         total.concatenated,
         failed.len()
     );
+    let counts = total.exercised.counts();
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    println!("{}", counts.join(", "));
     for (seed, reason) in &failed {
         println!("seed {seed}: {reason}");
     }
     assert!(failed.is_empty(), "replay with SMPPMUX_SIM_SEED={}", failed[0].0);
+    if (first, runs) == (0, RUNS) {
+        let too_rare = total.exercised.too_rare();
+        assert!(too_rare.is_empty(), "kind, how often, at least: {too_rare:?}");
+    }
 }
 
 /// Goal: a seed is a whole run: twice the same seed gives twice the same events.

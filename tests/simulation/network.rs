@@ -127,6 +127,7 @@ impl World {
             link.sending = Some(sending);
             if self.random.chance(self.scenario.faults.torn_write) {
                 // What was written arrives; of the rest the engine knows that it was not.
+                self.exercised.torn_writes += 1;
                 let written = self.links[id].to_peer.octets.len();
                 self.break_off(id, written, false);
             }
@@ -215,6 +216,7 @@ impl World {
 
     /// The peer will write nothing more; it still reads.
     pub(crate) fn peer_half_closes(&mut self, id: LinkId) {
+        self.exercised.half_closes += 1;
         self.links[id].to_engine.is_finished = true;
         self.links[id].session.is_leaving = true;
         self.schedule_readable(id);
@@ -260,6 +262,7 @@ impl World {
             return;
         }
         self.trace.line(self.now, || format!("link {id} is reset"));
+        self.exercised.resets += 1;
         link.to_engine.octets.clear();
         self.segments_cut_off(id);
         let link = &mut self.links[id];

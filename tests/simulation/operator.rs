@@ -102,6 +102,7 @@ impl World {
     }
 
     fn order(&mut self, command: &Command) {
+        self.exercised.orders += 1;
         let order = self.note_order(command);
         for core in 0..self.hosts.len() {
             // Orders to one core keep their order: each is as long under way as those before it.

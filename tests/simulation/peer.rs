@@ -10,6 +10,11 @@ use std::time::Duration;
 /// An engine waits longer than that for an unbind_resp.
 const UNBIND_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A number in the space of the engine's own: 1 to 0x7FFFFFFF and round again.
+fn around(number: i64) -> u32 {
+    1 + (number - 1).rem_euclid(0x7FFF_FFFF) as u32
+}
+
 impl World {
     /// A PDU of the engine has reached a peer.
     pub(crate) fn peer_reads(&mut self, id: LinkId, pdu: &Pdu) {
@@ -101,6 +106,30 @@ impl World {
         let place = place.unwrap_or_else(|| panic!("link {id}: an answer to nothing: {}", pdu.describe()));
         enquiries.remove(place);
         assert_eq!(pdu.status, 0, "link {id}: an enquire_link was refused");
+    }
+
+    /// Answers what nobody has asked, when a request has come. The number is an absurd one; or in the engine's own space: that of a
+    /// request under way but for its highest bit, one before it that has its answer (or never was), or one that falls into the same
+    /// slot much later. A number that the engine may take next would be an answer, not a stray one.
+    pub(crate) fn peer_strays(&mut self, id: LinkId, request: &Pdu, message_id: &[u8]) {
+        let drawn = self.random.next();
+        let random = (drawn >> 32) as u32;
+        let number = request.sequence;
+        let session = &self.links[id].session;
+        let sequence = match drawn % 4 {
+            0 => 0x8000_0000 | number,
+            1 => around(i64::from(number) - 1 - i64::from(random % 70)),
+            2 => around(i64::from(number) + (i64::from(1 + random % 7) << 24)),
+            _ => 0x8000_0000 | random,
+        };
+        if !session.in_flight.contains_key(&sequence) {
+            self.exercised.stray_answers += 1;
+            self.exercised.near_stray_answers += u64::from(drawn % 4 < 3);
+            self.peer_writes(
+                id,
+                &crate::pdu::response(request.command, 0, sequence, message_id),
+            );
+        }
     }
 
     /// Answers a request of the engine after a while.
@@ -200,6 +229,7 @@ impl World {
     }
 
     pub(crate) fn make_deaf(&mut self, id: LinkId, time: Duration) {
+        self.exercised.deaf_peers += 1;
         self.trace.line(self.now, || {
             format!("link {id} {:?} reads nothing for {time:?}", self.links[id].peer)
         });
@@ -209,6 +239,7 @@ impl World {
     }
 
     pub(crate) fn unbind(&mut self, id: LinkId) {
+        self.exercised.unbinds += 1;
         let wished = self.random.next() as u32;
         let session = &mut self.links[id].session;
         let sequence = session.free_sequence(wished);

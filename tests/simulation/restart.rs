@@ -66,6 +66,7 @@ pub(crate) fn weight(random: &Random) -> u32 {
 impl World {
     /// SIGKILL.
     pub(crate) fn process_is_killed(&mut self) {
+        self.exercised.process_kills += 1;
         let time = self.random.milliseconds(0, DOWN_MS_MAX);
         self.trace
             .line(self.now, || format!("the process is killed; again in {time:?}"));

@@ -194,6 +194,7 @@ impl World {
         } else if self.random.chance(300) {
             answer = answer.text(b"");
         }
+        self.exercised.refused_binds += u64::from(status != 0);
         let wait = self.random.microseconds(0, 30_000);
         self.reply_after(wait, id, answer);
         if status != 0 {
@@ -226,17 +227,18 @@ impl World {
         }
         let faults = self.scenario.faults.clone();
         if self.random.chance(faults.stray_answer) {
-            let stray = pdu::response(pdu.command, 0, 0x8000_0000 | self.random.next() as u32, b"stray");
-            self.peer_writes(id, &stray);
+            self.peer_strays(id, pdu, b"stray");
         }
         // Ill ones are of two kinds: those that say so, and those that say nothing.
         if self.random.chance(faults.lost_answer) || (index.is_multiple_of(2) && self.is_ill(index)) {
+            self.exercised.lost_answers += 1;
             return;
         }
         let answer = self.smsc_answer(index, number, pdu);
         self.segment_answered(segment, answer.status);
         let wait = self.answer_delay();
         if self.random.chance(faults.repeated_answer) {
+            self.exercised.repeated_answers += 1;
             self.reply_after(wait + Duration::from_millis(1), id, answer.clone());
         }
         let is_receiving = self.links[id]
@@ -284,6 +286,7 @@ impl World {
             };
             (pdu::response(pdu.command, 0, pdu.sequence, &id), id)
         };
+        self.note_answer(answer.command, answer.status);
         self.ledger.requests[number].answers.push(ServerAnswer {
             server: index,
             status: answer.status,
@@ -302,6 +305,7 @@ impl World {
 
     /// All its connections break, and for a while it accepts none.
     fn smsc_restarts(&mut self, index: usize) {
+        self.exercised.server_restarts += 1;
         let down = self.random.milliseconds(0, 1_500);
         self.trace
             .line(self.now, || format!("smsc {index} restarts, {down:?}"));

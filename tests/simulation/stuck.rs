@@ -39,6 +39,7 @@ impl World {
             self.make_deaf(id, time);
             let link = &mut self.links[id];
             (link.capacity, link.was_slow) = (0, true);
+            self.exercised.stuck_servers += 1;
             self.after(time, Event::ReadsAgain(id));
             if let Peer::Smsc(index) = self.links[id].peer
                 && self.scenario.faults.operator > 0
@@ -87,6 +88,7 @@ impl World {
         // What is under way may be lost, and the engine may have ended the session before we hear of it.
         session.is_excused = true;
         session.was_deaf = true;
+        self.exercised.lost_steps += 1;
         self.schedule_readable(id);
     }
 }

@@ -4,6 +4,7 @@ use crate::between::Asked;
 use crate::concatenated::Group;
 use crate::esme::Esme;
 use crate::event::{Event, Events, Input, LinkId};
+use crate::exercised::Exercised;
 use crate::host::Host;
 use crate::ledger::Ledger;
 use crate::link::{Link, Peer};
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) life: Life,
     pub(crate) asked: Asked,
     pub(crate) passed: Passed,
+    pub(crate) exercised: Exercised,
     pub(crate) links: Vec<Link>,
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
@@ -81,6 +83,7 @@ impl World {
             life: Life::first(),
             asked: Asked::default(),
             passed: Passed::default(),
+            exercised: Exercised::default(),
             links: Vec::new(),
             smscs: scenario
                 .settings
@@ -122,6 +125,7 @@ impl World {
             requests: self.ledger.requests.len(),
             messages: self.ledger.messages.len(),
             concatenated: self.groups.len(),
+            exercised: self.exercised,
         }
     }
 
@@ -233,6 +237,8 @@ pub struct Summary {
     pub messages: usize,
     /// Concatenated messages among both.
     pub concatenated: usize,
+    /// What went wrong, and which limits were reached.
+    pub exercised: Exercised,
 }
 
 impl std::ops::AddAssign for Summary {
@@ -241,5 +247,6 @@ impl std::ops::AddAssign for Summary {
         self.requests += other.requests;
         self.messages += other.messages;
         self.concatenated += other.concatenated;
+        self.exercised += other.exercised;
     }
 }
