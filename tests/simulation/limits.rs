@@ -10,11 +10,12 @@ use crate::event::LinkId;
 use crate::link::{End, InFlight, Link, Peer};
 use crate::pdu::{Pdu, command};
 use crate::random::Random;
-use crate::scenario::{EsmePlan, LONG_HOLD_TIME};
+use crate::scenario::{EsmePlan, LATE_ANSWER_HOLD, LONG_HOLD_TIME};
 use crate::world::World;
 use smppmux_engine::core::settings::{
     ClientSettings, EngineSettings, OnServerLoss, OnThrottle, Overload, ReceiptStore, VserverSettings,
 };
+use smppmux_engine::core::time::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub(crate) struct Drawn {
     pub(crate) mailbox_requests_max: usize,
     /// Messages that the store takes.
     pub(crate) stored_max: usize,
+    /// So much is held that the records of what ends in one turn find no room in the message log.
+    pub(crate) is_heavy: bool,
 }
 
 /// Messages that the store takes at most, mostly: sometimes it is full.
@@ -64,6 +67,7 @@ pub(crate) fn draw(
         receipts: ReceiptStore::default(),
         mailbox_requests_max: usize::MAX,
         stored_max: STORED_MAX,
+        is_heavy: false,
     };
     if aside.chance(120) && !is_forward {
         for client in clients.iter_mut() {
@@ -74,7 +78,7 @@ pub(crate) fn draw(
         drawn.engine.sessions_max = SESSIONS_FOR_SERVERS + aside.between(2, 12) as u32;
     }
     if aside.chance(80) {
-        drawn.receipts.entries_max = aside.between(1, 40) as u64;
+        drawn.receipts.entries_max = aside.between(1, 12) as u64;
     }
     if aside.chance(150) {
         drawn.mailbox_requests_max = aside.between(1, 6);
@@ -83,7 +87,8 @@ pub(crate) fn draw(
         drawn.stored_max = aside.between(1, 40);
     }
     // More octets than a client may have in the hold, for long.
-    if aside.chance(60) {
+    drawn.is_heavy = aside.chance(60);
+    if drawn.is_heavy {
         (vserver.overload, vserver.hold_time) = (Overload::Hold, LONG_HOLD_TIME);
         for client in clients.iter_mut() {
             client.window = 100;
@@ -132,9 +137,12 @@ impl World {
             Peer::Esme(index) => self.esmes[index].plan.window,
             Peer::Smsc(index) => self.scenario.settings.servers[index].window,
         } as usize;
-        // A slot whose request went unanswered for long may have been used again.
-        let is_fresh =
-            |request: &&InFlight| self.now.since(request.arrived_at) < self.scenario.response_timeout;
+        // A request keeps its slot until it has gone unanswered for long, and for a late answer after that.
+        let timeout = self.scenario.response_timeout;
+        let is_fresh = |request: &&InFlight| {
+            let is_awaited_late = |at: Moment| self.now.since(at) < timeout + LATE_ANSWER_HOLD;
+            self.now.since(request.arrived_at) < timeout || request.taken_at.is_some_and(is_awaited_late)
+        };
         let fresh = || link.session.in_flight.values().filter(is_fresh);
         // What it had put on its way before it stalled, and given up since, leaves with what came next.
         if link.session.was_deaf || link.was_slow || self.hosts[link.engine].has_stalled {

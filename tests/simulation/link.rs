@@ -97,6 +97,8 @@ pub(crate) struct InFlight {
     pub(crate) arrived_at: Moment,
     /// Which request or message it is, if it carries one.
     pub(crate) message: Option<usize>,
+    /// When an engine had taken that in; later than that it left for this peer.
+    pub(crate) taken_at: Option<Moment>,
     /// It came out of the queue.
     pub(crate) is_queued: bool,
 }

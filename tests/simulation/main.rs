@@ -30,12 +30,7 @@ fn promises_hold_in_every_run() {
         total.concatenated,
         failed.len()
     );
-    let counts = total.exercised.counts();
-    let counts: Vec<_> = counts
-        .iter()
-        .map(|(kind, count)| format!("{kind} {count}"))
-        .collect();
-    println!("{}", counts.join(", "));
+    println!("{}", total.exercised.describe());
     for (seed, reason) in &failed {
         println!("seed {seed}: {reason}");
     }

@@ -46,6 +46,7 @@ impl World {
             command: pdu.command,
             arrived_at: now,
             message: pdu.message(),
+            taken_at: self.taken_at(peer, pdu),
             is_queued: self.is_queued(peer, pdu),
         };
         let session = &mut self.links[id].session;
@@ -56,6 +57,15 @@ impl World {
             pdu.sequence
         );
         self.check_window(id);
+    }
+
+    /// When an engine had taken in what it sends to a peer now: a message of an SMSC not before that wrote it.
+    fn taken_at(&self, peer: Peer, pdu: &Pdu) -> Option<Moment> {
+        let number = pdu.message()?;
+        match peer {
+            Peer::Smsc(_) => self.ledger.requests[number].taken_at,
+            Peer::Esme(_) => Some(self.ledger.messages[number].sent_at),
+        }
     }
 
     /// A message that the store has had before it came to an ESME comes out of the queue.

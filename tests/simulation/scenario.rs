@@ -129,7 +129,7 @@ impl Scenario {
         }
         let limits = limits::draw(seed, &engine, &mut vserver, &mut clients, &mut esmes, is_forward);
         let settings = Settings::new(limits.engine, vec![vserver], server_settings, clients, seed)
-            .with_message_log(seed.is_multiple_of(2))
+            .with_message_log(seed.is_multiple_of(2) && !limits.is_heavy)
             .with_routes(rules.routes())
             .with_receipts(limits.receipts);
         // Of the same draw, so that the others' runs are what they were before there was this.

@@ -199,12 +199,7 @@ impl Outcome {
             describe(&self.total),
             self.failed.len()
         );
-        let counts = self.total.exercised.counts();
-        let counts: Vec<_> = counts
-            .iter()
-            .map(|(kind, count)| format!("{kind} {count}"))
-            .collect();
-        println!("{}", counts.join(", "));
+        println!("{}", self.total.exercised.describe());
     }
 }
 
