@@ -20,6 +20,7 @@ const SOURCES: [&str; 2] = ["s0", "s1"];
 const DESTINATIONS_USED: usize = 3;
 const REFERENCES: usize = 4;
 const SEGMENTS_MAX: usize = 5;
+const TEXT_OCTETS: usize = 30;
 
 /// Whose message it is: the engine may tell messages of different ones apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +144,10 @@ impl World {
             link,
             turn: number,
         };
-        let text = [group as u8, place.number, 7].repeat(10);
+        // By an equal text the engine knows a segment that is sent again, also one that a client refused out of the queue: no two
+        // groups may have it in common, however many there are.
+        let unit = format!("{group}/{} ", place.number);
+        let text: Vec<u8> = unit.bytes().cycle().take(TEXT_OCTETS).collect();
         let pdu = pdu::segment(
             kind,
             sequence,
