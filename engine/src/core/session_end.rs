@@ -492,6 +492,7 @@ impl PacketEngine {
 
     fn move_request(&mut self, now: Moment, pending: &Pending, note: Note, pdu: &[u8], is_server: bool) {
         let mut copy = self.buffers.take();
+        self.keep_turn_of_unwritten(now, pending);
         let owner = self.take_back(pending, pdu, &mut copy);
         match pending.origin {
             Origin::Core { core, reference } => {

@@ -79,6 +79,20 @@ impl PacketEngine {
         }
     }
 
+    /// A segment of a lost session, which its home on another core had sent here, goes back there unwritten: the later ones of its
+    /// message, which may have left there before the home hears of that, go back too.
+    pub(in crate::core) fn keep_turn_of_unwritten(&mut self, now: Moment, pending: &Pending) {
+        let note = pending.note.and_then(|note| self.pins.notes.get(note));
+        let Some(note) = note else { return };
+        if self
+            .pins
+            .get(note.pin)
+            .is_some_and(|pin| pin.owner == Owner::Home)
+        {
+            self.keep_later_behind(now, Owner::Home, note.pin, note.sequence);
+        }
+    }
+
     /// A segment that another core had sent here could not be sent after all: once more, from its home.
     #[allow(clippy::too_many_arguments, reason = "what a segment is and whose it is")]
     pub(in crate::core) fn segment_again(
@@ -347,7 +361,7 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::contract::ClosedBy;
+    use crate::core::contract::{ClosedBy, Unsent};
     use crate::core::core_message::{
         CoreAnswer, CoreMessage, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
     };
@@ -355,7 +369,9 @@ mod tests {
     use crate::core::sequence::Via;
     use crate::core::session::Session;
     use crate::core::settings::samples::{server_settings, vserver_settings};
-    use crate::core::settings::{ClientIndex, ServerIndex, ServerSettings, Settings, VserverSettings};
+    use crate::core::settings::{
+        ClientIndex, Connections, ServerIndex, ServerSettings, Settings, VserverSettings,
+    };
     use crate::core::wire::{Address, EsmClass, Header, Message, write_pdu};
     use std::io::ErrorKind;
     use std::sync::Arc;
@@ -397,7 +413,16 @@ mod tests {
         assert!(!answer.command_status.is_ok());
     }
 
-    /// A home with a session at each of two servers, which sends again what a lost session had. (The one between has its session at
+    const HOME: CoreTarget = CoreTarget::Home(HomeQuestion::Submit {
+        vserver: VserverIndex(0),
+        client: Some(ClientIndex(0)),
+        sender: 1,
+        receipt: None,
+        route: 0,
+    });
+    const SERVER: CoreTarget = CoreTarget::Server(ServerIndex(0));
+
+    /// A core with a session at each of two servers, which sends again what a lost session had. (The one between has its session at
     /// the other core.)
     fn home() -> PacketEngine {
         let of_one = settings(VserverSettings {
@@ -437,32 +462,42 @@ mod tests {
         pdu
     }
 
-    /// Core 1 asks its home to send a segment; the sessions that get one.
-    fn ask(engine: &mut PacketEngine, reference: u32, number: u8) -> Vec<ConnectionId> {
+    /// Core 1 hands over a segment; what leaves for it, and over which sessions. Nothing has been written yet.
+    fn hand_over(
+        engine: &mut PacketEngine,
+        target: CoreTarget,
+        reference: u32,
+        number: u8,
+    ) -> Vec<(ConnectionId, BytesMut)> {
         let request = CoreRequest {
             reference,
-            target: CoreTarget::Home(HomeQuestion::Submit {
-                vserver: VserverIndex(0),
-                client: Some(ClientIndex(0)),
-                sender: 1,
-                receipt: None,
-                route: 0,
-            }),
+            target,
             pdu: segment(number),
             leave_out: 0..0,
             receipt: None,
-            message: None,
+            message: matches!(target, CoreTarget::Server(_)).then(|| PinId::numbered(3)),
         };
         engine.handle_core_message(Moment::START, CoreIndex(1), CoreMessage::Request(request));
-        let mut sessions = Vec::new();
-        while let Some(sent) = engine.poll_transmit() {
-            let header = Header::read(&sent.octets).expect("a whole header");
+        let mut sent = Vec::new();
+        while let Some(transmit) = engine.poll_transmit() {
+            let header = Header::read(&transmit.octets).expect("a whole header");
             if header.command_id == CommandId::SUBMIT_SM {
-                sessions.push(sent.connection);
+                sent.push((transmit.connection, transmit.octets));
+            } else {
+                engine.handle_transmitted(Moment::START, transmit.connection, transmit.octets);
             }
-            engine.handle_transmitted(Moment::START, sent.connection, sent.octets);
         }
-        sessions
+        sent
+    }
+
+    /// Core 1 asks for a segment to be sent, as its home or as the core that has the server; the sessions that it was written to.
+    fn ask(engine: &mut PacketEngine, target: CoreTarget, reference: u32, number: u8) -> Vec<ConnectionId> {
+        let sent = hand_over(engine, target, reference, number);
+        let written = sent.into_iter().map(|(session, octets)| {
+            engine.handle_transmitted(Moment::START, session, octets);
+            session
+        });
+        written.collect()
     }
 
     /// What core 1 is told of its requests.
@@ -480,7 +515,7 @@ mod tests {
     #[test]
     fn what_goes_back_to_be_sent_again_keeps_its_turn() {
         let mut engine = home();
-        let lost = ask(&mut engine, 1, 1)[0];
+        let lost = ask(&mut engine, HOME, 1, 1)[0];
         engine.handle_closed(
             Moment::START,
             lost,
@@ -492,14 +527,49 @@ mod tests {
             matches!(told[..], [(1, CoreOutcome::Returned { .. })]),
             "{told:?}"
         );
-        assert_eq!(ask(&mut engine, 2, 2), []);
+        assert_eq!(ask(&mut engine, HOME, 2, 2), []);
         let told = outcomes(&mut engine);
         assert!(
             matches!(told[..], [(2, CoreOutcome::Verdict(HomeVerdict::NoRoom, _))]),
             "{told:?}"
         );
-        let first = ask(&mut engine, 3, 1);
+        let first = ask(&mut engine, HOME, 3, 1);
         assert!(first.len() == 1 && first[0] != lost, "{first:?}");
-        assert_eq!(ask(&mut engine, 4, 2), first);
+        assert_eq!(ask(&mut engine, HOME, 4, 2), first);
+    }
+
+    /// Goal: the second segment of a message does not overtake the first where the first one's session is lost before it is written.
+    /// Method: the core of the server's sessions, whose home sends the second one before it can have heard of that.
+    #[test]
+    fn what_goes_back_unwritten_keeps_its_turn() {
+        let of_one = settings(vserver_settings());
+        let server = ServerSettings {
+            connections: Connections::PerCore(2),
+            ..server_settings()
+        };
+        let settings = Settings::new(of_one.engine, of_one.vservers, vec![server], of_one.clients, 1);
+        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, Moment::START);
+        let sessions = [(); 2].map(|()| bind_server(&mut engine, Moment::START));
+        let (lost, octets) = hand_over(&mut engine, SERVER, 1, 1).remove(0);
+        let unsent = Unsent {
+            octets,
+            written_octets: 0,
+        };
+        let reason = ClosedBy::Error(ErrorKind::ConnectionReset);
+        engine.handle_closed(Moment::START, lost, reason, Some(unsent));
+        assert_eq!(ask(&mut engine, SERVER, 2, 2), []);
+        let told = outcomes(&mut engine);
+        let is_refused = |of: u32| {
+            let refused =
+                |told: &(u32, CoreOutcome)| told.0 == of && matches!(told.1, CoreOutcome::Refused { .. });
+            told.iter().any(refused)
+        };
+        assert!(is_refused(1) && is_refused(2), "{told:?}");
+        let first = ask(&mut engine, SERVER, 3, 1);
+        assert!(
+            first.len() == 1 && first[0] != lost && sessions.contains(&first[0]),
+            "{first:?}"
+        );
+        assert_eq!(ask(&mut engine, SERVER, 4, 2), first);
     }
 }
