@@ -5,6 +5,7 @@
 //! reads it; so only links count that neither tear octets apart nor let them wait.
 
 use crate::event::LinkId;
+use crate::host::Host;
 use crate::ledger::is_throttling;
 use crate::link::{Link, Peer};
 use crate::pdu::{Pdu, command};
@@ -65,7 +66,9 @@ impl World {
         let is_swift = !link.was_slow && !link.session.was_deaf && self.scenario.faults.split == 0;
         // What was not written to a session that ended goes to another one, and what came back from a core that stalled or left.
         let has_ended = |link: &Link| link.ended_at.is_some_and(|at| at >= taken_at);
-        if !is_swift || !self.is_calm_since(taken_at) || self.links.iter().any(has_ended) {
+        let has_lost = |host: &Host| host.server_lost_at.is_some_and(|at| at >= taken_at);
+        let moves = self.links.iter().any(has_ended) || self.hosts.iter().any(has_lost);
+        if !is_swift || !self.is_calm_since(taken_at) || moves {
             return;
         }
         let vserver = &self.scenario.settings.vservers[0];

@@ -39,8 +39,8 @@ pub(crate) struct Host {
     pub(crate) drain_began: Option<Moment>,
     pub(crate) drained: Option<bool>,
     pub(crate) has_stalled: bool,
-    /// Peers that it has let in during this turn.
-    let_in: Vec<LinkId>,
+    /// Peers that it has let in during this turn, and the first connection of any host that was made after that.
+    let_in: Vec<(LinkId, LinkId)>,
     /// When it was gone.
     left_at: Option<Moment>,
     stalled_until: Moment,
@@ -51,6 +51,8 @@ pub(crate) struct Host {
     mailboxes: BTreeMap<(usize, usize), (VecDeque<CoreMessage>, Moment)>,
     /// When the engine last gave up a client of its own accord, by system_id.
     pub(crate) gave_up: BTreeMap<String, Moment>,
+    /// When the engine last said that a server's session is lost: its connection may be closed a little later.
+    pub(crate) server_lost_at: Option<Moment>,
     /// Whose last session the engine has unbound, and when.
     pub(crate) unbound: BTreeMap<String, Moment>,
     /// By the message log.
@@ -79,6 +81,7 @@ impl Host {
             timer_at: Moment::NEVER,
             mailboxes: BTreeMap::new(),
             gave_up: BTreeMap::new(),
+            server_lost_at: None,
             unbound: BTreeMap::new(),
             told: ToldMessages::default(),
             healths: Healths::default(),
@@ -183,6 +186,7 @@ impl World {
             }
             Input::Drain => {
                 self.trace.line(now, || format!("core {core} drains"));
+                self.excuse_unread_binds(core);
                 // A second order changes nothing.
                 self.hosts[core].drain_began.get_or_insert(now);
                 self.buckets_are_lost();
@@ -230,8 +234,11 @@ impl World {
         while let Some(action) = self.hosts[core].engine.poll_action() {
             self.act(core, action);
         }
-        for id in std::mem::take(&mut self.hosts[core].let_in) {
-            self.check_let_in(core, id, links_before);
+        let let_in = std::mem::take(&mut self.hosts[core].let_in);
+        for (place, (id, first_new)) in let_in.iter().enumerate() {
+            let came_later =
+                |other: LinkId| other >= *first_new || let_in[place + 1..].iter().any(|(id, _)| *id == other);
+            self.check_let_in(core, *id, came_later);
         }
         for id in links_before..self.links.len() {
             if let Peer::Smsc(index) = self.links[id].peer {
@@ -361,6 +368,7 @@ impl World {
             .line(self.now, || format!("core {core} notice {notice:?}"));
         match notice {
             Notice::ServerLost { server, reason, .. } | Notice::OutbindEnded { server, reason, .. } => {
+                self.hosts[core].server_lost_at = Some(self.now);
                 if matches!(
                     reason,
                     CloseReason::OutputFull | CloseReason::EnquireLinkTimeout | CloseReason::BindTimeout
@@ -413,7 +421,7 @@ impl World {
                 link.connection = Some(connection);
                 link.engine_end = End::Open;
                 self.hosts[core].links.insert(connection, id);
-                self.hosts[core].let_in.push(id);
+                self.hosts[core].let_in.push((id, self.links.len()));
                 self.schedule_readable(id);
             }
             None if self.hands_back(core, id) => {}

@@ -283,10 +283,11 @@ impl World {
         std::iter::from_fn(|| Pdu::take_first(&mut octets)).any(|pdu| pdu.command == command::UNBIND)
     }
 
-    /// A core has let a peer in during the turn that ends now. `first_new`: the first connection that it has asked for itself since.
-    pub(crate) fn check_let_in(&self, core: usize, id: LinkId, first_new: LinkId) {
+    /// A core has let a peer in during the turn that ends now. `came_later`: whether a connection is one that it has asked for, or let
+    /// in, since.
+    pub(crate) fn check_let_in(&self, core: usize, id: LinkId, came_later: impl Fn(LinkId) -> bool) {
         let settings = &self.scenario.settings;
-        let there = || self.hosts[core].links.values().filter(|id| **id < first_new);
+        let there = || self.hosts[core].links.values().filter(|id| !came_later(**id));
         if !there().any(|other| *other == id) {
             return;
         }
