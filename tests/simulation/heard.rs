@@ -35,6 +35,8 @@ pub(crate) struct Answers(VecDeque<Coming>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Heard {
     at: Moment,
+    /// What it came on; the request may have gone elsewhere again since.
+    pub(crate) on: LinkId,
     status: u32,
     /// The session that it came on was not about to end.
     is_counted: bool,
@@ -85,6 +87,7 @@ impl World {
             link.answers.0.pop_front();
             let heard = Heard {
                 at: self.now,
+                on: id,
                 status: answer.status,
                 is_counted: link.engine_end == End::Open
                     && !link.is_broken

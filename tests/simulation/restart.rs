@@ -174,12 +174,10 @@ impl World {
             message.taken_out_at.is_none_or(|at| session.began_at <= at),
             "message {number} came on link {id}, which was made when it had been taken out of the queue"
         );
-        let Some((heard, (_, before))) = message.heard.zip(message.reached) else {
-            return;
-        };
+        let Some(heard) = message.heard else { return };
         let is_over = heard.is_final_before(session.began_at) && !heard.is_before(self.life.began_at);
         // In time: what is late or torn apart, its engine may have given up by then.
-        let before = &self.links[before];
+        let before = &self.links[heard.on];
         let is_swift = self.scenario.faults.split == 0 && !before.was_slow && !before.session.was_deaf;
         let is_settled = is_over && is_swift && !message.was_kept_waiting;
         assert!(
