@@ -65,32 +65,31 @@ impl PacketEngine {
     /// A segment of a lost session, which another core's client sent, goes back there to be sent again: the later ones of its message
     /// that wait here stay behind it meanwhile.
     pub(in crate::core) fn keep_turn_of_returned(&mut self, now: Moment, pending: &Pending) {
-        let note = pending.note.and_then(|note| self.pins.notes.get(note));
-        let Some((note, pin)) = note.and_then(|note| Some((note, self.pins.get(note.pin)?))) else {
+        let Some((owner, pin, sequence)) = self.noted_segment(pending) else {
             return;
         };
-        let owner = pin.owner;
         let (Owner::Account(vserver, _), Origin::Core { .. }) = (owner, pending.origin) else {
             return;
         };
         let vserver = self.settings.vservers.get(usize::from(vserver.0));
         if vserver.is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry) {
-            self.keep_later_behind(now, owner, note.pin, note.sequence);
+            self.keep_later_behind(now, owner, pin, sequence);
         }
     }
 
     /// A segment of a lost session, which its home on another core had sent here, goes back there unwritten: the later ones of its
     /// message, which may have left there before the home hears of that, go back too.
     pub(in crate::core) fn keep_turn_of_unwritten(&mut self, now: Moment, pending: &Pending) {
-        let note = pending.note.and_then(|note| self.pins.notes.get(note));
-        let Some(note) = note else { return };
-        if self
-            .pins
-            .get(note.pin)
-            .is_some_and(|pin| pin.owner == Owner::Home)
-        {
-            self.keep_later_behind(now, Owner::Home, note.pin, note.sequence);
+        if let Some((Owner::Home, pin, sequence)) = self.noted_segment(pending) {
+            self.keep_later_behind(now, Owner::Home, pin, sequence);
         }
+    }
+
+    /// Whose message a request is a segment of, its pin, and which segment.
+    fn noted_segment(&self, pending: &Pending) -> Option<(Owner, PinId, u8)> {
+        let note = self.pins.notes.get(pending.note?)?;
+        let pin = self.pins.get(note.pin)?;
+        Some((pin.owner, note.pin, note.sequence))
     }
 
     /// A segment that another core had sent here could not be sent after all: once more, from its home.
