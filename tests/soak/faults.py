@@ -19,6 +19,8 @@ WEIGHTS = {
 # None of these ends a session of an account that stays, or takes a message from a server: nobody else may notice.
 HARMLESS = {"drain-server", "reload"}
 OF_ONE_SERVER = HARMLESS | {"kill-smsc"}
+# Longer than any fault lasts that is drawn, and all peers of a kind at once.
+STRETCH_S, STRETCH_STOP_S, STRETCH_REST_S = 6, 2, 10
 
 
 class Faults(Stage):
@@ -58,18 +60,21 @@ class Faults(Stage):
     def begin_stop_smsc(self):
         if not (name := self.pick(SMSCS)):
             return None
-        process, seconds = self.processes[name], self.random.uniform(1, 5)
+        return self.stop(name, self.random.uniform(1, 5))
+
+    def stop(self, name, seconds):
+        process = self.processes[name]
         process.send_signal(signal.SIGSTOP)
         self.later(seconds, lambda: (process.send_signal(signal.SIGCONT), self.release(name)))
         return f"{name} for {seconds:.1f} s"
 
-    def kill(self, name):
+    def kill(self, name, seconds=None):
         if not name:
             return None
         self.lives[name].is_killed = True
         self.processes[name].kill()
         self.processes[name].wait()
-        seconds = self.random.uniform(0, 3)
+        seconds = self.random.uniform(0, 3) if seconds is None else seconds
         self.later(seconds, lambda: (self.start_peer(name), self.later(1, lambda: self.release(name))))
         return f"{name}, back after {seconds:.1f} s"
 
@@ -165,7 +170,9 @@ class Faults(Stage):
     def begin_stop_smppmux(self):
         if self.is_stopped:
             return None
-        seconds = self.random.uniform(0.2, 2)
+        return self.stop_smppmux(self.random.uniform(0.2, 2))
+
+    def stop_smppmux(self, seconds):
         self.is_stopped = True
         self.serve.send_signal(signal.SIGSTOP)
         self.later(seconds, self.end_stop_smppmux)
@@ -218,6 +225,20 @@ class Faults(Stage):
             else:
                 left.append((connection, since))
         self.connections = left
+
+    def stretch(self):
+        """More at once than the faults will ever ask for: what smppmux keeps for use again is as large then as it gets, and
+        memory that grows afterwards is lost."""
+        for name in SMSCS:
+            self.stop(name, STRETCH_S)
+        self.work(STRETCH_S + STRETCH_REST_S)
+        for name in GROUPS:
+            self.kill(name, STRETCH_S)
+        self.work(STRETCH_S + STRETCH_REST_S)
+        self.stop_smppmux(STRETCH_STOP_S)
+        self.work(STRETCH_STOP_S + STRETCH_REST_S)
+        self.wait_for_bound("after the stretch")
+        self.say(f"stretched: {self.progress()}")
 
     def end_faults(self):
         """No new ones; those that last end in their time."""

@@ -10,7 +10,7 @@ from faults import HARMLESS, Faults
 from stage import CLIENT_WINDOW, GROUPS, GUEST, PATIENCE_S, SAMPLE_EVERY_S, processor_seconds
 
 SETTLE_S, QUIET_S, PROOF_S = 10, 4, 10
-# Each kind of fault stretches some buffers and tables when it comes for the first time, and with chance on its side later on.
+# Each kind of fault stretches some buffers and tables, which are kept for use again.
 RSS_GROWTH_MAX, RSS_JUDGED_FROM_S = 0.05, 900
 # What clients and servers may be told while something is wrong: ESME_RSYSERR, ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN.
 STATUSES = {"esme": {0x04, 0x08, 0x14, 0x58}, "smsc": {0x08, 0x14, 0x58, 0x64}}
@@ -33,8 +33,10 @@ class Soak(Faults):
         self.descriptors_before = self.descriptors()
         self.processor_before, self.load_begin = processor_seconds(self.serve), time.monotonic()
         self.say(f"all bound; {self.rate:.0f} messages/s, seed {self.options.seed}")
-        self.later(2, self.fault)
         seconds = self.options.seconds
+        if seconds >= RSS_JUDGED_FROM_S and not self.options.only:
+            self.stretch()
+        self.later(2, self.fault)
         while (left := seconds - (time.monotonic() - self.load_begin)) > 0:
             self.work(min(60, left))
             self.say(self.progress())
@@ -49,7 +51,7 @@ class Soak(Faults):
         self.tell_all("quiet")
         self.work(QUIET_S)
         self.work(PATIENCE_S, self.all_delivered)
-        self.queue = self.control("GET", "/api/v1/queue")[1]
+        self.queue, self.spare = self.control("GET", "/api/v1/queue")[1], self.spare_kib()
         # The one of this very question may still be open.
         self.work(QUIET_S, lambda: self.descriptors() == self.descriptors_before)
         self.descriptors_after = self.descriptors()
@@ -146,7 +148,8 @@ class Soak(Faults):
             ("the queue is empty", not self.queue.get("messages") and not self.queue.get("dead_letters"),
              str({key: value for key, value in self.queue.items() if isinstance(value, int)})),
             ("memory flat after warm-up", is_short or last <= first * (1 + RSS_GROWTH_MAX),
-             f"medians {first:.0f} KiB and {last:.0f} KiB, {last / first - 1:+.1%}{', not judged in so short a run' * is_short}"),
+             f"medians {first:.0f} KiB and {last:.0f} KiB, {last / first - 1:+.1%}; at the end {self.spare} KiB in spare buffers"
+             f"{', not judged in so short a run' * is_short}"),
             ("descriptors flat", self.descriptors_after == self.descriptors_before, f"{self.descriptors_before} and {self.descriptors_after}"),
             ("nothing else", not self.troubles, str(self.troubles or "none")),
             ("smppmux drained and exited 0", self.serve_code == 0, f"exit code {self.serve_code}"),

@@ -124,6 +124,15 @@ class Stage:
 
     def control(self, method, path):
         """Asks the control socket; gives the status and the JSON."""
+        status, body = self.ask(method, path)
+        return status, json.loads(body or b"null")
+
+    def spare_kib(self):
+        """Buffers that the engines keep for use again, as far as they say."""
+        lines = self.ask("GET", "/metrics")[1].decode().splitlines()
+        return sum(int(line.split()[-1]) for line in lines if line.startswith("smppmux_core_spare_buffer_bytes{")) // 1024
+
+    def ask(self, method, path):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10)
             connection.connect(f"{self.folder}/control.sock")
@@ -132,7 +141,7 @@ class Stage:
             while part := connection.recv(65536):
                 octets += part
         head, _, body = octets.partition(b"\r\n\r\n")
-        return int(head.split()[1]), json.loads(body or b"null")
+        return int(head.split()[1]), body
 
     def order_it(self, path):
         status, answer = self.control("POST", path)

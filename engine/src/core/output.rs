@@ -24,6 +24,11 @@ const BUFFER_KEPT_OCTETS_MAX: usize = 256 * 1024;
 const SMALL_BUFFER_OCTETS_MAX: usize = 4 * 1024;
 
 impl Buffers {
+    /// The memory of all that are kept.
+    pub(super) const fn kept_octets(&self) -> usize {
+        self.kept_octets
+    }
+
     /// An empty small buffer, with memory of an earlier use if there is one.
     pub(super) fn take(&mut self) -> BytesMut {
         self.take_sized(false)

@@ -32,6 +32,8 @@ pub struct Report {
     pub concatenated: u64,
     /// Entries that wait for their way to their home cores.
     pub entries_waiting: u64,
+    /// Memory of the buffers that are kept for output and copies to come; at most 16 MiB.
+    pub spare_buffer_octets: u64,
     /// One row for each configured server, in configured order.
     pub servers: Vec<ServerReport>,
     /// What is remembered of message ids.

@@ -24,6 +24,7 @@ impl PacketEngine {
             queue_lines: self.queue.lines.len() as u64,
             queue_appending: u64::from(self.queue.appends.outstanding()),
             entries_waiting: self.entries.waiting() as u64,
+            spare_buffer_octets: self.buffers.kept_octets() as u64,
             vservers: self.vserver_rows(),
             ..Report::default()
         };

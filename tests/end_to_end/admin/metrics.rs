@@ -150,6 +150,13 @@ fn samples_are_the_messages() {
             );
             sample(text, &format!("smppmux_core_mailbox_messages{{core=\"{core}\"}}"));
         }
+        let spare = |core| {
+            sample(
+                text,
+                &format!("smppmux_core_spare_buffer_bytes{{core=\"{core}\"}}"),
+            )
+        };
+        assert!(spare(0) + spare(1) > 0.0, "what carried the messages is kept");
         assert!(
             sample(text, "smppmux_core_received_bytes_total{core=\"0\"}")
                 + sample(text, "smppmux_core_received_bytes_total{core=\"1\"}")

@@ -8,7 +8,7 @@ use std::fmt;
 type Figure = fn(&CoreReport) -> u64;
 
 /// What there is now: name, meaning, figure.
-const GAUGES: [(&str, &str, Figure); 7] = [
+const GAUGES: [(&str, &str, Figure); 8] = [
     (
         "core_client_connections",
         "Connections from clients, bound or not",
@@ -33,6 +33,11 @@ const GAUGES: [(&str, &str, Figure); 7] = [
         "core_mailbox_messages",
         "Messages of other cores that wait in the mailbox",
         |core| core.shell.mailbox_messages,
+    ),
+    (
+        "core_spare_buffer_bytes",
+        "Memory of buffers that are empty and kept for use again, at most 16 MiB",
+        |core| core.engine.spare_buffer_octets,
     ),
 ];
 
