@@ -12,8 +12,9 @@ use smppmux_engine::core::settings::{OnServerLoss, OnThrottle, Settings};
 use smppmux_engine::core::wire::{CommandId, Header, MessageIdRespView, Status};
 use std::collections::BTreeMap;
 
-/// What only servers answer.
-const OF_SERVERS_ALONE: [Status; 2] = [Status(0x45), Status(0x0400)];
+/// What only servers answer: any other error can be the engine's own, and ESME_RSUBMITFAIL stands for several of them towards
+/// clients of older versions.
+pub(super) const OF_SERVERS_ALONE: [Status; 2] = [Status(0x0400), Status(0x0401)];
 
 pub(super) struct Ledger {
     requests: Vec<Request>,
