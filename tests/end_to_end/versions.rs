@@ -409,6 +409,27 @@ fn answers_are_told_in_the_receivers_version() {
     assert_eq!((answer.status(), answer.body()), (Status::ESME_ROK, &b"\0"[..]));
 }
 
+/// Goal: smppmux's own refusal, too, has a status of the client's version, and what is refused reaches no SMSC.
+/// Method: a query_sm whose last field has a stray TLV tag behind it, then a submit_sm, which must be all that the SMSC gets.
+#[test]
+fn refusals_are_told_in_the_clients_version() {
+    let mut stand = start("5.0");
+    for (version, status) in [
+        (Version::V33, Status::ESME_RSUBMITFAIL),
+        (Version::V34, Status::ESME_RINVOPTPARSTREAM),
+        (Version::V50, Status::ESME_RINVOPTPARSTREAM),
+    ] {
+        let mut client = bind(&stand, CommandId::BIND_TRANSMITTER, version, 0);
+        let mut query = query_sm(1, "12AB#mx-0A", "1000");
+        query.extend_from_slice(b"\0\x35");
+        client.send(&with_tlvs(query, &[]));
+        let refusal = client.expect(CommandId::QUERY_SM_RESP);
+        assert_eq!((refusal.sequence_number(), refusal.status()), (1, status));
+        client.send(&submit_sm(2, "1000", "4477", "hi"));
+        stand.server.expect(CommandId::SUBMIT_SM);
+    }
+}
+
 /// Goal: an alert_notification reaches the pool of its ESME address wherever the pool's session is, and takes no window slot.
 #[test]
 fn alerts_reach_their_pool_on_any_engine() {

@@ -2,8 +2,9 @@
 //! servers that send well-formed, broken and arbitrary PDUs in any order, time that jumps, cores that refuse and drain.
 //!
 //! Checked after every step: the engines' own invariants; what is written is PDUs, with numbers in range; no request has two
-//! answers, and none reaches two servers; a server's answer goes to the session that asked. In the end, when every answer is
-//! overdue: each request that was read on a connection that still stands has one.
+//! answers, and none reaches two servers; a server's answer (ESME_ROK, and two errors that only servers give) goes to the
+//! session that asked. In the end, when every answer is overdue: each request that was read on a connection that still stands
+//! has one.
 
 mod essence;
 mod ledger;

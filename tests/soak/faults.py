@@ -19,8 +19,8 @@ WEIGHTS = {
 # None of these ends a session of an account that stays, or takes a message from a server: nobody else may notice.
 HARMLESS = {"drain-server", "reload"}
 OF_ONE_SERVER = HARMLESS | {"kill-smsc"}
-# Longer than any fault lasts that is drawn, and all peers of a kind at once.
-STRETCH_S, STRETCH_STOP_S, STRETCH_REST_S = 6, 2, 10
+# Longer than any single fault that is drawn, and all peers of a kind at once.
+STRETCH_S, STRETCH_STOP_S, STRETCH_REST_S = 6, 3, 10
 
 
 class Faults(Stage):
@@ -33,6 +33,8 @@ class Faults(Stage):
         self.busy, self.connections = set(), []
         self.counts, self.excuses = collections.Counter(), []
         self.is_stopped = False
+        # What smppmux kept in spare buffers after the stretch.
+        self.stretched_spare = None
 
     def later(self, seconds, action):
         self.order += 1
@@ -227,8 +229,7 @@ class Faults(Stage):
         self.connections = left
 
     def stretch(self):
-        """More at once than the faults will ever ask for: what smppmux keeps for use again is as large then as it gets, and
-        memory that grows afterwards is lost."""
+        """More at once than a fault asks for, so that smppmux keeps all that it may for use again before its memory is judged."""
         for name in SMSCS:
             self.stop(name, STRETCH_S)
         self.work(STRETCH_S + STRETCH_REST_S)
@@ -238,7 +239,8 @@ class Faults(Stage):
         self.stop_smppmux(STRETCH_STOP_S)
         self.work(STRETCH_STOP_S + STRETCH_REST_S)
         self.wait_for_bound("after the stretch")
-        self.say(f"stretched: {self.progress()}")
+        self.stretched_spare = self.spare_kib()
+        self.say(f"stretched: {self.progress()}, {self.stretched_spare} KiB in spare buffers")
 
     def end_faults(self):
         """No new ones; those that last end in their time."""

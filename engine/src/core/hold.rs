@@ -291,7 +291,7 @@ impl PacketEngine {
         client.held.advance(JOURNEY_OCTETS + octets);
         client.held_requests -= 1;
         if client.held_requests == 0 {
-            self.buffers.give(std::mem::take(&mut client.held));
+            self.buffers.give_consumed(std::mem::take(&mut client.held));
         }
         self.vservers[usize::from(vserver.0)].hold.requests -= 1;
         self.held_requests -= 1;

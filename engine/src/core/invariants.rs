@@ -8,6 +8,7 @@ use super::wire::CommandId;
 impl PacketEngine {
     /// Panics where the engine's books contradict each other.
     pub fn check_invariants(&self) {
+        self.buffers.check_invariants();
         self.pools.check_invariants();
         self.receipts.held.check_invariants();
         self.receipts.fence.check_invariants();

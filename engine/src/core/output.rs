@@ -8,25 +8,27 @@ use super::contract::Unsent;
 use super::retention::Retention;
 use bytes::BytesMut;
 
-/// Empty buffers for re-use, so that no message allocates. Bounded in octets, each and all together.
+/// Empty buffers for re-use, so that no message allocates. Bounded in octets, each and all of a kind together.
 ///
 /// Small and large ones are kept apart. If every output took any buffer, then in time each of the many buffers that go
-/// round among clients would have served a busy server once, and have grown to what that one needs.
+/// round among clients would have served a busy server once, and have grown to what that one needs. And after a burst of
+/// messages that waited, each in a small one, there would be no room for what the busy servers give back.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     /// Small ones, large ones.
     free: [Vec<BytesMut>; 2],
-    kept_octets: usize,
+    kept_octets: [usize; 2],
 }
 
-const BUFFERS_KEPT_OCTETS_MAX: usize = 16 * 1024 * 1024;
+const KIND_KEPT_OCTETS_MAX: usize = 8 * 1024 * 1024;
 const BUFFER_KEPT_OCTETS_MAX: usize = 256 * 1024;
 const SMALL_BUFFER_OCTETS_MAX: usize = 4 * 1024;
 
 impl Buffers {
     /// The memory of all that are kept.
     pub(super) const fn kept_octets(&self) -> usize {
-        self.kept_octets
+        let [small, large] = self.kept_octets;
+        small + large
     }
 
     /// An empty small buffer, with memory of an earlier use if there is one.
@@ -36,12 +38,13 @@ impl Buffers {
 
     #[inline]
     fn take_sized(&mut self, is_large: bool) -> BytesMut {
-        let buffer = self.free[usize::from(is_large)].pop().unwrap_or_default();
-        self.kept_octets -= buffer.capacity();
+        let kind = usize::from(is_large);
+        let buffer = self.free[kind].pop().unwrap_or_default();
+        self.kept_octets[kind] -= buffer.capacity();
         buffer
     }
 
-    /// A copy of a PDU in a buffer of its size.
+    /// A copy of a PDU, in a small buffer where it fits one.
     #[inline]
     pub(super) fn copy_of(&mut self, pdu: &[u8]) -> BytesMut {
         let mut copy = self.take_sized(pdu.len() > SMALL_BUFFER_OCTETS_MAX);
@@ -53,11 +56,26 @@ impl Buffers {
     #[inline]
     pub(super) fn give(&mut self, mut buffer: BytesMut) {
         let octets = buffer.capacity();
+        let kind = usize::from(octets > SMALL_BUFFER_OCTETS_MAX);
         let fits = (1..=BUFFER_KEPT_OCTETS_MAX).contains(&octets);
-        if fits && self.kept_octets + octets <= BUFFERS_KEPT_OCTETS_MAX {
-            self.kept_octets += octets;
+        if fits && self.kept_octets[kind] + octets <= KIND_KEPT_OCTETS_MAX {
+            self.kept_octets[kind] += octets;
             buffer.clear();
-            self.free[usize::from(octets > SMALL_BUFFER_OCTETS_MAX)].push(buffer);
+            self.free[kind].push(buffer);
+        }
+    }
+
+    /// Takes a buffer back that was read from its start, which has moved: all of its memory counts, not what is left.
+    pub(super) fn give_consumed(&mut self, mut buffer: BytesMut) {
+        buffer.clear();
+        // Nothing has to be moved for it. False only where the start has not moved.
+        let _ = buffer.try_reclaim(buffer.capacity() + 1);
+        self.give(buffer);
+    }
+
+    pub(super) fn check_invariants(&self) {
+        for octets in self.kept_octets {
+            assert!(octets <= KIND_KEPT_OCTETS_MAX, "{octets} octets of spare buffers");
         }
     }
 }
@@ -345,10 +363,46 @@ mod tests {
             }
         }
         assert!(
-            buffers.kept_octets < 400_000,
+            buffers.kept_octets() < 400_000,
             "{} octets are kept",
-            buffers.kept_octets
+            buffers.kept_octets()
         );
+    }
+
+    fn octets_in(buffers: &Buffers) -> [usize; 2] {
+        [0, 1].map(|kind| buffers.free[kind].iter().map(BytesMut::capacity).sum())
+    }
+
+    /// Goal: after a burst of small messages a busy server's buffer is still kept, and all that is kept is counted and bounded.
+    /// Method: more small buffers than are kept come back, then large ones.
+    #[test]
+    fn many_small_buffers_leave_room_for_large_ones() {
+        let mut buffers = Buffers::default();
+        for _ in 0..100_000 {
+            buffers.give(BytesMut::from(&[0; 135][..]));
+        }
+        let small_octets = buffers.kept_octets();
+        assert!((KIND_KEPT_OCTETS_MAX - 135..=KIND_KEPT_OCTETS_MAX).contains(&small_octets));
+        for _ in 0..40 {
+            buffers.give(BytesMut::with_capacity(BUFFER_KEPT_OCTETS_MAX));
+        }
+        assert_eq!(buffers.kept_octets() - small_octets, KIND_KEPT_OCTETS_MAX);
+        assert_eq!(octets_in(&buffers), buffers.kept_octets);
+        assert_eq!(buffers.take_sized(true).capacity(), BUFFER_KEPT_OCTETS_MAX);
+        assert_eq!(octets_in(&buffers), buffers.kept_octets);
+    }
+
+    /// Goal: a buffer that was read from its start counts with all its memory, and among those of its size.
+    /// Method: a large one of which all but a few octets were consumed.
+    #[test]
+    fn what_was_consumed_counts() {
+        let mut buffers = Buffers::default();
+        let mut held = BytesMut::with_capacity(100_000);
+        held.extend_from_slice(&[0; 100_000]);
+        bytes::Buf::advance(&mut held, 99_900);
+        buffers.give_consumed(held);
+        assert_eq!(octets_in(&buffers), [0, 100_000]);
+        assert_eq!(buffers.kept_octets, [0, 100_000]);
     }
 
     /// Goal: after a loss exactly the PDUs that the kernel had not got whole are found, octet for octet.

@@ -150,13 +150,17 @@ fn samples_are_the_messages() {
             );
             sample(text, &format!("smppmux_core_mailbox_messages{{core=\"{core}\"}}"));
         }
-        let spare = |core| {
+        let spare = [0, 1].map(|core| {
             sample(
                 text,
                 &format!("smppmux_core_spare_buffer_bytes{{core=\"{core}\"}}"),
             )
-        };
-        assert!(spare(0) + spare(1) > 0.0, "what carried the messages is kept");
+        });
+        assert!(
+            spare.iter().sum::<f64>() > 0.0,
+            "what carried the messages is kept"
+        );
+        assert!(spare.iter().all(|octets| *octets <= 16.0 * 1024.0 * 1024.0));
         assert!(
             sample(text, "smppmux_core_received_bytes_total{core=\"0\"}")
                 + sample(text, "smppmux_core_received_bytes_total{core=\"1\"}")

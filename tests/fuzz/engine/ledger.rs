@@ -12,9 +12,9 @@ use smppmux_engine::core::settings::{OnServerLoss, OnThrottle, Settings};
 use smppmux_engine::core::wire::{CommandId, Header, MessageIdRespView, Status};
 use std::collections::BTreeMap;
 
-/// What only servers answer: any other error can be the engine's own, and ESME_RSUBMITFAIL stands for several of them towards
+/// Errors that only servers answer: any other can be the engine's own, and ESME_RSUBMITFAIL stands for several of them towards
 /// clients of older versions.
-pub(super) const OF_SERVERS_ALONE: [Status; 2] = [Status(0x0400), Status(0x0401)];
+pub(super) const ERRORS_OF_SERVERS_ALONE: [Status; 2] = [Status(0x0400), Status(0x0401)];
 
 pub(super) struct Ledger {
     requests: Vec<Request>,
@@ -170,7 +170,7 @@ impl Ledger {
                 && !request.essence.is_for_every_server(request.command)
         };
         let status = header.command_status;
-        let is_of_server = status.is_ok() || OF_SERVERS_ALONE.contains(&status);
+        let is_of_server = status.is_ok() || ERRORS_OF_SERVERS_ALONE.contains(&status);
         if !is_of_server || !is_forwarded(header.command_id.request()) {
             return;
         }

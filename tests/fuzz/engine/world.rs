@@ -1,6 +1,6 @@
 //! The engines, their connections, the octets on them, and the books of who has been answered.
 
-use super::ledger::{Ledger, OF_SERVERS_ALONE};
+use super::ledger::{ERRORS_OF_SERVERS_ALONE, Ledger};
 use super::link::Link;
 use super::peers;
 use super::store::Store;
@@ -213,8 +213,8 @@ impl World {
         let Some((number, command)) = self.links[link].asked.pop_front() else {
             return;
         };
-        let [first, second] = OF_SERVERS_ALONE.map(|status| status.0);
-        let status = [0, 0, 0, 0x58, first, 0x0E, second, 0x08][input.below(8)];
+        let [own_error, other_own_error] = ERRORS_OF_SERVERS_ALONE.map(|status| status.0);
+        let status = [0, 0, 0, 0x58, own_error, 0x0E, other_own_error, 0x08][input.below(8)];
         let command = if input.octet() == 0xFF {
             CommandId::GENERIC_NACK
         } else {
