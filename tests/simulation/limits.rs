@@ -7,7 +7,7 @@
 //! slow network.
 
 use crate::event::LinkId;
-use crate::link::{End, InFlight, Link, Peer};
+use crate::link::{InFlight, Link, Peer};
 use crate::pdu::{Pdu, command};
 use crate::random::Random;
 use crate::scenario::{EsmePlan, LATE_ANSWER_HOLD, LONG_HOLD_TIME};
@@ -340,10 +340,11 @@ impl World {
         let limit = settings.servers[index].window_octets;
         let handed_out = &self.links[id].handed_out;
         let buffer = handed_out.buffers + 1;
+        // An engine may give up whose peer is gone, in the turn in which it hands out the next request.
         let counts = |request: &&HandedOut| {
             let is_wanted = self.ledger.requests[request.number].link.is_some_and(|from| {
                 let from = &self.links[from];
-                from.engine_end == End::Open && !from.session.is_leaving && from.session.was_unbound.is_none()
+                from.is_open() && !from.session.is_leaving && from.session.was_unbound.is_none()
             });
             request.buffer + 2 <= buffer && is_wanted && self.is_due(request.number)
         };

@@ -130,7 +130,8 @@ fn told_by(pdu: &Pdu) -> Outcome<(String, u8)> {
         (Err(_), _) => return wrong(pdu, "a segment that cannot be read"),
     };
     let text = String::from_utf8_lossy(&user_data.unwrap_or_default()).into_owned();
-    let Some((_, told)) = text.split_once("<") else {
+    // The last one: an octet of the header before the text may look like one, such as a reference of 0x3C.
+    let Some((_, told)) = text.rsplit_once('<') else {
         return wrong(pdu, "the text of a segment was changed");
     };
     let mut parts = told.trim_end_matches('>').split('/');
