@@ -33,8 +33,6 @@ class Faults(Stage):
         self.busy, self.connections = set(), []
         self.counts, self.excuses = collections.Counter(), []
         self.is_stopped = False
-        # What smppmux kept in spare buffers after the stretch.
-        self.stretched_spare = None
 
     def later(self, seconds, action):
         self.order += 1
@@ -229,7 +227,7 @@ class Faults(Stage):
         self.connections = left
 
     def stretch(self):
-        """More at once than a fault asks for, so that smppmux keeps all that it may for use again before its memory is judged."""
+        """More at once than a fault asks for, so that tables and buffers have grown before memory is judged."""
         for name in SMSCS:
             self.stop(name, STRETCH_S)
         self.work(STRETCH_S + STRETCH_REST_S)
@@ -239,8 +237,7 @@ class Faults(Stage):
         self.stop_smppmux(STRETCH_STOP_S)
         self.work(STRETCH_STOP_S + STRETCH_REST_S)
         self.wait_for_bound("after the stretch")
-        self.stretched_spare = self.spare_kib()
-        self.say(f"stretched: {self.progress()}, {self.stretched_spare} KiB in spare buffers")
+        self.say(f"stretched: {self.progress()}")
 
     def end_faults(self):
         """No new ones; those that last end in their time."""

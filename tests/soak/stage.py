@@ -156,7 +156,9 @@ class Stage:
         print(f"{time.monotonic() - self.begin:7.1f} s  {text}", flush=True)
 
     def sample(self):
-        self.samples.append((time.monotonic() - self.begin, resident_kib(self.serve), self.descriptors()))
+        # While it is stopped it says nothing.
+        if not self.is_stopped:
+            self.samples.append((time.monotonic() - self.begin, resident_kib(self.serve), self.descriptors(), self.spare_kib()))
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.serve.pid}/fd"))
