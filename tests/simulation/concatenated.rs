@@ -282,7 +282,7 @@ impl World {
         let is_ordered = is_promised
             && !group.refused_between_cores.contains(&place.turn)
             && !group.came_back.contains(&place.turn)
-            && !self.follows_from_let_go(id, pdu)
+            && !self.follows_from_ending(id, pdu)
             && !self.hosts.iter().any(|host| host.has_stalled)
             && (!self.life.had_stalls || self.is_of_this_life(place.link));
         let overtaken = group.arrivals.iter().find(|(other, at)| {
@@ -303,18 +303,27 @@ impl World {
         group.arrived_as = Some(reference);
     }
 
-    /// A request that may have lain unwritten at a server's session that an order let go: it follows when that has ended, and the
-    /// later ones of its message have gone to another session meanwhile.
-    fn follows_from_let_go(&self, to: LinkId, pdu: &pdu::Pdu) -> bool {
+    /// What may have lain unwritten at a session that took no more: one that an order let go, or whose peer had closed its half. It
+    /// follows when the connection has ended, and the later ones of its message have gone to another session meanwhile.
+    fn follows_from_ending(&self, to: LinkId, pdu: &pdu::Pdu) -> bool {
         let is_request = matches!(self.links[to].peer, Peer::Smsc(_));
-        let request = pdu.message().filter(|_| is_request);
-        let request = request.and_then(|number| self.ledger.requests.get(number));
-        let Some(taken_at) = request.and_then(|request| request.taken_at) else {
+        let Some(number) = pdu.message() else {
             return false;
         };
+        let since = if is_request {
+            self.ledger
+                .requests
+                .get(number)
+                .and_then(|request| request.taken_at)
+        } else {
+            self.ledger.messages.get(number).map(|message| message.sent_at)
+        };
+        let Some(since) = since else { return false };
         self.links.iter().any(|link| {
-            let was_let_go = link.let_go_at.is_some_and(|at| at >= taken_at);
-            matches!(link.peer, Peer::Smsc(_)) && was_let_go && link.lost_at.is_some()
+            let took_no_more = link.let_go_at.is_some() || link.session.is_leaving;
+            matches!(link.peer, Peer::Smsc(_)) == is_request
+                && took_no_more
+                && link.lost_at.is_some_and(|at| at >= since)
         })
     }
 
