@@ -74,6 +74,11 @@ pub(crate) struct Place {
 }
 
 impl Group {
+    /// It has not come back to its core behind later ones.
+    fn keeps_turn(&self, turn: usize) -> bool {
+        !self.refused_between_cores.contains(&turn) && !self.came_back.contains(&turn)
+    }
+
     /// Nothing but time tells their segments apart.
     fn looks_like(&self, other: &Self) -> bool {
         self.sender == other.sender
@@ -280,8 +285,7 @@ impl World {
         );
         // What a core that stalls did not get to is tried once more from the start.
         let is_ordered = is_promised
-            && !group.refused_between_cores.contains(&place.turn)
-            && !group.came_back.contains(&place.turn)
+            && group.keeps_turn(place.turn)
             && !self.follows_from_ending(id, pdu)
             && !self.hosts.iter().any(|host| host.has_stalled)
             && (!self.life.had_stalls || self.is_of_this_life(place.link));
