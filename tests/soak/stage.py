@@ -29,6 +29,8 @@ CLIENT_WINDOW = 200
 BIND_TIMEOUT_S = 5
 PATIENCE_S = 60
 SAMPLE_EVERY_S = 2
+# What an engine may keep for use again.
+SPARE_KIB_MAX = 16 * 1024
 SABOTAGES = {
     "mt-lost": ("smsc", "lost"), "mt-twice": ("smsc", "twice"), "mt-misrouted": ("smsc", "misrouted"),
     "mt-changed": ("smsc", "changed"), "mt-answer-lost": ("esme", "answer-lost"),
@@ -130,7 +132,10 @@ class Stage:
     def spare_kib(self):
         """Buffers that the engines keep for use again, as far as they say."""
         lines = self.ask("GET", "/metrics")[1].decode().splitlines()
-        return sum(int(line.split()[-1]) for line in lines if line.startswith("smppmux_core_spare_buffer_bytes{")) // 1024
+        each = [int(line.split()[-1]) // 1024 for line in lines if line.startswith("smppmux_core_spare_buffer_bytes{")]
+        if not each or max(each) > SPARE_KIB_MAX:
+            self.trouble(f"spare buffers of each engine, in KiB: {each}, of {SPARE_KIB_MAX}")
+        return sum(each)
 
     def ask(self, method, path):
         with socket.socket(socket.AF_UNIX) as connection:
