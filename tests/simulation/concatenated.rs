@@ -286,7 +286,6 @@ impl World {
         // What a core that stalls did not get to is tried once more from the start.
         let is_ordered = is_promised
             && group.keeps_turn(place.turn)
-            && !self.follows_from_ending(id, pdu)
             && !self.hosts.iter().any(|host| host.has_stalled)
             && (!self.life.had_stalls || self.is_of_this_life(place.link));
         let overtaken = group.arrivals.iter().find(|(other, at)| {
@@ -305,30 +304,6 @@ impl World {
         group.arrivals.push((place, id));
         group.reached = Some(id);
         group.arrived_as = Some(reference);
-    }
-
-    /// What may have lain unwritten at a session that took no more: one that an order let go, or whose peer had closed its half. It
-    /// follows when the connection has ended, and the later ones of its message have gone to another session meanwhile.
-    fn follows_from_ending(&self, to: LinkId, pdu: &pdu::Pdu) -> bool {
-        let is_request = matches!(self.links[to].peer, Peer::Smsc(_));
-        let Some(number) = pdu.message() else {
-            return false;
-        };
-        let since = if is_request {
-            self.ledger
-                .requests
-                .get(number)
-                .and_then(|request| request.taken_at)
-        } else {
-            self.ledger.messages.get(number).map(|message| message.sent_at)
-        };
-        let Some(since) = since else { return false };
-        self.links.iter().any(|link| {
-            let took_no_more = link.let_go_at.is_some() || link.session.is_leaving;
-            matches!(link.peer, Peer::Smsc(_)) == is_request
-                && took_no_more
-                && link.lost_at.is_some_and(|at| at >= since)
-        })
     }
 
     /// A message or request has arrived that was sent at `sent_at`: its session had not ended then.

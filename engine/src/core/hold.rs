@@ -325,6 +325,18 @@ impl PacketEngine {
         }
     }
 
+    /// The same for all: a session of a server is gone, or what was let go has nothing left to write; its server may stand behind none
+    /// by now.
+    pub(super) fn look_at_all_holds(&mut self, now: Moment) {
+        if self.held_requests == 0 {
+            return;
+        }
+        for vserver in 0..self.vservers.len() {
+            // Bounded by the index that settings use.
+            self.arm_hold(VserverIndex(u16::try_from(vserver).unwrap_or(u16::MAX)), now);
+        }
+    }
+
     fn arm_hold(&mut self, vserver: VserverIndex, due: Moment) {
         let hold = &mut self.vservers[usize::from(vserver.0)].hold;
         self.timers.arm(&mut hold.armed_at, due, TimerKey::Hold(vserver));

@@ -232,8 +232,13 @@ impl PacketEngine {
         match &session.side {
             Side::Server(side) => {
                 let server = side.server;
+                let takes_no_more = side.is_leaving || session.bound().is_none();
                 if std::mem::take(&mut self.servers[usize::from(server.0)].is_choked) {
                     self.room_at_server(now, server);
+                }
+                if takes_no_more {
+                    // Segments may wait for what lay unwritten here.
+                    self.look_at_all_holds(now);
                 }
             }
             Side::Client(_) => {
@@ -426,7 +431,7 @@ impl PacketEngine {
                     Some(identity) => self.identity_session_lost(now, id, identity),
                     None => {
                         // Perhaps it was the last one that is well: then those that are left out have what waits.
-                        self.look_at_holds_of(now, server.server);
+                        self.look_at_all_holds(now);
                         self.unbind_clients_without_server(now, server.server);
                     }
                 }

@@ -14,7 +14,7 @@ use crate::core::queue::drain::refuse_later;
 use crate::core::relay::Relay;
 use crate::core::report::Report;
 use crate::core::sequence::{Note, Origin, Pending};
-use crate::core::settings::{OnServerLoss, VserverIndex};
+use crate::core::settings::VserverIndex;
 use crate::core::time::Moment;
 use crate::core::timer::TimerKey;
 use crate::core::versions::for_v33;
@@ -60,36 +60,6 @@ impl PacketEngine {
             pin.far = None;
         }
         owner
-    }
-
-    /// A segment of a lost session, which another core's client sent, goes back there to be sent again: the later ones of its message
-    /// that wait here stay behind it meanwhile.
-    pub(in crate::core) fn keep_turn_of_returned(&mut self, now: Moment, pending: &Pending) {
-        let Some((owner, pin, sequence)) = self.noted_segment(pending) else {
-            return;
-        };
-        let (Owner::Account(vserver, _), Origin::Core { .. }) = (owner, pending.origin) else {
-            return;
-        };
-        let vserver = self.settings.vservers.get(usize::from(vserver.0));
-        if vserver.is_some_and(|vserver| vserver.on_server_loss == OnServerLoss::Retry) {
-            self.keep_later_behind(now, owner, pin, sequence);
-        }
-    }
-
-    /// A segment of a lost session, which its home on another core had sent here, goes back there unwritten: the later ones of its
-    /// message, which may have left there before the home hears of that, go back too.
-    pub(in crate::core) fn keep_turn_of_unwritten(&mut self, now: Moment, pending: &Pending) {
-        if let Some((Owner::Home, pin, sequence)) = self.noted_segment(pending) {
-            self.keep_later_behind(now, Owner::Home, pin, sequence);
-        }
-    }
-
-    /// Whose message a request is a segment of, its pin, and which segment.
-    fn noted_segment(&self, pending: &Pending) -> Option<(Owner, PinId, u8)> {
-        let note = self.pins.notes.get(pending.note?)?;
-        let pin = self.pins.get(note.pin)?;
-        Some((pin.owner, note.pin, note.sequence))
     }
 
     /// A segment that another core had sent here could not be sent after all: once more, from its home.
@@ -214,16 +184,6 @@ impl PacketEngine {
     /// Names a session among all cores' ones; not 0.
     pub(super) fn sender_of(&self, session: ConnectionId) -> u32 {
         self.settings.key_hash((self.core.0, session)) as u32 | 1
-    }
-
-    /// A segment found no room; the later ones of its message stay behind it for a while.
-    pub(super) fn segment_waits(&mut self, now: Moment, owner: Owner, sendable: &Sendable<'_>) {
-        self.keep_later_behind(now, owner, sendable.pin, sendable.segment.place.sequence);
-    }
-
-    fn keep_later_behind(&mut self, now: Moment, owner: Owner, pin: PinId, sequence: u8) {
-        let until = now + self.patience_for_order(owner);
-        self.pins.refused(pin, sequence, until);
     }
 
     /// Whether segments may be sent to their home on another core just now.
@@ -360,20 +320,10 @@ impl PacketEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::contract::{ClosedBy, Unsent};
-    use crate::core::core_message::{
-        CoreAnswer, CoreMessage, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
-    };
-    use crate::core::engine::tests::{bind_server, binding_client, engine, message, settings};
+    use crate::core::core_message::CoreAnswer;
+    use crate::core::engine::tests::{binding_client, engine, message};
     use crate::core::sequence::Via;
     use crate::core::session::Session;
-    use crate::core::settings::samples::{server_settings, vserver_settings};
-    use crate::core::settings::{
-        ClientIndex, Connections, ServerIndex, ServerSettings, Settings, VserverSettings,
-    };
-    use crate::core::wire::{Address, EsmClass, Header, Message, write_pdu};
-    use std::io::ErrorKind;
-    use std::sync::Arc;
 
     /// Goal: a client's segment that comes back from its home, which has nothing of its message any more, has its one answer.
     #[test]
@@ -410,165 +360,5 @@ mod tests {
             (CommandId::SUBMIT_SM_RESP, 5)
         );
         assert!(!answer.command_status.is_ok());
-    }
-
-    const HOME: CoreTarget = CoreTarget::Home(HomeQuestion::Submit {
-        vserver: VserverIndex(0),
-        client: Some(ClientIndex(0)),
-        sender: 1,
-        receipt: None,
-        route: 0,
-    });
-    const SERVER: CoreTarget = CoreTarget::Server(ServerIndex(0));
-
-    /// A core with a session at each of two servers, which sends again what a lost session had. (The one between has its session at
-    /// the other core.)
-    fn home() -> PacketEngine {
-        let of_one = settings(VserverSettings {
-            servers: vec![ServerIndex(0), ServerIndex(2)],
-            on_server_loss: OnServerLoss::Retry,
-            ..vserver_settings()
-        });
-        let of_name = |name: &str, uid| ServerSettings {
-            name: name.into(),
-            uid,
-            ..server_settings()
-        };
-        let servers = vec![
-            server_settings(),
-            of_name("second", *b"0B"),
-            of_name("third", *b"0C"),
-        ];
-        let settings = Settings::new(of_one.engine, of_one.vservers, servers, of_one.clients, 1);
-        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, Moment::START);
-        bind_server(&mut engine, Moment::START);
-        bind_server(&mut engine, Moment::START);
-        engine
-    }
-
-    /// A segment of a message of two.
-    fn segment(number: u8) -> BytesMut {
-        let address = |addr| Address { ton: 1, npi: 1, addr };
-        let message = Message {
-            source: address(b"1000"),
-            destination: address(b"4477"),
-            esm_class: EsmClass::UDHI,
-            short_message: &[5, 0, 3, 7, 2, number, b'a'],
-            ..Message::default()
-        };
-        let mut pdu = BytesMut::new();
-        write_pdu(&mut pdu, CommandId::SUBMIT_SM, Status::ESME_ROK, 9, &message).expect("it fits");
-        pdu
-    }
-
-    /// Core 1 hands over a segment; what leaves for it, and over which sessions. Nothing has been written yet.
-    fn hand_over(
-        engine: &mut PacketEngine,
-        target: CoreTarget,
-        reference: u32,
-        number: u8,
-    ) -> Vec<(ConnectionId, BytesMut)> {
-        let request = CoreRequest {
-            reference,
-            target,
-            pdu: segment(number),
-            leave_out: 0..0,
-            receipt: None,
-            message: matches!(target, CoreTarget::Server(_)).then(|| PinId::numbered(3)),
-        };
-        engine.handle_core_message(Moment::START, CoreIndex(1), CoreMessage::Request(request));
-        let mut sent = Vec::new();
-        while let Some(transmit) = engine.poll_transmit() {
-            let header = Header::read(&transmit.octets).expect("a whole header");
-            if header.command_id == CommandId::SUBMIT_SM {
-                sent.push((transmit.connection, transmit.octets));
-            } else {
-                engine.handle_transmitted(Moment::START, transmit.connection, transmit.octets);
-            }
-        }
-        sent
-    }
-
-    /// Core 1 asks for a segment to be sent, as its home or as the core that has the server; the sessions that it was written to.
-    fn ask(engine: &mut PacketEngine, target: CoreTarget, reference: u32, number: u8) -> Vec<ConnectionId> {
-        let sent = hand_over(engine, target, reference, number);
-        let written = sent.into_iter().map(|(session, octets)| {
-            engine.handle_transmitted(Moment::START, session, octets);
-            session
-        });
-        written.collect()
-    }
-
-    /// What core 1 is told of its requests.
-    fn outcomes(engine: &mut PacketEngine) -> Vec<(u32, CoreOutcome)> {
-        std::iter::from_fn(|| engine.poll_core_message())
-            .filter_map(|(_, message)| match message {
-                CoreMessage::Answer(answer) => Some((answer.reference, answer.outcome)),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Goal: the second segment of a message does not overtake the first, which was lost with its session and is on its way back to
-    /// its client's core, to be sent again. Method: the home of the message, asked for the second one before the first has come again.
-    #[test]
-    fn what_goes_back_to_be_sent_again_keeps_its_turn() {
-        let mut engine = home();
-        let lost = ask(&mut engine, HOME, 1, 1)[0];
-        engine.handle_closed(
-            Moment::START,
-            lost,
-            ClosedBy::Error(ErrorKind::ConnectionReset),
-            None,
-        );
-        let told = outcomes(&mut engine);
-        assert!(
-            matches!(told[..], [(1, CoreOutcome::Returned { .. })]),
-            "{told:?}"
-        );
-        assert_eq!(ask(&mut engine, HOME, 2, 2), []);
-        let told = outcomes(&mut engine);
-        assert!(
-            matches!(told[..], [(2, CoreOutcome::Verdict(HomeVerdict::NoRoom, _))]),
-            "{told:?}"
-        );
-        let first = ask(&mut engine, HOME, 3, 1);
-        assert!(first.len() == 1 && first[0] != lost, "{first:?}");
-        assert_eq!(ask(&mut engine, HOME, 4, 2), first);
-    }
-
-    /// Goal: the second segment of a message does not overtake the first where the first one's session is lost before it is written.
-    /// Method: the core of the server's sessions, whose home sends the second one before it can have heard of that.
-    #[test]
-    fn what_goes_back_unwritten_keeps_its_turn() {
-        let of_one = settings(vserver_settings());
-        let server = ServerSettings {
-            connections: Connections::PerCore(2),
-            ..server_settings()
-        };
-        let settings = Settings::new(of_one.engine, of_one.vservers, vec![server], of_one.clients, 1);
-        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, Moment::START);
-        let sessions = [(); 2].map(|()| bind_server(&mut engine, Moment::START));
-        let (lost, octets) = hand_over(&mut engine, SERVER, 1, 1).remove(0);
-        let unsent = Unsent {
-            octets,
-            written_octets: 0,
-        };
-        let reason = ClosedBy::Error(ErrorKind::ConnectionReset);
-        engine.handle_closed(Moment::START, lost, reason, Some(unsent));
-        assert_eq!(ask(&mut engine, SERVER, 2, 2), []);
-        let told = outcomes(&mut engine);
-        let is_refused = |of: u32| {
-            let refused =
-                |told: &(u32, CoreOutcome)| told.0 == of && matches!(told.1, CoreOutcome::Refused { .. });
-            told.iter().any(refused)
-        };
-        assert!(is_refused(1) && is_refused(2), "{told:?}");
-        let first = ask(&mut engine, SERVER, 3, 1);
-        assert!(
-            first.len() == 1 && first[0] != lost && sessions.contains(&first[0]),
-            "{first:?}"
-        );
-        assert_eq!(ask(&mut engine, SERVER, 4, 2), first);
     }
 }

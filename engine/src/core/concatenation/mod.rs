@@ -5,7 +5,7 @@
 //! segment that comes in elsewhere is sent to that core (see [`home`](super::home)), which forwards it as if it had come in
 //! there: one place decides, so neither sessions nor references can differ. Where the session stands on a third core, that
 //! core keeps a pin of its own that names the session. `to_server` (MT) and `to_client` (MO) choose and send, `answered`
-//! follows what becomes of what was sent.
+//! follows what becomes of what was sent, and `turns` keeps the order.
 //!
 //! Invariants: every live pin of a home has a reference that no other pin of the same source and destination has; a pin ends
 //! when all its segments were answered ESME_ROK, or when its time is over; pins are bounded in number.
@@ -21,6 +21,7 @@ mod segment;
 mod segment_set;
 mod to_client;
 mod to_server;
+mod turns;
 
 pub use pin::PinId;
 

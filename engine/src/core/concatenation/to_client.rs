@@ -173,7 +173,10 @@ impl PacketEngine {
     fn place_of(&self, pin: PinId) -> Option<QueuedPlace> {
         let pin = self.pins.get(pin)?;
         match pin.far? {
-            Far::Session(session) => self.receives(session).then_some(QueuedPlace::Session(session)),
+            Far::Session(session) if self.receives(session) => Some(QueuedPlace::Session(session)),
+            Far::Session(session) => self
+                .may_lie_unwritten(pin, session)
+                .then_some(QueuedPlace::Unknown),
             Far::PoolAt(core, handle) => {
                 if !self.links[core.as_usize()].is_gone && self.pools.has_remote(core, handle) {
                     Some(QueuedPlace::Core(core, handle))

@@ -230,6 +230,9 @@ impl PacketEngine {
                         Way::NoRoom
                     };
                 }
+                if self.may_lie_unwritten(pin, session) {
+                    return Way::NoRoom;
+                }
             }
             Some(Far::ServerAt(server, core)) => {
                 let remotes = &self.servers[usize::from(server.0)].remotes;
@@ -328,10 +331,13 @@ impl PacketEngine {
         {
             return None;
         }
-        if let Some(Far::Session(session)) = pin.far
-            && self.transmits_to(session) == Some(server)
-        {
-            return Some(session).filter(|session| self.session_has_room(server, *session));
+        if let Some(Far::Session(session)) = pin.far {
+            if self.transmits_to(session) == Some(server) {
+                return Some(session).filter(|session| self.session_has_room(server, *session));
+            }
+            if self.may_lie_unwritten(pin, session) {
+                return None;
+            }
         }
         let state = self.servers.get_mut(usize::from(server.0))?;
         if !state.has_local_room() {

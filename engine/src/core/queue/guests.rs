@@ -154,6 +154,7 @@ impl PacketEngine {
         let segment = segment.as_ref();
         let is_pinned = match segment.and_then(|segment| self.place_of_queued(segment)) {
             Some(QueuedPlace::Session(place)) if place != to => return Leaves::NoPlace,
+            Some(QueuedPlace::Unknown) => return Leaves::NoRoom,
             place => place.is_some(),
         };
         if !is_pinned && !self.may_get(pool, to, message) {
@@ -216,6 +217,7 @@ mod tests {
     use crate::core::contract::ClosedBy;
     use crate::core::core_message::{CoreMessage, CoreRequest, CoreTarget, QueuedLine};
     use crate::core::engine::tests::{binding_client, engine};
+    use crate::core::session::Session;
     use crate::core::settings::{ClientIndex, VserverIndex};
     use crate::core::wire::{Address, CommandId, Message, Status, write_header_only, write_pdu};
     use bytes::BytesMut;
@@ -432,6 +434,30 @@ mod tests {
         queued(&mut engine, now, (4, 1), Some(4));
         answer(&mut engine, now, other, 1);
         assert_eq!(sent(&mut engine), [(other, 2)]);
+    }
+
+    /// Goal: a segment does not pass one that lies unwritten at a session that takes no more. Method: a client that has closed its half,
+    /// with an answer to come; another has room.
+    #[test]
+    fn a_segment_does_not_pass_what_lies_unwritten() {
+        let (mut engine, now) = (engine(2), START);
+        let place = bound(&mut engine);
+        let other = bound(&mut engine);
+        queued(&mut engine, now, (1, 0), Some(1));
+        let transmit = engine.poll_transmit().expect("the first segment");
+        assert_eq!(transmit.connection, place);
+        engine
+            .sessions
+            .get_mut(place)
+            .and_then(Session::client_mut)
+            .unwrap()
+            .unanswered = 1;
+        engine.handle_read_closed(now, place);
+        queued(&mut engine, now, (2, 0), Some(2));
+        assert_eq!((sent(&mut engine), given_back(&mut engine)), (vec![], vec![200]));
+        engine.handle_transmitted(now, place, transmit.octets);
+        queued(&mut engine, now, (3, 0), Some(2));
+        assert_eq!(sent(&mut engine), [(other, 1)]);
     }
 
     /// Goal: a segment whose pin has ended while it waited leaves all the same, to the session of its run.

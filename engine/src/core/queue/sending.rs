@@ -205,11 +205,14 @@ impl PacketEngine {
         self.end_other_run((core, line.place), line.run);
         let known = self.queue.runs.get(&(core, line.place));
         let known = known.filter(|run| run.number == line.run).copied();
-        let pinned = match segment.and_then(|(segment, _)| self.place_of_queued(segment)) {
+        let place = segment.and_then(|(segment, _)| self.place_of_queued(segment));
+        let pinned = match place {
             Some(QueuedPlace::Session(to)) => Some(to),
             _ => None,
         };
         let to = match known {
+            // What is under way of its message goes first.
+            _ if place == Some(QueuedPlace::Unknown) => None,
             Some(run) if line.step == run.next_step => {
                 // All of a run go to one session.
                 let is_there = pinned.is_some() || run.is_pinned || self.is_member(pool, run.to);
