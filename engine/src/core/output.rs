@@ -134,6 +134,11 @@ impl Output {
         self.handed_octets + self.pending.len() as u64
     }
 
+    /// The stream position up to which the kernel has all, as far as we know.
+    pub(super) const fn written_end(&self) -> u64 {
+        self.handed_octets - self.in_flight_octets as u64
+    }
+
     /// What was appended since the stream ended there, of what the shell has not taken.
     pub(super) fn since(&self, stream_end: u64) -> &[u8] {
         let before = usize::try_from(stream_end.saturating_sub(self.handed_octets)).unwrap_or(usize::MAX);
@@ -209,7 +214,7 @@ impl Output {
 
     /// The request that ends at `stream_end` has been answered, or nobody waits for its answer any more.
     pub(super) fn settle_request(&mut self, stream_end: u64, buffers: &mut Buffers) {
-        let in_flight_start = self.handed_octets - self.in_flight_octets as u64;
+        let in_flight_start = self.written_end();
         if let Some(retention) = &mut self.retention {
             retention.settle(stream_end, in_flight_start, self.handed_octets, buffers);
         }
@@ -276,7 +281,7 @@ impl Output {
             // The shell lost track of the buffer: count it as written, which never duplicates a message.
             None => (BytesMut::new(), self.in_flight_octets),
         };
-        let in_flight_start = self.handed_octets - self.in_flight_octets as u64;
+        let in_flight_start = self.written_end();
         let written_end = in_flight_start + written_octets.min(self.in_flight_octets) as u64;
         Remains {
             in_flight,

@@ -232,11 +232,12 @@ impl PacketEngine {
         match &session.side {
             Side::Server(side) => {
                 let server = side.server;
-                let takes_no_more = side.is_leaving || session.bound().is_none();
+                let takes_no_more = side.is_leaving || matches!(session.state, SessionState::Unbinding(_));
+                let is_written = session.output.is_idle();
                 if std::mem::take(&mut self.servers[usize::from(server.0)].is_choked) {
                     self.room_at_server(now, server);
                 }
-                if takes_no_more {
+                if takes_no_more && is_written {
                     // Segments may wait for what lay unwritten here.
                     self.look_at_all_holds(now);
                 }
@@ -426,12 +427,12 @@ impl PacketEngine {
                 self.forget_held_receipts(now, id);
                 self.settle_server(now, id, &server, window, reason);
                 self.settle_window(now, window, remains, true);
+                // Perhaps it was the last one that is well: then those that are left out have what waits.
+                self.look_at_all_holds(now);
                 // After that: what is sent again or held has to be answered before its client is unbound.
                 match server.identity {
                     Some(identity) => self.identity_session_lost(now, id, identity),
                     None => {
-                        // Perhaps it was the last one that is well: then those that are left out have what waits.
-                        self.look_at_all_holds(now);
                         self.unbind_clients_without_server(now, server.server);
                     }
                 }

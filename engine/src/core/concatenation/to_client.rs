@@ -170,13 +170,11 @@ impl PacketEngine {
         self.place_of(pin.pin)
     }
 
-    fn place_of(&self, pin: PinId) -> Option<QueuedPlace> {
-        let pin = self.pins.get(pin)?;
+    fn place_of(&self, id: PinId) -> Option<QueuedPlace> {
+        let pin = self.pins.get(id)?;
         match pin.far? {
             Far::Session(session) if self.receives(session) => Some(QueuedPlace::Session(session)),
-            Far::Session(session) => self
-                .may_lie_unwritten(pin, session)
-                .then_some(QueuedPlace::Unknown),
+            Far::Session(session) => self.lies_unwritten(id, session).then_some(QueuedPlace::Unknown),
             Far::PoolAt(core, handle) => {
                 if !self.links[core.as_usize()].is_gone && self.pools.has_remote(core, handle) {
                     Some(QueuedPlace::Core(core, handle))

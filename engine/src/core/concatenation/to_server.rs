@@ -230,7 +230,7 @@ impl PacketEngine {
                         Way::NoRoom
                     };
                 }
-                if self.may_lie_unwritten(pin, session) {
+                if self.lies_unwritten(sendable.pin, session) {
                     return Way::NoRoom;
                 }
             }
@@ -335,7 +335,7 @@ impl PacketEngine {
             if self.transmits_to(session) == Some(server) {
                 return Some(session).filter(|session| self.session_has_room(server, *session));
             }
-            if self.may_lie_unwritten(pin, session) {
+            if self.lies_unwritten(sendable.pin, session) {
                 return None;
             }
         }

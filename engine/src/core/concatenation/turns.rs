@@ -1,15 +1,16 @@
 //! The order of a message's segments: who stays behind whom.
 //!
 //! A segment that found no room, or that comes back from a session that is gone, goes before the later ones of its message, which wait for
-//! it, though not for ever: who sent it may have given up. Must never let a segment pass one that may still come back unwritten.
+//! it, though not for ever: who sent it may have given up. Must never let a segment pass one that lies unwritten at a session that takes
+//! no more. (Where a client's segments are queued meanwhile, what comes back joins the back of the queue.)
 
-use super::pin::{Pin, PinId};
+use super::notes::NoteIndex;
+use super::pin::PinId;
 use super::segment::Owner;
 use super::to_server::Sendable;
 use crate::core::contract::ConnectionId;
 use crate::core::engine::PacketEngine;
 use crate::core::sequence::{Origin, Pending};
-use crate::core::session::Session;
 use crate::core::settings::OnServerLoss;
 use crate::core::time::Moment;
 
@@ -54,11 +55,22 @@ impl PacketEngine {
         self.pins.refused(pin, sequence, until);
     }
 
-    /// Whether segments of a message may lie unwritten at a session that takes no more. They follow when it has ended, so the others
-    /// wait until they are written or that is over; a session that is on its way out has a deadline, and a segment its time for an answer.
-    pub(super) fn may_lie_unwritten(&self, pin: &Pin, session: ConnectionId) -> bool {
-        let has_unwritten = |session: &Session| !session.output.is_idle();
-        pin.in_flight > 0 && self.sessions.get(session).is_some_and(has_unwritten)
+    /// Whether segments of a message lie unwritten at a session that takes no more, as far as is known. They follow when it has ended,
+    /// so the others wait until they are written, or the time for an answer to them is over. Looks at the whole window, since such
+    /// sessions are few and their time is short.
+    pub(super) fn lies_unwritten(&self, pin: PinId, session: ConnectionId) -> bool {
+        let Some(session) = self
+            .sessions
+            .get(session)
+            .filter(|session| !session.output.is_idle())
+        else {
+            return false;
+        };
+        let written_end = session.output.written_end();
+        let is_of_pin = |note: NoteIndex| self.pins.notes.get(note).is_some_and(|note| note.pin == pin);
+        session.window.iter().any(|(_, pending)| {
+            !pending.expired && pending.stream_end > written_end && pending.note.is_some_and(is_of_pin)
+        })
     }
 }
 
@@ -70,6 +82,7 @@ mod tests {
         CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
     };
     use crate::core::engine::tests::{bind_server, binding_client, settings};
+    use crate::core::session::Session;
     use crate::core::settings::samples::{server_settings, vserver_settings};
     use crate::core::settings::{
         ClientIndex, Connections, ServerIndex, ServerSettings, Settings, VserverIndex, VserverSettings,
@@ -274,6 +287,24 @@ mod tests {
             let second = ask(&mut engine, target, 3, 2);
             assert!(second.len() == 1 && second[0] != left, "{second:?}");
         }
+    }
+
+    /// Goal: nobody waits for what lies unwritten once the time for its answer is over: it does not follow any more.
+    #[test]
+    fn what_is_over_is_not_waited_for() {
+        let (mut engine, _) = core_of_server();
+        let (left, _) = hand_over(&mut engine, SERVER, 1, 1).remove(0);
+        engine.leave_gently(Moment::START, left);
+        assert_eq!(ask(&mut engine, SERVER, 2, 2), []);
+        engine.handle_timeout(Moment::START + server_settings().response_timeout);
+        assert!(
+            engine
+                .sessions
+                .get(left)
+                .is_some_and(|session| !session.output.is_idle())
+        );
+        let second = ask(&mut engine, SERVER, 3, 2);
+        assert!(second.len() == 1 && second[0] != left, "{second:?}");
     }
 
     /// Goal: a client's request that waits for that is sent once the first segment is written, by nothing but that. Method: the same with
