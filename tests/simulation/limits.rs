@@ -384,11 +384,14 @@ impl World {
     /// Requests are refused, or their reading pauses, once so much waits; an answer is due for each that was taken before.
     fn waiting_octets_max(&self, id: LinkId) -> usize {
         let settings = &self.scenario.settings;
-        let window = match self.links[id].peer {
-            Peer::Esme(index) => self.esmes[index].plan.window,
-            Peer::Smsc(index) => settings.servers[index].window,
+        let (window, output_octets_max) = match self.links[id].peer {
+            Peer::Esme(index) => (self.esmes[index].plan.window, settings.engine.output_octets_max),
+            Peer::Smsc(index) => (
+                settings.servers[index].window,
+                settings.engine.server_output_octets_max,
+            ),
         };
-        settings.engine.output_octets_max + PDU_OCTETS_MAX + (window as usize + 100) * ANSWER_OCTETS_MAX
+        output_octets_max + PDU_OCTETS_MAX + (window as usize + 100) * ANSWER_OCTETS_MAX
     }
 
     /// A core has so many requests under way at another one, and this is in the mailbox there.

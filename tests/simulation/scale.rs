@@ -143,6 +143,7 @@ fn settings(size: Size) -> Arc<Settings> {
     engine.core_requests_max = 1_000;
     engine.first_sequence_number = 1;
     engine.output_octets_max = 1 << 20;
+    engine.server_output_octets_max = 1 << 20;
     engine.has_queue = false;
     let mut vserver = scenario::vserver(&mut random, size.servers, false, patience);
     vserver.method = smppmux_engine::core::settings::Method::RoundRobin;

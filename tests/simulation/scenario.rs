@@ -155,16 +155,21 @@ impl Scenario {
 }
 
 pub(crate) fn engine(random: &mut Random) -> EngineSettings {
-    EngineSettings {
+    let mut engine = EngineSettings {
         max_pdu_octets: 81_920,
         first_sequence_number: *random.pick(&[1, 1, 0x7FFF_FFF0, 0x7FFF_FFFF, 0x8000_0000]),
         drain_timeout: DRAIN_TIMEOUT,
         core_requests_max: *random.pick(&[2, 10, 1_000]),
         sessions_max: 10_000,
         output_octets_max: *random.pick(&[12_000, 65_536]),
+        server_output_octets_max: 0,
         has_queue: random.chance(600),
         strict_lengths: random.chance(500),
-    }
+    };
+    // Servers of some runs have more, without another draw.
+    let times = if engine.strict_lengths { 1 } else { 2 };
+    engine.server_output_octets_max = engine.output_octets_max * times;
+    engine
 }
 
 pub(crate) fn vserver(

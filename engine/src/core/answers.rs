@@ -330,7 +330,7 @@ impl PacketEngine {
         command: CommandId,
         status: Status,
     ) {
-        let limit = self.settings.engine.output_octets_max;
+        let limit = self.settings.engine.server_output_octets_max;
         count(&mut self.counters.mobile_originated_answers, 1);
         let Some(session) = self.sessions.get_mut(to) else {
             return;
@@ -346,7 +346,7 @@ impl PacketEngine {
             self.leave_server_if_settled(now, to);
         }
         if is_filling {
-            self.output_is_full(now, to, limit);
+            self.output_is_full(now, to);
         }
     }
 

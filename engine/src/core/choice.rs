@@ -50,7 +50,7 @@ impl PacketEngine {
             && server.version >= request.version
             && server.has_local_room();
         let session = self.sessions.get(batch.to)?;
-        if !may_follow || !takes_request(session, self.settings.engine.output_octets_max) {
+        if !may_follow || !takes_request(session, self.settings.engine.server_output_octets_max) {
             return None;
         }
         batch.left -= 1;
@@ -100,8 +100,11 @@ impl PacketEngine {
             let server = &mut self.servers[usize::from(only.0)];
             if server.has_local_room()
                 && eligible.may_take(only, server)
-                && let Some(session) =
-                    session_with_room(server, &self.sessions, self.settings.engine.output_octets_max)
+                && let Some(session) = session_with_room(
+                    server,
+                    &self.sessions,
+                    self.settings.engine.server_output_octets_max,
+                )
             {
                 if server.transmitting.len() > 1 && request.server.is_none() {
                     let left = balancer.followers_max();
@@ -257,7 +260,8 @@ impl Choice<'_> {
             let Some(index) = chosen else { break };
             let server = &mut servers[usize::from(index.0)];
             if server.has_local_room() {
-                if let Some(session) = session_with_room(server, sessions, settings.engine.output_octets_max)
+                if let Some(session) =
+                    session_with_room(server, sessions, settings.engine.server_output_octets_max)
                 {
                     return Way::Session(index, session);
                 }

@@ -215,9 +215,7 @@ impl PacketEngine {
             AfterAnswer::Nothing => {}
             AfterAnswer::Settled => self.client_settled(now, to),
             AfterAnswer::Drained => self.client_drained(now, to),
-            AfterAnswer::OutputFilling => {
-                self.output_is_full(now, to, self.settings.engine.output_octets_max);
-            }
+            AfterAnswer::OutputFilling => self.output_is_full(now, to),
         }
     }
 

@@ -121,8 +121,11 @@ impl PacketEngine {
             return false;
         }
         let version = state.version;
-        let Some(to) = session_with_room(state, &self.sessions, self.settings.engine.output_octets_max)
-        else {
+        let Some(to) = session_with_room(
+            state,
+            &self.sessions,
+            self.settings.engine.server_output_octets_max,
+        ) else {
             self.outbox.awaits_transmitted = true;
             state.is_choked = true;
             return false;

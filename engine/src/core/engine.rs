@@ -548,6 +548,7 @@ pub(super) mod tests {
             core_requests_max: 10,
             sessions_max: 1_000,
             output_octets_max: 65_536,
+            server_output_octets_max: 65_536,
             has_queue: true,
             strict_lengths: false,
         };

@@ -307,7 +307,7 @@ impl PacketEngine {
         let Some(identity) = self.identities.places.get(id as usize).and_then(Option::as_ref) else {
             return Way::NoServer;
         };
-        let octets_max = self.settings.engine.output_octets_max;
+        let octets_max = self.settings.engine.server_output_octets_max;
         let bound = identity
             .sessions
             .iter()

@@ -310,8 +310,11 @@ pub struct EngineSettings {
     pub core_requests_max: u32,
     /// Sessions (connections) of this engine at most, both sides together.
     pub sessions_max: u32,
-    /// Octets that may wait in one session's output buffer before its requests are refused or its reading pauses.
+    /// Octets that may wait in a client session's output buffer before its requests are refused or its reading pauses.
     pub output_octets_max: usize,
+    /// The same for a session towards a server: behind so much it gets no more requests. What a server has not read costs less here
+    /// than in a hold, and its window bounds it as well.
+    pub server_output_octets_max: usize,
     /// MO that nobody can take goes to the store (`[queue] store` is not `off`).
     pub has_queue: bool,
     /// system_id and password over 15 and 8 octets are refused at bind (false: up to 63 octets are accepted).

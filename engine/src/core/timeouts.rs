@@ -383,12 +383,14 @@ impl PacketEngine {
             .get(id)
             .is_some_and(|session| session.output.waiting_octets() > limit / 2)
         {
-            self.output_is_full(now, id, limit);
+            self.output_is_full(now, id);
         }
     }
 
     #[cold]
-    pub(super) fn output_is_full(&mut self, now: Moment, id: ConnectionId, limit: usize) {
+    pub(super) fn output_is_full(&mut self, now: Moment, id: ConnectionId) {
+        let limit = self.settings.engine.output_octets_max;
+        let server_limit = self.settings.engine.server_output_octets_max;
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -405,7 +407,7 @@ impl PacketEngine {
                 self.rearm(now, id);
             }
             // A server is never paused because of others; but one that sends and does not read is not a working peer.
-            Side::Server(_) if session.output.waiting_octets() > limit * 4 => {
+            Side::Server(_) if session.output.waiting_octets() > server_limit + limit * 3 => {
                 self.end_session(now, id, CloseReason::OutputFull);
             }
             _ => {}

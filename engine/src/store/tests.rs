@@ -38,6 +38,7 @@ fn plain_settings() -> Settings {
         core_requests_max: 10,
         sessions_max: 10,
         output_octets_max: 65_536,
+        server_output_octets_max: 65_536,
         has_queue: true,
         strict_lengths: false,
     };

@@ -112,6 +112,11 @@ impl Settling<'_> {
         self.number("c2c-capacity", &engine.c2c_capacity, &(1..=65_536));
         self.number("max-sessions", &engine.max_sessions, &(1..=1_000_000));
         self.octets("output-buffer", &engine.output_buffer, &(4096..=(1 << 30)));
+        self.octets(
+            "server-output-buffer",
+            &engine.server_output_buffer,
+            &(4096..=(1 << 30)),
+        );
         self.number(
             "connections-per-server",
             &engine.connections_per_server,
@@ -133,6 +138,7 @@ impl Settling<'_> {
             core_requests_max: engine.c2c_capacity.value,
             sessions_max: engine.max_sessions.value,
             output_octets_max: size(engine.output_buffer.value),
+            server_output_octets_max: size(engine.server_output_buffer.value.max(engine.output_buffer.value)),
             strict_lengths: engine.strict_lengths.value,
         }
     }

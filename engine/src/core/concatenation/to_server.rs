@@ -343,7 +343,7 @@ impl PacketEngine {
         if !state.has_local_room() {
             return None;
         }
-        let octets_max = self.settings.engine.output_octets_max;
+        let octets_max = self.settings.engine.server_output_octets_max;
         let Some(session) = session_with_room(state, &self.sessions, octets_max) else {
             state.is_choked = true;
             return None;
@@ -458,7 +458,7 @@ impl PacketEngine {
     }
 
     fn session_has_room(&self, server: ServerIndex, session: ConnectionId) -> bool {
-        let octets_max = self.settings.engine.output_octets_max;
+        let octets_max = self.settings.engine.server_output_octets_max;
         self.sessions.get(session).is_some_and(|session| {
             let is_counted = session.server().is_some_and(|side| side.is_counted);
             !session.window.is_full()

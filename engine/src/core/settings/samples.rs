@@ -85,6 +85,7 @@ pub fn engine_settings() -> EngineSettings {
         core_requests_max: 1_000,
         sessions_max: 1_000,
         output_octets_max: 1 << 20,
+        server_output_octets_max: 1 << 20,
         strict_lengths: false,
         has_queue: false,
     }
