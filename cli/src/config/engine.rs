@@ -64,8 +64,9 @@ pub struct EngineSection {
     pub max_sessions: Key<u32>,
     /// Octets that may wait to be written to a client. Default: `"1MiB"`.
     pub output_buffer: Key<Octets>,
-    /// Octets of requests that may wait to be written to a session of a server, at least `output-buffer`. Default: `"8MiB"`.
-    pub server_output_buffer: Key<Octets>,
+    /// Octets of requests that may wait to be written to a session of a server, at least `output-buffer`. Default: 256 for each request of
+    /// the largest window, at most `"8MiB"`.
+    pub server_output_buffer: Key<Option<Octets>>,
     /// Refuse a client's system_id over 15 and password over 8 octets, as the specification has it. Default:
     /// false.
     pub strict_lengths: Key<bool>,
@@ -102,7 +103,7 @@ impl Default for EngineSection {
             max_pdu: Key::by_default(Octets(81_920)),
             max_sessions: Key::by_default(20_000),
             output_buffer: Key::by_default(Octets(1 << 20)),
-            server_output_buffer: Key::by_default(Octets(8 << 20)),
+            server_output_buffer: Key::unset(),
             strict_lengths: Key::by_default(false),
         }
     }

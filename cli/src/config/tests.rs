@@ -44,6 +44,28 @@ fn defaults_are_enough() {
     assert_eq!(effective.process.shell.cpus, [0, 1]);
 }
 
+/// Goal: more may wait for servers where one has a large window, within limits, and what is written counts, but not below what clients
+/// have.
+#[test]
+fn what_waits_for_servers_follows_their_windows() {
+    const MIB: usize = 1 << 20;
+    for (engine, expected) in [
+        ("window = 1000", MIB),
+        ("window = 8192", 2 * MIB),
+        ("window = 65535", 8 * MIB),
+        ("output-buffer = \"16MiB\"", 16 * MIB),
+        ("window = 65535\nserver-output-buffer = \"2MiB\"", 2 * MIB),
+        ("server-output-buffer = \"64KiB\"", MIB),
+    ] {
+        let settled = settled(&format!("{}\n[engine]\n{engine}", good())).expect("this is TOML");
+        let effective = settled
+            .effective
+            .unwrap_or_else(|| panic!("{engine}: {:?}", settled.problems));
+        let limit = effective.settings.engine.server_output_octets_max;
+        assert_eq!(limit, expected, "{engine}");
+    }
+}
+
 /// Lines behind a right file, from line 13 on, and what is said of them.
 const MISTAKES: &[(&str, &[&str])] = &[
     ("widnow = 10", &["13:1: unknown key `widnow` in [[client]]"]),

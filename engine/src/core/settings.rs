@@ -312,8 +312,8 @@ pub struct EngineSettings {
     pub sessions_max: u32,
     /// Octets that may wait in a client session's output buffer before its requests are refused or its reading pauses.
     pub output_octets_max: usize,
-    /// The same for a session towards a server: behind so much it gets no more requests. What a server has not read costs less here
-    /// than in a hold, and its window bounds it as well.
+    /// The same for a session towards a server: behind so much it gets no more requests. What it has not read costs less here than in a
+    /// hold (decision 19).
     pub server_output_octets_max: usize,
     /// MO that nobody can take goes to the store (`[queue] store` is not `off`).
     pub has_queue: bool,

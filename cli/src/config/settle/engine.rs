@@ -112,7 +112,7 @@ impl Settling<'_> {
         self.number("c2c-capacity", &engine.c2c_capacity, &(1..=65_536));
         self.number("max-sessions", &engine.max_sessions, &(1..=1_000_000));
         self.octets("output-buffer", &engine.output_buffer, &(4096..=(1 << 30)));
-        self.octets(
+        self.optional_octets(
             "server-output-buffer",
             &engine.server_output_buffer,
             &(4096..=(1 << 30)),
@@ -138,9 +138,24 @@ impl Settling<'_> {
             core_requests_max: engine.c2c_capacity.value,
             sessions_max: engine.max_sessions.value,
             output_octets_max: size(engine.output_buffer.value),
-            server_output_octets_max: size(engine.server_output_buffer.value.max(engine.output_buffer.value)),
+            server_output_octets_max: size(self.server_output_buffer(engine)),
             strict_lengths: engine.strict_lengths.value,
         }
+    }
+
+    /// What may wait for a server: a usual request for each place of the largest window, as long as that is not much.
+    fn server_output_buffer(&self, engine: &EngineSection) -> Octets {
+        const REQUEST_OCTETS: u64 = 256;
+        const BY_DEFAULT_MAX: u64 = 8 << 20;
+        let servers = self.configuration.servers.iter();
+        let windows = servers.map(|server| server.section.window.value.unwrap_or(engine.window.value));
+        let by_window = u64::from(windows.max().unwrap_or_default()) * REQUEST_OCTETS;
+        let by_default = Octets(by_window.min(BY_DEFAULT_MAX));
+        engine
+            .server_output_buffer
+            .value
+            .unwrap_or(by_default)
+            .max(engine.output_buffer.value)
     }
 
     /// CPUs that are not here are no error: a file may be checked on another machine than it runs on.

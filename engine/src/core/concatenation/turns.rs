@@ -59,6 +59,9 @@ impl PacketEngine {
     /// so the others wait until they are written, or the time for an answer to them is over. Looks at the whole window, since such
     /// sessions are few and their time is short.
     pub(super) fn lies_unwritten(&self, pin: PinId, session: ConnectionId) -> bool {
+        if self.pins.get(pin).is_none_or(|pin| pin.in_flight == 0) {
+            return false;
+        }
         let Some(session) = self
             .sessions
             .get(session)
