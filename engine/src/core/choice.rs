@@ -95,16 +95,13 @@ impl PacketEngine {
             version: request.version,
             is_last_resort: false,
         };
+        let octets_max = self.settings.engine.server_output_octets_max;
         // Where there is nothing to choose between, nothing is weighed.
         if let Some(only) = balancer.only_server() {
             let server = &mut self.servers[usize::from(only.0)];
             if server.has_local_room()
                 && eligible.may_take(only, server)
-                && let Some(session) = session_with_room(
-                    server,
-                    &self.sessions,
-                    self.settings.engine.server_output_octets_max,
-                )
+                && let Some(session) = session_with_room(server, &self.sessions, octets_max)
             {
                 if server.transmitting.len() > 1 && request.server.is_none() {
                     let left = balancer.followers_max();
