@@ -130,7 +130,11 @@ impl World {
         }
         // Between cores an answer may be late, or lost with its core.
         let is_calm = self.is_calm_since(sent_at);
-        let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME);
+        let is_unbound = |let_go_at: Moment| heard.at >= let_go_at + DRAIN_TIMEOUT;
+        let in_time = heard.at < sent_at + self.scenario.response_timeout.min(LEAVING_TIME)
+            && !self
+                .let_go_at(requester, answered_on, sent_at)
+                .is_some_and(is_unbound);
         // What an engine has given up since, it may have been about to give up.
         let far = &self.links[link];
         let is_counted = heard.is_counted && far.engine_end == End::Open && !far.session.has_lost_step;
@@ -145,6 +149,12 @@ impl World {
         }
     }
 
+    /// Since when an ESME's account is drained, or gone: it is unbound when its own time is up. What it asks from then on is refused.
+    fn let_go_at(&self, requester: Peer, answered_on: LinkId, sent_at: Moment) -> Option<Moment> {
+        let let_go_at = self.links[answered_on].let_go_at;
+        let_go_at.filter(|at| matches!(requester, Peer::Esme(_)) && sent_at <= *at)
+    }
+
     /// No answer has been heard, and still the requester has one: a drain must have waited for it as long as it may, be it
     /// that of the core where the answer is due, that of the requester's, or that of the requester's account.
     fn check_drain_waited(
@@ -156,10 +166,7 @@ impl World {
     ) {
         let link = &self.links[reached];
         let drains = [link.engine, self.links[answered_on].engine];
-        // An ESME whose account is drained, or gone, is unbound when its own time is up. What it asks from then on is refused.
-        let let_go_at = self.links[answered_on]
-            .let_go_at
-            .filter(|at| matches!(requester, Peer::Esme(_)) && sent_at <= *at);
+        let let_go_at = self.let_go_at(requester, answered_on, sent_at);
         let began = drains
             .iter()
             .filter_map(|core| self.hosts[*core].drain_began)
