@@ -64,7 +64,7 @@ pub struct EngineSection {
     pub max_sessions: Key<u32>,
     /// Octets that may wait to be written to a client. Default: `"1MiB"`.
     pub output_buffer: Key<Octets>,
-    /// Octets of requests that may wait to be written to a session of a server, at least `output-buffer`. Default: 256 for each request of
+    /// Octets that may wait to be written to a session of a server before it gets no more requests, at least `output-buffer`. Default: 256 for each request of
     /// the largest window, at most `"8MiB"`.
     pub server_output_buffer: Key<Option<Octets>>,
     /// Refuse a client's system_id over 15 and password over 8 octets, as the specification has it. Default:
