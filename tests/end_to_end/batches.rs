@@ -25,23 +25,29 @@ fn submit_together(client: &mut Esme, count: u32) {
     }
 }
 
-/// Goal: requests of one read change the server after `method-batch` of them only, and what one server got more is made up for by
-/// the next read; with 1 they take turns.
+/// Goal: requests of one read change the server after `method-batch` of them only, or after 1/32 of its window if that is
+/// more than 16, and what one server got more is made up for by the next read; with 1 they take turns.
 #[test]
 fn batches_stay_together_and_shares_exact() {
-    for (batch, first, second) in [(8, [12, 8], [0, 4]), (1, [10, 10], [2, 2])] {
+    for (batch, window, count, first, second) in [
+        (8, 1000, 20, [12, 8], [0, 4]),
+        (1, 1000, 20, [10, 10], [2, 2]),
+        (100, 500, 40, [24, 16], [0, 4]),
+        (100, 800, 60, [35, 25], [0, 4]),
+        (30, 1000, 70, [40, 30], [0, 4]),
+    ] {
         let servers = [AnsweringSmsc::start("a"), AnsweringSmsc::start("b")];
         let configuration = Configuration::with_engines(1)
             .vserver(&format!("method = \"round-robin\"\nmethod-batch = {batch}"))
-            .server("a", "0A", servers[0].address(), "")
-            .server("b", "0B", servers[1].address(), "")
+            .server("a", "0A", servers[0].address(), &format!("window = {window}"))
+            .server("b", "0B", servers[1].address(), &format!("window = {window}"))
             .client("esme", "window = 100");
         let smppmux = start_ready(&configuration);
         let mut client = Esme::bind(smppmux.address(), "esme");
-        for (count, expected) in [(20, first), (4, second)] {
+        for (count, expected) in [(count, first), (4, second)] {
             submit_together(&mut client, count);
             let taken = servers.each_ref().map(|server| server.requests_so_far().len());
-            assert_eq!(taken, expected, "batches of {batch}");
+            assert_eq!(taken, expected, "batches of {batch}, windows of {window}");
         }
     }
 }

@@ -155,7 +155,7 @@ impl Default for VserverSection {
             name: Key::unset(),
             listen: Key::unset(),
             method: Key::by_default(Method::LeastOutstanding),
-            method_batch: Key::by_default(16),
+            method_batch: Key::by_default(128),
             eject_limit: Key::by_default(50),
             hash_key: Key::by_default(HashKey::Destination),
             auth: Key::by_default(Auth::Local),

@@ -14,6 +14,12 @@ use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
 use super::time::Moment;
 use super::wire::{CommandId, Version};
 
+/// A batch that every session gets whole, as far as it has room.
+const SMALL_BATCH: u32 = 16;
+/// A larger one takes no more than one such part of its session's window: a server with a small window is slow, and one would wait
+/// for work while another has a queue of it.
+const WINDOW_PARTS: u32 = 32;
+
 /// The way a request takes.
 pub(super) enum Way {
     Session(ServerIndex, ConnectionId),
@@ -104,15 +110,8 @@ impl PacketEngine {
                 && let Some(session) = session_with_room(server, &self.sessions, octets_max)
             {
                 if server.transmitting.len() > 1 && request.server.is_none() {
-                    let left = balancer.followers_max();
-                    self.batch = Some(Batch {
-                        from,
-                        route,
-                        vserver: client.vserver,
-                        server: only,
-                        to: session,
-                        left,
-                    });
+                    let vserver = client.vserver;
+                    self.begin_batch(from, route, vserver, only, session);
                 }
                 return Way::Session(only, session);
             }
@@ -129,18 +128,35 @@ impl PacketEngine {
             servers: &mut self.servers,
             eligible,
         };
-        let way = choice.choose(now, balancer, client.vserver, key);
+        let vserver = client.vserver;
+        let way = choice.choose(now, balancer, vserver, key);
         if let (Way::Session(server, to), None) = (&way, request.server) {
-            self.batch = Some(Batch {
-                from,
-                route,
-                vserver: client.vserver,
-                server: *server,
-                to: *to,
-                left: balancer.followers_max(),
-            });
+            self.begin_batch(from, route, vserver, *server, *to);
         }
         way
+    }
+
+    /// Those that the client has sent together with a request that was chosen may follow it.
+    #[inline]
+    fn begin_batch(
+        &mut self,
+        from: ConnectionId,
+        route: u16,
+        vserver: VserverIndex,
+        server: ServerIndex,
+        to: ConnectionId,
+    ) {
+        let window = self.sessions.get(to).map_or(0, |session| session.window.limit());
+        let batch_max = SMALL_BATCH.max(window / WINDOW_PARTS);
+        let followers_max = self.vservers[usize::from(vserver.0)].balancer.followers_max();
+        self.batch = Some(Batch {
+            from,
+            route,
+            vserver,
+            server,
+            to,
+            left: followers_max.min(batch_max - 1),
+        });
     }
 
     /// The way of a request of an account, whatever core its session is on: for those that are not chosen for where they come in.

@@ -330,7 +330,8 @@ pub struct VserverSettings {
     pub listen: Vec<SocketAddr>,
     /// How a server is chosen for a message from a client.
     pub method: Method,
-    /// So many messages that a client sends together may go to one server together, which `method` has chosen for the first.
+    /// So many messages that a client sends together may go to one server together, which `method` has chosen for the first; more
+    /// than 16 only up to 1/32 of the window of the server's session.
     pub method_batch: u32,
     /// So many of its servers may be left out for their answers at once, in percent; if any, then one in any case.
     pub eject_limit_percent: u32,
