@@ -11,13 +11,14 @@ use super::route::RouteGroups;
 use super::server::Server;
 use super::session::{Session, Sessions};
 use super::settings::{ClientIndex, ServerIndex, Settings, VserverIndex};
+use super::slow_start::WHOLE;
 use super::time::Moment;
 use super::wire::{CommandId, Version};
 
 /// A batch that every session gets whole, as far as it has room.
 const SMALL_BATCH: u32 = 16;
 /// A larger one takes no more than one such part of its session's window: a server with a small window is slow, and one would wait
-/// for work while another has a queue of it.
+/// for work while another has a queue of it. One that has a part of its share has that part of a window.
 const WINDOW_PARTS: u32 = 32;
 
 /// The way a request takes.
@@ -147,7 +148,7 @@ impl PacketEngine {
         to: ConnectionId,
     ) {
         let window = self.sessions.get(to).map_or(0, |session| session.window.limit());
-        let batch_max = SMALL_BATCH.max(window / WINDOW_PARTS);
+        let batch_max = batch_max(window, self.servers[usize::from(server.0)].part);
         let followers_max = self.vservers[usize::from(vserver.0)].balancer.followers_max();
         self.batch = Some(Batch {
             from,
@@ -196,6 +197,13 @@ impl PacketEngine {
         };
         choice.choose(now, balancer, vserver, key)
     }
+}
+
+/// What may go together to a session with this window, of a server that has this part of its share.
+#[inline]
+const fn batch_max(window: u32, part: u32) -> u32 {
+    let large = window.saturating_mul(part) / WHOLE / WINDOW_PARTS;
+    if large > SMALL_BATCH { large } else { SMALL_BATCH }
 }
 
 /// Which servers a request may go to at all.
@@ -356,4 +364,18 @@ pub(super) fn takes_request(session: &Session, output_octets_max: usize) -> bool
     !session.window.is_full()
         && session.output.waiting_octets() <= output_octets_max
         && session.output.may_retain_more()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a large batch is for a large window, and for a server that has all of its share.
+    #[test]
+    fn a_batch_grows_with_the_window() {
+        let of_whole = [1, 512, 1_000, 4_096, 65_535].map(|window| batch_max(window, WHOLE));
+        assert_eq!(of_whole, [16, 16, 31, 128, 2_047]);
+        assert_eq!(batch_max(65_535, WHOLE / 10), 199);
+        assert_eq!(batch_max(u32::MAX, WHOLE), u32::MAX / WHOLE / WINDOW_PARTS);
+    }
 }
