@@ -40,6 +40,10 @@ impl World {
             self.ledger.messages[number].drained_by = Some(from);
         }
         let key = (from, to, request.reference);
+        if let CoreTarget::Alert(_) = request.target {
+            // It has room of its own beside what is counted by credits.
+            return;
+        }
         self.asked.open.insert(key, self.now);
         self.check_credits(from, to);
         let CoreTarget::Server(server) = request.target else {

@@ -127,6 +127,8 @@ impl World {
         for _ in 0..self.random.between(0, room.min(8)) {
             if self.random.chance(self.scenario.faults.operation) {
                 self.esme_operates(index, id);
+            } else if self.scenario.has_rare_commands && self.random.chance(200) {
+                self.esme_submits_rarely(index, id);
             } else if !self.random.chance(self.scenario.faults.concatenation)
                 || !self.esme_submits_segment(index, id)
             {
@@ -216,6 +218,7 @@ impl World {
         match pdu.command {
             command::ENQUIRE_LINK | command::UNBIND => self.reply_to_common(id, pdu),
             command::DELIVER_SM | command::DATA_SM => self.esme_gets_message(index, id, pdu),
+            command::ALERT_NOTIFICATION => self.esme_gets_alert(index, id, pdu),
             response if response == command::UNBIND | command::RESPONSE => self.unbind_answered(id, pdu),
             response if response == command::ENQUIRE_LINK | command::RESPONSE => {
                 self.enquiry_answered(id, pdu);

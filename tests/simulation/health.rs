@@ -6,7 +6,6 @@
 
 use crate::event::LinkId;
 use crate::link::{Link, Peer};
-use crate::rules::Effect;
 use crate::versions::V34;
 use crate::world::{Phase, World};
 use smppmux_engine::core::contract::Notice;
@@ -146,10 +145,7 @@ impl World {
             return;
         };
         let is_since = ejected_at < sent_at && bound_at.is_some_and(|at| at <= sent_at);
-        let is_free = !matches!(
-            self.scenario.rules.effect(request.pdu.destination()),
-            Some(Effect::Confined(_))
-        );
+        let is_free = !self.scenario.rules.confines(&request.pdu);
         let servers = &self.scenario.settings.servers;
         let are_alike = servers.iter().all(|server| server.interface_version == V34);
         if !is_since || !is_free || !are_alike || !self.orders.is_empty() || !self.is_calm_since(sent_at) {

@@ -24,6 +24,8 @@ impl World {
             && matches!(
                 pdu.command,
                 command::SUBMIT_SM
+                    | command::SUBMIT_MULTI
+                    | command::BROADCAST_SM
                     | command::DATA_SM
                     | command::QUERY_SM
                     | command::CANCEL_SM

@@ -9,13 +9,13 @@ use crate::heard::Heard;
 use crate::pdu::{Pdu, command};
 use crate::rules::{REFUSED, REJECTED, Rules};
 use crate::scenario::{Scenario, TIMEOUT_STATUS};
-use crate::versions::{V33, is_newer_than_v33};
+use crate::versions::{V33, V50, is_newer_than_v33};
 use smppmux_engine::core::queue::QueueKey;
 use smppmux_engine::core::settings::{MessageIdMode, OnServerLoss, OnThrottle};
 use smppmux_engine::core::time::Moment;
 use std::time::Duration;
 
-/// What SMSCs answer when they refuse; none of them is a status that smppmux makes itself, but for the throttling one.
+/// What SMSCs answer when they refuse; none of them is a status that smppmux makes itself for what has reached a server, but for the throttling one.
 pub(crate) const SMSC_ERRORS: [u32; 4] = [0x14, 0x45, 0x58, 0x0400];
 pub(crate) const SMSC_NACK: u32 = 0x0401;
 /// What ESMEs answer when they refuse.
@@ -23,11 +23,13 @@ pub(crate) const ESME_ERRORS: [u32; 3] = [0x65, 0x66, 0x0402];
 pub(crate) const APPLICATION_ERROR: u32 = 0x0403;
 
 const ESME_RINVMSGLEN: u32 = 0x01;
+const ESME_RINVCMDID: u32 = 0x03;
 const ESME_RINVBNDSTS: u32 = 0x04;
 const ESME_RSYSERR: u32 = 0x08;
 const ESME_RINVDSTADR: u32 = 0x0B;
 const ESME_RINVMSGID: u32 = 0x0C;
 const ESME_RMSGQFUL: u32 = 0x14;
+const ESME_RSUBMITFAIL: u32 = 0x45;
 const ESME_RTHROTTLED: u32 = 0x58;
 const ESME_RX_T_APPN: u32 = 0x64;
 const ESME_RX_P_APPN: u32 = 0x65;
@@ -89,6 +91,8 @@ pub(crate) struct ServerAnswer {
     pub(crate) server: usize,
     pub(crate) status: u32,
     pub(crate) id: Vec<u8>,
+    /// What stands behind the id for the ESME to read.
+    pub(crate) behind: Vec<u8>,
 }
 
 /// A message of an SMSC.
@@ -130,6 +134,7 @@ pub(crate) struct Ledger {
     pub(crate) has_operator: bool,
     rules: Rules,
     pub(crate) servers_of_v33: Vec<bool>,
+    servers_of_v50: Vec<bool>,
     pub(crate) requests: Vec<Request>,
     pub(crate) messages: Vec<Message>,
     /// `on-server-loss = "retry"`: a request may reach another session when one was lost.
@@ -158,7 +163,8 @@ impl Ledger {
             .map(|server| server.interface_version);
         Self {
             rules: scenario.rules.clone(),
-            servers_of_v33: versions.map(|version| version == V33).collect(),
+            servers_of_v33: versions.clone().map(|version| version == V33).collect(),
+            servers_of_v50: versions.map(|version| version == V50).collect(),
             has_operator: false,
             requests: Vec::new(),
             messages: Vec::new(),
@@ -236,6 +242,10 @@ impl Ledger {
             "request {number} reached server {server}, whose version cannot read it"
         );
         assert!(
+            self.servers_of_v50[server] || pdu.command != command::BROADCAST_SM,
+            "broadcast {number} reached server {server}, whose version cannot read it"
+        );
+        assert!(
             request.about.is_some() || !is_operation,
             "request {number} names nobody's message and reached server {server}"
         );
@@ -269,7 +279,11 @@ impl Ledger {
             pdu.status,
             ESME_RSYSERR | ESME_RTHROTTLED | TIMEOUT_STATUS | ESME_RINVBNDSTS
         ) || pdu.status == ESME_RINVMSGID && may_be_invalid;
-        let is_own = is_own || pdu.status == REJECTED && self.rules.rejects(&request.pdu);
+        let is_own = is_own
+            || pdu.status == REJECTED && self.rules.rejects(&request.pdu)
+            || pdu.status == ESME_RSUBMITFAIL && self.rules.tears_apart(&request.pdu)
+            // No server that is bound knows it.
+            || pdu.status == ESME_RINVCMDID && request.pdu.command == command::BROADCAST_SM;
         // No server of v3.3 can carry so much.
         let is_too_long = self.servers_of_v33.contains(&true) && request.pdu.has_tlvs();
         let is_own = is_own || is_too_long && pdu.status == ESME_RINVMSGLEN;
@@ -284,12 +298,13 @@ impl Ledger {
             return None;
         }
         match (request.pdu.command, &request.about) {
-            (command::SUBMIT_SM | command::DATA_SM, _) => {
+            (command::SUBMIT_SM | command::DATA_SM | command::SUBMIT_MULTI | command::BROADCAST_SM, _) => {
                 let given = pdu.string(0).to_vec();
+                let behind = &pdu.body[given.len() + 1..];
                 let mut answers = request
                     .answers
                     .iter()
-                    .filter(|answer| is_id_of(answer, &given, message_id));
+                    .filter(|answer| is_id_of(answer, &given, message_id) && answer.behind == behind);
                 let answer = answers.next().unwrap_or_else(|| {
                     let given = given.escape_ascii();
                     panic!("request {number}: no server gave the id {given}, {message_id:?}")

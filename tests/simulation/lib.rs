@@ -30,6 +30,7 @@ mod phases;
 mod plan;
 mod random;
 mod ranges;
+mod rare;
 mod rates;
 mod restart;
 mod routes;

@@ -23,6 +23,8 @@ use std::time::Duration;
 const KNOWN_TIME: Duration = Duration::from_millis(500);
 /// A request whose session was lost is sent so often at most ("three times at most" again).
 const ARRIVALS_MAX: u32 = 4;
+/// Alerts that a core may have under way at another one, beside its requests.
+const ALERTS_MAX: usize = 4;
 /// Messages that one core may have on their way to another beside requests and answers: five of its own and five acknowledgements.
 const CONTROL_MAX: usize = 10;
 /// Requests of our own (enquire_link, unbind) get through a full window: so many.
@@ -396,7 +398,10 @@ impl World {
 
     /// A core has so many requests under way at another one, and this is in the mailbox there.
     pub(crate) fn check_mailbox(&self, core: usize, to: usize, lane: usize, waiting: usize) {
-        let requests_max = self.scenario.settings.engine.core_requests_max as usize;
+        let mut requests_max = self.scenario.settings.engine.core_requests_max as usize;
+        if self.scenario.has_rare_commands {
+            requests_max += ALERTS_MAX;
+        }
         let limit = [requests_max, requests_max, CONTROL_MAX][lane];
         assert!(
             waiting <= limit,

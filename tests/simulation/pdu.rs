@@ -19,6 +19,9 @@ pub(crate) mod command {
     pub(crate) const BIND_TRANSCEIVER: u32 = 9;
     pub(crate) const OUTBIND: u32 = 0x0B;
     pub(crate) const ENQUIRE_LINK: u32 = 0x15;
+    pub(crate) const SUBMIT_MULTI: u32 = 0x21;
+    pub(crate) const ALERT_NOTIFICATION: u32 = 0x102;
+    pub(crate) const BROADCAST_SM: u32 = 0x111;
     pub(crate) const DATA_SM: u32 = 0x103;
     pub(crate) const RESPONSE: u32 = 0x8000_0000;
 }
@@ -137,7 +140,7 @@ impl Pdu {
     }
 
     /// Where the destination address starts in a message.
-    pub(crate) fn destination_at(&self) -> usize {
+    fn destination_at(&self) -> usize {
         // Behind the source stand dest_addr_ton and dest_addr_npi.
         self.end_of_string(self.source_at()) + 2
     }
@@ -146,6 +149,31 @@ impl Pdu {
     pub(crate) fn destination(&self) -> &[u8] {
         let at = self.destination_at();
         &self.body[at..self.end_of_string(at) - 1]
+    }
+
+    /// Where each destination address of a request starts, in their order, and the address. A list that only its server knows is none.
+    pub(crate) fn destinations(&self) -> Vec<(usize, &[u8])> {
+        match self.command {
+            command::SUBMIT_SM | command::DATA_SM => vec![(self.destination_at(), self.destination())],
+            command::SUBMIT_MULTI => self.several_destinations(self.end_of_string(self.source_at())),
+            _ => Vec::new(),
+        }
+    }
+
+    /// From their count on.
+    fn several_destinations(&self, count_at: usize) -> Vec<(usize, &[u8])> {
+        let mut at = count_at + 1;
+        let mut addresses = Vec::new();
+        for _ in 0..self.body[count_at] {
+            let is_address = self.body[at] == 1;
+            // dest_flag, and of an address dest_addr_ton and dest_addr_npi.
+            let from = at + if is_address { 3 } else { 1 };
+            at = self.end_of_string(from);
+            if is_address {
+                addresses.push((from, &self.body[from..at - 1]));
+            }
+        }
+        addresses
     }
 
     /// A submit_sm or deliver_sm has TLVs behind its short_message.
@@ -165,8 +193,12 @@ impl Pdu {
         at + octets.expect("strings end with NUL") + 1
     }
 
-    /// The number of the message that a request carries as its source address, or a segment in a TLV.
+    /// The number of the message that a request carries as its source address, or a segment in a TLV. An alert_notification is no
+    /// message.
     pub(crate) fn message(&self) -> Option<usize> {
+        if self.command == command::ALERT_NOTIFICATION {
+            return None;
+        }
         if let Some(number) = self.segment_message() {
             return Some(number);
         }
@@ -406,7 +438,11 @@ pub(crate) fn response(request: u32, status: u32, sequence: u32, id: &[u8]) -> P
     let pdu = Pdu::new(request | command::RESPONSE, status, sequence);
     match request {
         _ if status != 0 => pdu,
-        command::SUBMIT_SM | command::DATA_SM | command::DELIVER_SM => pdu.text(id),
+        command::SUBMIT_SM
+        | command::SUBMIT_MULTI
+        | command::BROADCAST_SM
+        | command::DATA_SM
+        | command::DELIVER_SM => pdu.text(id),
         command::QUERY_SM => pdu.text(id).text(b"").octets(&[2, 0]),
         _ => pdu,
     }

@@ -56,6 +56,10 @@ impl World {
             "link {id}: sequence_number {:#x} is still in flight",
             pdu.sequence
         );
+        if pdu.command == command::ALERT_NOTIFICATION {
+            // Nobody answers it.
+            session.in_flight.remove(&pdu.sequence);
+        }
         self.check_window(id);
     }
 

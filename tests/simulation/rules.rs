@@ -83,29 +83,50 @@ impl Rules {
         self.requests.iter().find(holds).map(|(_, effect)| *effect)
     }
 
-    /// A request is rejected.
+    /// What becomes of each destination of a request, by itself.
+    fn effects(&self, request: &Pdu) -> impl Iterator<Item = Effect> {
+        let destinations = request.destinations().into_iter();
+        destinations.filter_map(|(_, destination)| self.effect(destination))
+    }
+
+    /// A request is rejected: one of its destinations is.
     pub(crate) fn rejects(&self, request: &Pdu) -> bool {
-        self.effect(request.destination()) == Some(Effect::Rejected)
+        self.effects(request).any(|effect| effect == Effect::Rejected)
+    }
+
+    /// A rule says to which server a request may go.
+    pub(crate) fn confines(&self, request: &Pdu) -> bool {
+        self.effects(request)
+            .any(|effect| matches!(effect, Effect::Confined(_)))
+    }
+
+    /// No server may have all of a request's destinations.
+    pub(crate) fn tears_apart(&self, request: &Pdu) -> bool {
+        let mut only = None;
+        self.effects(request).any(|effect| match effect {
+            Effect::Confined(server) => *only.get_or_insert(server) != server,
+            _ => false,
+        })
     }
 
     /// What a server must get of a request that has reached it as `arrived`: what was sent, but for what a rule changes, and a segment's
     /// reference.
     pub(crate) fn expected_body(&self, number: usize, sent: &Pdu, arrived: &Pdu, server: usize) -> Vec<u8> {
-        let body = sent.with_reference_of(arrived);
-        match self.effect(sent.destination()) {
-            None => body,
-            Some(Effect::Rejected) => {
-                panic!("request {number} reached server {server} though a rule rejects it")
-            }
-            Some(Effect::Confined(only)) => {
-                assert_eq!(server, only, "request {number} is for one server alone");
-                body
-            }
-            Some(Effect::Renamed(prefix)) => {
-                let at = sent.destination_at() + prefix.len();
-                [&body[..at], b"0", &body[at..]].concat()
+        let mut body = sent.with_reference_of(arrived);
+        // From behind, so that what stands in front keeps its place.
+        for (at, destination) in sent.destinations().into_iter().rev() {
+            match self.effect(destination) {
+                None => {}
+                Some(Effect::Rejected) => {
+                    panic!("request {number} reached server {server} though a rule rejects it")
+                }
+                Some(Effect::Confined(only)) => {
+                    assert_eq!(server, only, "request {number} is for one server alone");
+                }
+                Some(Effect::Renamed(prefix)) => body.insert(at + prefix.len(), b'0'),
             }
         }
+        body
     }
 
     /// A message to this destination is refused.

@@ -32,6 +32,8 @@ pub(crate) struct Scenario {
     pub(crate) is_forward: bool,
     /// Clients go to the core of their account.
     pub(crate) is_by_account: bool,
+    /// Some peers send what others hardly ever do.
+    pub(crate) has_rare_commands: bool,
     pub(crate) response_timeout: Duration,
     /// How long the store keeps a message.
     pub(crate) message_lifetime: Duration,
@@ -149,6 +151,7 @@ impl Scenario {
             chaos: random.milliseconds(1_000, 8_000),
             is_forward,
             is_by_account: (seed >> 8).is_multiple_of(4),
+            has_rare_commands: crate::rare::are_sent(seed),
             response_timeout,
         }
     }

@@ -6,6 +6,7 @@ use crate::ledger::{ReceiptOf, SMSC_ERRORS, SMSC_NACK, ServerAnswer};
 use crate::link::Peer;
 use crate::pdu::{self, Pdu, command};
 use crate::ranges::DESTINATIONS;
+use crate::rare;
 use crate::scenario::PASSWORD;
 use crate::versions::{CONGESTED, SHORT_MESSAGE_OCTETS_MAX, V33, V50};
 use crate::world::{Phase, World};
@@ -59,6 +60,9 @@ impl World {
         } else if crate::esme::receives(kind) {
             if self.random.chance(500) {
                 self.smsc_reports(index, id);
+            }
+            if self.scenario.has_rare_commands && self.version_of(index) != V33 {
+                self.smsc_alerts(id);
             }
             for _ in 0..self.random.between(0, 3) {
                 if self.random.chance(faults.concatenation) && self.smsc_sends_segment(id) {
@@ -216,6 +220,7 @@ impl World {
         self.check_hold_time(pdu.message().expect("every request is numbered"), id, None);
         let number = self.ledger.request_reached(index, id, pdu);
         self.check_arrivals(number);
+        self.note_rare(pdu);
         self.note_passed(index, number);
         self.check_client_window(number);
         self.check_request_of_this_life(number, id);
@@ -259,6 +264,7 @@ impl World {
     fn smsc_answer(&mut self, index: usize, number: usize, pdu: &Pdu) -> Pdu {
         let faults = &self.scenario.faults;
         let (error, nack) = (faults.error_answer, faults.nack_answer);
+        let mut behind = Vec::new();
         let (answer, id) = if self.is_ill(index) {
             (
                 Pdu::new(pdu.command | command::RESPONSE, ESME_RX_T_APPN, pdu.sequence),
@@ -284,13 +290,18 @@ impl World {
                     format!("{:X}", self.smscs[index].ids_given).into_bytes()
                 }
             };
-            (pdu::response(pdu.command, 0, pdu.sequence, &id), id)
+            behind = rare::unsuccessful(pdu);
+            (
+                pdu::response(pdu.command, 0, pdu.sequence, &id).octets(&behind),
+                id,
+            )
         };
         self.note_answer(answer.command, answer.status);
         self.ledger.requests[number].answers.push(ServerAnswer {
             server: index,
             status: answer.status,
             id,
+            behind,
         });
         let is_congested = self.version_of(index) == V50
             && answer.status == 0

@@ -37,5 +37,5 @@ pub(crate) fn draw(chance: &mut Random, servers: &mut [ServerSettings], esmes: &
 
 /// A request or message is none that a peer of v3.3 can read.
 pub(crate) fn is_newer_than_v33(pdu: &Pdu) -> bool {
-    pdu.command == command::DATA_SM || pdu.has_tlvs()
+    matches!(pdu.command, command::DATA_SM | command::BROADCAST_SM) || pdu.has_tlvs()
 }

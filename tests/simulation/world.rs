@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::link::{Link, Peer};
 use crate::plan::Plan;
 use crate::random::Random;
+use crate::rare::Alert;
 use crate::rates::Passed;
 use crate::restart::Life;
 use crate::scenario::Scenario;
@@ -61,6 +62,7 @@ pub(crate) struct World {
     pub(crate) smscs: Vec<Smsc>,
     pub(crate) esmes: Vec<Esme>,
     pub(crate) ledger: Ledger,
+    pub(crate) alerts: Vec<Alert>,
     pub(crate) store: Store,
     /// Concatenated messages.
     pub(crate) groups: Vec<Group>,
@@ -97,6 +99,7 @@ impl World {
             last_order_at: None,
             order_delays: Vec::new(),
             ledger: Ledger::new(&scenario),
+            alerts: Vec::new(),
             store: Store::default(),
             groups: Vec::new(),
             phase: Phase::Chaos,
