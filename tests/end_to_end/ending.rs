@@ -20,6 +20,8 @@ fn start(drain_timeout: &str) -> (Smppmux, Vec<Peer>, Vec<Esme>) {
     let smsc = Smsc::start();
     let configuration = Configuration::with_engines(2)
         .engine(&format!("drain-timeout = \"{drain_timeout}\""))
+        // A client that does not bind is ended by the drain, not by its own time.
+        .vserver("bind-timeout = \"1min\"")
         .server("smsc", "0A", smsc.address(), "")
         .client("esme1", "");
     let mut smppmux = Smppmux::start(crate::PROGRAM, &configuration);

@@ -193,7 +193,7 @@ pub(crate) fn vserver(
             Method::Priority,
         ]),
         // Not drawn, so that a seed goes on to mean what it meant.
-        method_batch: [1, 16, 128][servers % 3],
+        method_batch: [1, 2, 128][servers % 3],
         eject_limit_percent: [50, 100][servers % 2],
         hash_key: *random.pick(&[HashKey::Source, HashKey::Destination, HashKey::SystemId]),
         auth: if is_forward { Auth::Forward } else { Auth::Local },

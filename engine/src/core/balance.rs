@@ -314,6 +314,7 @@ mod tests {
         let indices = (0..settings.len() as u16).map(ServerIndex).collect();
         let vserver = VserverSettings {
             method,
+            method_batch: 16,
             servers: indices,
             ..vserver_settings()
         };

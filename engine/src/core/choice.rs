@@ -1,6 +1,6 @@
 //! Where a request goes: the server, by what it may go to and by the balancer, and the session of it whose turn it is.
 //!
-//! Owns nothing but where the requests of the present read go. It must never name a session without room, or a server that the request may not go to.
+//! Owns nothing but where the requests of the present read, or of those that are held, go. It must never name a session without room, or a server that the request may not go to.
 
 use super::balance::{BalanceKey, Balancer};
 use super::checked_request::CheckedRequest;
@@ -44,7 +44,7 @@ pub(super) struct Batch {
 }
 
 impl PacketEngine {
-    /// The way of the request before this one, where both came in the same read and this one may go there as well.
+    /// The way of the request before this one, where both came in the same read, or were held, and this one may go there as well.
     #[inline(always)]
     fn way_of_batch(&mut self, from: ConnectionId, request: &CheckedRequest<'_>, route: u16) -> Option<Way> {
         let batch = self.batch.as_mut()?;
@@ -369,6 +369,46 @@ pub(super) fn takes_request(session: &Session, output_octets_max: usize) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::contract::{Command, NewSettings};
+    use crate::core::engine::tests::{bind_server, binding_client, engine_of, message, settings_of};
+    use crate::core::settings::samples::server_settings;
+    use crate::core::settings::{Connections, ServerSettings};
+    use std::sync::Arc;
+
+    /// Goal: what was held does not follow what was read before it, for that session may take no more. Method: two sessions with room for
+    /// one request each, and a third request, which is held; then settings with more room and one session less.
+    #[test]
+    fn what_was_held_follows_nothing_that_was_read() {
+        let now = Moment::START;
+        let server = |connections, window| ServerSettings {
+            connections: Connections::PerCore(connections),
+            window,
+            ..server_settings()
+        };
+        let mut engine = engine_of(1, vec![server(2, 1)]);
+        let sessions = [(); 2].map(|()| bind_server(&mut engine, now));
+        let client = binding_client(&mut engine, now);
+        let submit = message(CommandId::SUBMIT_SM);
+        engine.handle_bytes(now, client, &[&submit[..]; 3].concat());
+        let written = |engine: &mut PacketEngine| {
+            let mut counts = [0; 2];
+            while let Some(sent) = engine.poll_transmit() {
+                if let Some(session) = sessions.iter().position(|id| *id == sent.connection) {
+                    counts[session] += sent.octets.len() / submit.len();
+                }
+                engine.handle_transmitted(now, sent.connection, sent.octets);
+            }
+            counts
+        };
+        assert_eq!(written(&mut engine), [1, 1]);
+        let settings = Arc::new(settings_of(vec![server(1, 10)]));
+        engine.handle_command(now, Command::Reconfigure(NewSettings(settings)));
+        let staying = engine.servers[0].transmitting.clone();
+        assert_eq!(
+            written(&mut engine),
+            sessions.map(|id| usize::from(staying == [id]))
+        );
+    }
 
     /// Goal: a large batch is for a large window, and for a server that has all of its share.
     #[test]

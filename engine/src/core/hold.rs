@@ -144,6 +144,8 @@ impl PacketEngine {
 
     #[cold]
     fn serve_held_requests(&mut self, now: Moment, vserver: VserverIndex) {
+        // What was read some time ago is nothing to follow.
+        self.batch = None;
         let mut without_luck = 0;
         // The ring goes round, so those who are not tried now are the first to be tried next time.
         while without_luck

@@ -331,7 +331,7 @@ pub struct VserverSettings {
     /// How a server is chosen for a message from a client.
     pub method: Method,
     /// So many messages that a client sends together may go to one server together, which `method` has chosen for the first; more
-    /// than 16 only up to 1/32 of the window of the server's session.
+    /// than 16 only up to 1/32 of the window of the server's session (times the part of its share that a starting server has).
     pub method_batch: u32,
     /// So many of its servers may be left out for their answers at once, in percent; if any, then one in any case.
     pub eject_limit_percent: u32,

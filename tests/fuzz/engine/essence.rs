@@ -68,9 +68,18 @@ impl Essence {
             && (self.tail == read.tail || is_stripped)
             && is_renamed(&self.destinations, &read.destinations)
             && match (&self.message_id, &read.message_id) {
-                (Some(own), Some(tagged)) => is_untagged(own, tagged),
+                // Without a tag it may stand for any.
+                (Some(own), Some(tagged)) => !tagged.contains(&b'#') || is_without_tag(own, tagged),
                 (own, tagged) => own == tagged,
             }
+    }
+
+    /// What it names is what was named where it was read, perhaps without the tag.
+    pub(super) fn has_id_of(&self, read: &Self) -> bool {
+        match (&self.message_id, &read.message_id) {
+            (Some(own), Some(tagged)) => is_without_tag(own, tagged),
+            (own, tagged) => own == tagged,
+        }
     }
 
     /// A cancel without an id: for all messages between two addresses, wherever they are.
@@ -158,8 +167,6 @@ fn is_renamed(left: &[u8], read: &[u8]) -> bool {
     left == read || left.len() == read.len() + 1 && (0..=read.len()).any(with_a_digit)
 }
 
-fn is_untagged(own: &[u8], tagged: &[u8]) -> bool {
-    !tagged.contains(&b'#')
-        || tagged == own
-        || tagged.strip_prefix(own).is_some_and(|tag| tag.starts_with(b"#"))
+fn is_without_tag(own: &[u8], tagged: &[u8]) -> bool {
+    tagged == own || tagged.strip_prefix(own).is_some_and(|tag| tag.starts_with(b"#"))
 }

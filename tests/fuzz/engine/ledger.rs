@@ -84,9 +84,11 @@ impl Ledger {
         }
         let left = Essence::of(command, pdu);
         let is_it = |request: &Request| request.command == command && left.is_of(&request.essence);
-        let known: Vec<usize> = (0..self.requests.len())
+        let mut known: Vec<usize> = (0..self.requests.len())
             .filter(|place| is_it(&self.requests[*place]))
             .collect();
+        // An id that may stand for any other was perhaps refused.
+        known.sort_by_key(|place| !left.has_id_of(&self.requests[*place].essence));
         assert!(
             !known.is_empty(),
             "nobody wrote this request: {header:?} {pdu:02x?}"

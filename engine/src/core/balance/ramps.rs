@@ -91,10 +91,11 @@ mod tests {
             [26, 100, 200, 256].into_iter().flat_map(move |part| {
                 [false, true]
                     .into_iter()
-                    .flat_map(move |is_busy| [0, 3, 15].map(move |batch| (method, part, is_busy, batch)))
+                    .flat_map(move |is_busy| [0, 3, 15, 127].map(move |batch| (method, part, is_busy, batch)))
             })
         }) {
             let (mut balancer, mut servers, settings) = setup(method, &[(1, 0), (2, 0), (1, 0)]);
+            balancer.followers_max = batch.max(15);
             servers[2].part = part;
             balancer.set_ramping(part < WHOLE);
             // The one that has come back is idle, or all are.

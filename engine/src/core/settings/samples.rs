@@ -57,7 +57,7 @@ pub fn vserver_settings() -> VserverSettings {
         on_server_loss: OnServerLoss::Fail,
         on_throttle: OnThrottle::Answer,
         hop_guard: None,
-        method_batch: 16,
+        method_batch: 128,
         eject_limit_percent: 50,
         pool_method: PoolMethod::RoundRobin,
         empty_range: EmptyRange::Allowed,
