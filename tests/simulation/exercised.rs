@@ -68,7 +68,7 @@ kinds! {
     full_id_tables: 23,
     held_requests: 20_000,
     requests_sent_again: 27,
-    several_destinations: 0,
-    broadcasts: 0,
-    alerts: 0,
+    several_destinations: 66,
+    broadcasts: 15,
+    alerts: 111,
 }

@@ -6,12 +6,25 @@
 use crate::event::LinkId;
 use crate::pdu::{Pdu, command};
 use crate::ranges::DESTINATIONS;
+use crate::scenario::EsmePlan;
 use crate::versions::V50;
 use crate::world::World;
+use smppmux_engine::core::settings::ServerSettings;
 
 /// Of bits of the draw that nobody else looks at, so that the others' runs stay what they were.
 pub(crate) const fn are_sent(seed: u64) -> bool {
     seed >> 40 & 3 == 1
+}
+
+/// In half of these runs all peers know all commands.
+pub(crate) fn draw(seed: u64, servers: &mut [ServerSettings], esmes: &mut [EsmePlan]) {
+    if !are_sent(seed) || seed >> 42 & 1 == 0 {
+        return;
+    }
+    servers
+        .iter_mut()
+        .for_each(|server| server.interface_version = V50);
+    esmes.iter_mut().for_each(|esme| esme.version = V50);
 }
 
 /// An alert_notification of an SMSC.

@@ -5,6 +5,7 @@ use crate::limits;
 use crate::pdu::command;
 use crate::random::Random;
 use crate::ranges::RANGES;
+use crate::rare;
 use crate::restart;
 use crate::rules::Rules;
 use crate::stuck;
@@ -116,6 +117,7 @@ impl Scenario {
         let rules = Rules::draw(&mut chance, servers, is_forward);
         if !is_forward {
             versions::draw(&mut chance, &mut server_settings, &mut esmes);
+            rare::draw(seed, &mut server_settings, &mut esmes);
         }
         // Of bits of the draw that nobody else looks at, so that the others' runs stay what they were.
         if seed >> 20 & 3 == 0 {
@@ -151,7 +153,7 @@ impl Scenario {
             chaos: random.milliseconds(1_000, 8_000),
             is_forward,
             is_by_account: (seed >> 8).is_multiple_of(4),
-            has_rare_commands: crate::rare::are_sent(seed),
+            has_rare_commands: rare::are_sent(seed),
             response_timeout,
         }
     }

@@ -207,7 +207,7 @@ impl PacketEngine {
                 self.buffers.give(pdu);
             }
             outcome => {
-                self.segment_settled(pending.note, is_ok && !pending.expired);
+                self.segment_settled_by_core(pending.note, is_ok && !pending.expired);
                 self.core_request_ended(now, from, &pending, outcome);
             }
         }

@@ -3,7 +3,7 @@
 //! Invariant: a note goes with its entry, so the pin hears of each segment once.
 
 use super::notes::NoteIndex;
-use super::pin::PinId;
+use super::pin::{Far, PinId};
 use super::segment::{Owner, Segment};
 use super::to_server::{Sendable, Submitted};
 use crate::core::client_requests::NoWay;
@@ -33,6 +33,23 @@ impl PacketEngine {
         }
     }
 
+    /// The same for the answer of another core. One that says ESME_ROK may come before the news of the session that took the segment:
+    /// the others of its message belong there.
+    pub(in crate::core) fn segment_settled_by_core(&mut self, note: Option<NoteIndex>, is_ok: bool) {
+        let Some(note) = note else { return };
+        let id = self.pins.notes.get(note).map(|note| note.pin);
+        self.pins.settled(note, is_ok);
+        let far = id.and_then(|id| self.pins.get(id)).and_then(|pin| pin.far);
+        let is_told_of = match far {
+            Some(Far::PoolAt(core, handle)) => self.pools.has_remote(core, handle),
+            Some(Far::ServerAt(server, core)) => self.servers[usize::from(server.0)].has_sessions_at(core),
+            Some(Far::Session(_)) | None => return,
+        };
+        if let Some(pin) = id.and_then(|id| self.pins.get_mut(id)) {
+            pin.is_vouched_for = is_ok && !is_told_of;
+        }
+    }
+
     /// A request of a window goes elsewhere, since nobody got it: appends it to `copy`, a segment as it once came. The answer
     /// is the owner of the message.
     pub(in crate::core) fn take_back(
@@ -54,10 +71,11 @@ impl PacketEngine {
         }
         let owner = pin.map(|pin| pin.owner);
         // Nothing of it has gone there: it may go anywhere.
-        if let Some(pin) = note.and_then(|note| self.pins.get_mut(note.pin))
-            && pin.is_untouched()
-        {
-            pin.far = None;
+        if let Some(pin) = note.and_then(|note| self.pins.get_mut(note.pin)) {
+            pin.is_vouched_for = false;
+            if pin.is_untouched() {
+                pin.far = None;
+            }
         }
         owner
     }

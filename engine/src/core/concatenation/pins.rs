@@ -405,6 +405,7 @@ impl Pins {
             answered: SegmentSet::default(),
             has_reached: false,
             in_flight: 0,
+            is_vouched_for: false,
             turns: 0,
             waiting: SegmentSet::default(),
             deadline,

@@ -82,15 +82,18 @@ mod tests {
     use super::*;
     use crate::core::contract::{ClosedBy, CoreIndex, Unsent};
     use crate::core::core_message::{
-        CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
+        CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
     };
-    use crate::core::engine::tests::{bind_server, binding_client, settings};
+    use crate::core::directory::DirectoryEntry;
+    use crate::core::engine::tests::{bind_server, binding_client, serve_by_another_core, settings};
     use crate::core::session::Session;
     use crate::core::settings::samples::{server_settings, vserver_settings};
     use crate::core::settings::{
         ClientIndex, Connections, ServerIndex, ServerSettings, Settings, VserverIndex, VserverSettings,
     };
-    use crate::core::wire::{Address, CommandId, EsmClass, Header, Message, Status, write_pdu};
+    use crate::core::wire::{
+        Address, CommandId, EsmClass, Header, Message, Status, write_header_only, write_pdu,
+    };
     use bytes::BytesMut;
     use std::io::ErrorKind;
     use std::sync::Arc;
@@ -308,6 +311,57 @@ mod tests {
         );
         let second = ask(&mut engine, SERVER, 3, 2);
         assert!(second.len() == 1 && second[0] != left, "{second:?}");
+    }
+
+    /// Goal: a segment goes where another core has just answered for the first one, though that core seemed to have no session any more:
+    /// the news of a new one is on its way. When that core has none after all, it goes elsewhere. Method: the home of the message,
+    /// which knows only that the other core's session is gone.
+    #[test]
+    fn an_answer_tells_of_a_session() {
+        let now = Moment::START;
+        let of_one = settings(vserver_settings());
+        let settings = Settings::new(
+            of_one.engine,
+            of_one.vservers,
+            vec![server_settings()],
+            of_one.clients,
+            1,
+        );
+        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, now);
+        serve_by_another_core(&mut engine, now);
+        let asked = |engine: &mut PacketEngine| {
+            std::iter::from_fn(|| engine.poll_core_message()).find_map(|(_, message)| match message {
+                CoreMessage::Request(request) => Some((request.reference, request.pdu)),
+                _ => None,
+            })
+        };
+        let told = |engine: &mut PacketEngine, reference, outcome| {
+            let answer = CoreAnswer { reference, outcome };
+            engine.handle_core_message(now, CoreIndex(1), CoreMessage::Answer(answer));
+        };
+        assert_eq!(ask(&mut engine, HOME, 1, 1), []);
+        let (first, _) = asked(&mut engine).expect("core 1 has the only session");
+        let gone = DirectoryEntry::Server {
+            server: ServerIndex(0),
+            sessions: 0,
+            has_bound: true,
+            has_room: false,
+            rounds_given_up: 0,
+        };
+        engine.directory_entry_of(now, CoreIndex(1), gone);
+        let here = bind_server(&mut engine, now);
+        let mut answer = BytesMut::new();
+        write_header_only(&mut answer, CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, 9);
+        told(
+            &mut engine,
+            first,
+            CoreOutcome::AnsweredBy(ServerIndex(0), answer),
+        );
+        assert_eq!(ask(&mut engine, HOME, 2, 2), []);
+        let (second, pdu) = asked(&mut engine).expect("it goes where the first went");
+        told(&mut engine, second, CoreOutcome::refused(pdu));
+        let sent = submits(&mut engine);
+        assert!(sent.len() == 1 && sent[0].0 == here, "{sent:?}");
     }
 
     /// Goal: a client's request that waits for that is sent once the first segment is written, by nothing but that. Method: the same with

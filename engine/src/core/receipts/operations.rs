@@ -9,7 +9,7 @@
 use super::gather::cancel_failed;
 use super::message_id::{ReadId, read_id};
 use super::reading::Spelling;
-use crate::core::checked_request::CheckedRequest;
+use crate::core::checked_request::{CheckedRequest, Refusal};
 use crate::core::contract::{ConnectionId, CoreIndex};
 use crate::core::core_message::{CoreOutcome, HomeQuestion, HomeVerdict};
 use crate::core::engine::PacketEngine;
@@ -81,12 +81,12 @@ impl PacketEngine {
         }
         let (vserver, account) = (client.vserver, client.client);
         if !matches!(state, SessionState::Bound(kind) if kind.transmits()) {
-            return self.refuse(now, from, &header, Status::ESME_RINVBNDSTS);
+            return self.refuse_operation(now, from, &header, pdu, Status::ESME_RINVBNDSTS);
         }
         let id = match validate(pdu, &Acceptance::of(version)).and_then(|()| id_range(header.command_id, pdu))
         {
             Ok(id) => id,
-            Err(fault) => return self.refuse_fault(now, from, &header, &fault),
+            Err(fault) => return self.refuse_uncounted(now, from, &header, pdu, &Refusal::Fault(fault)),
         };
         if header.command_id == CommandId::BROADCAST_SM {
             if id.is_empty() {
@@ -94,7 +94,7 @@ impl PacketEngine {
             }
             // On its way to another session it may have lost our note, and nothing that looks like one must take its place.
             if ends_with_note(pdu) {
-                return self.refuse(now, from, &header, Status::ESME_RINVOPTPARSTREAM);
+                return self.refuse_operation(now, from, &header, pdu, Status::ESME_RINVOPTPARSTREAM);
             }
         }
         if CheckedRequest::is_cancel_all(header.command_id, &pdu[id.clone()]) {
@@ -104,7 +104,7 @@ impl PacketEngine {
         match read_id(settings, &client.system_id, &pdu[id.clone()]) {
             Some(ReadId::Named { id: own, uid }) => {
                 let Some(server) = server_with(&self.settings, settings, uid) else {
-                    return self.refuse(now, from, &header, Status::ESME_RINVMSGID);
+                    return self.refuse_operation(now, from, &header, pdu, Status::ESME_RINVMSGID);
                 };
                 let settings_of_ids = &settings.message_id;
                 let settings = &self.settings.servers[usize::from(server.0)];
@@ -136,8 +136,20 @@ impl PacketEngine {
                 let copy = self.buffers.copy_of(pdu);
                 self.operation_resolved(now, from, header, question, copy);
             }
-            _ => self.refuse(now, from, &header, Status::ESME_RINVMSGID),
+            _ => self.refuse_operation(now, from, &header, pdu, Status::ESME_RINVMSGID),
         }
+    }
+
+    /// A broadcast_sm is a message, so the log has it.
+    fn refuse_operation(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        header: &Header,
+        pdu: &[u8],
+        status: Status,
+    ) {
+        self.refuse_uncounted(now, from, header, pdu, &Refusal::Status(status));
     }
 
     /// The server of an operation is known, or its home core knows it: asks whose the message is, and goes on.
@@ -158,7 +170,9 @@ impl PacketEngine {
         };
         match ownership {
             Ownership::Theirs => self.client_request(now, from, header, &pdu),
-            Ownership::AnotherAccounts => self.refuse(now, from, &header, Status::ESME_RINVMSGID),
+            Ownership::AnotherAccounts => {
+                self.refuse_operation(now, from, &header, &pdu, Status::ESME_RINVMSGID);
+            }
             Ownership::Unknown if self.count_request(now, from, header) => {
                 let origin = Origin::Session {
                     connection: from,
