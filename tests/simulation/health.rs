@@ -6,7 +6,7 @@
 
 use crate::event::LinkId;
 use crate::link::{Link, Peer};
-use crate::versions::V34;
+use crate::versions::{V34, V50};
 use crate::world::{Phase, World};
 use smppmux_engine::core::contract::Notice;
 use smppmux_engine::core::health::EjectionReason;
@@ -147,7 +147,10 @@ impl World {
         let is_since = ejected_at < sent_at && bound_at.is_some_and(|at| at <= sent_at);
         let is_free = !self.scenario.rules.confines(&request.pdu);
         let servers = &self.scenario.settings.servers;
-        let are_alike = servers.iter().all(|server| server.interface_version == V34);
+        // Then each may have any request.
+        let are_alike = [V34, V50]
+            .iter()
+            .any(|version| servers.iter().all(|server| server.interface_version == *version));
         if !is_since || !is_free || !are_alike || !self.orders.is_empty() || !self.is_calm_since(sent_at) {
             return;
         }

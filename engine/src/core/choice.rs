@@ -1,6 +1,6 @@
 //! Where a request goes: the server, by what it may go to and by the balancer, and the session of it whose turn it is.
 //!
-//! Owns nothing but where the requests of the present read, or of those that are held, go. It must never name a session without room, or a server that the request may not go to.
+//! Owns nothing but where the requests of the present read, or of one round of those that are held, go. It must never name a session without room, or a server that the request may not go to.
 
 use super::balance::{BalanceKey, Balancer};
 use super::checked_request::CheckedRequest;

@@ -524,6 +524,8 @@ impl PacketEngine {
     /// Sends a client's request that was never written once more, or does what the vserver's policies say.
     pub(super) fn retry_or_hold(&mut self, now: Moment, from: ConnectionId, pdu: &[u8], journey: Journey) {
         let Some(header) = Header::read(pdu) else { return };
+        // It follows nothing that was read some time ago.
+        self.batch = None;
         match self.retry_client_request(now, from, pdu, journey) {
             RetryOutcome::Sent => {}
             RetryOutcome::Rejected(status) => self.answer_rejected(now, from, header, journey, status),
