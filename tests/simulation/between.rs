@@ -4,6 +4,7 @@
 use crate::pdu::Pdu;
 use crate::world::World;
 use smppmux_engine::core::core_message::{CoreAnswer, CoreMessage, CoreOutcome, CoreTarget};
+use smppmux_engine::core::directory::DirectoryEntry;
 use smppmux_engine::core::settings::ServerIndex;
 use smppmux_engine::core::time::Moment;
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     open: BTreeMap<(usize, usize, u32), Moment>,
     /// When a core heard that another one had no room at a server: asking core, asked core.
     refused: BTreeMap<(usize, usize, u16), Moment>,
+    /// How many sessions it was told of last there, by the same.
+    sessions: BTreeMap<(usize, usize, u16), u32>,
 }
 
 impl World {
@@ -69,8 +72,25 @@ impl World {
         self.asked.under_way.insert(key, server);
     }
 
+    /// A core hears of another one's sessions at servers. What a lost one refused says nothing of the next.
+    fn servers_told(&mut self, core: usize, from: usize, entries: &[DirectoryEntry]) {
+        for entry in entries {
+            let DirectoryEntry::Server { server, sessions, .. } = entry else {
+                continue;
+            };
+            let key = (core, from, server.0);
+            let before = self.asked.sessions.insert(key, *sessions);
+            if before == Some(0) && *sessions > 0 {
+                self.asked.refused.remove(&key);
+            }
+        }
+    }
+
     /// A core takes in a message of another one.
     pub(crate) fn core_hears(&mut self, core: usize, from: usize, message: &CoreMessage) {
+        if let CoreMessage::Directory(update) = message {
+            self.servers_told(core, from, &update.entries);
+        }
         let CoreMessage::Answer(CoreAnswer { reference, outcome }) = message else {
             return;
         };

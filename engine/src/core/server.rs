@@ -291,12 +291,6 @@ impl Server {
         self.is_watched = self.retains || self.is_guarded || self.version == Version::V50 || self.is_logged;
     }
 
-    /// Another core has told of sessions of its own.
-    pub(super) fn has_sessions_at(&self, core: CoreIndex) -> bool {
-        let mut remotes = self.remotes.iter();
-        remotes.any(|remote| remote.core == core && remote.sessions > 0)
-    }
-
     pub(super) fn remote_mut(&mut self, core: CoreIndex) -> &mut RemoteServer {
         let place = match self.remotes.iter().position(|remote| remote.core == core) {
             Some(place) => place,

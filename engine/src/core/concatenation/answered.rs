@@ -33,20 +33,16 @@ impl PacketEngine {
         }
     }
 
-    /// The same for the answer of another core. One that says ESME_ROK may come before the news of the session that took the segment:
-    /// the others of its message belong there.
+    /// The same for the answer of another core. One that says ESME_ROK may come before the news of the client's session that took the
+    /// segment: the others of its message belong there.
     pub(in crate::core) fn segment_settled_by_core(&mut self, note: Option<NoteIndex>, is_ok: bool) {
         let Some(note) = note else { return };
         let id = self.pins.notes.get(note).map(|note| note.pin);
         self.pins.settled(note, is_ok);
-        let far = id.and_then(|id| self.pins.get(id)).and_then(|pin| pin.far);
-        let is_told_of = match far {
-            Some(Far::PoolAt(core, handle)) => self.pools.has_remote(core, handle),
-            Some(Far::ServerAt(server, core)) => self.servers[usize::from(server.0)].has_sessions_at(core),
-            Some(Far::Session(_)) | None => return,
-        };
-        if let Some(pin) = id.and_then(|id| self.pins.get_mut(id)) {
-            pin.is_vouched_for = is_ok && !is_told_of;
+        if let Some(pin) = id.and_then(|id| self.pins.get_mut(id))
+            && let Some(Far::PoolAt(core, handle)) = pin.far
+        {
+            pin.is_vouched_for = is_ok && !self.pools.has_remote(core, handle);
         }
     }
 

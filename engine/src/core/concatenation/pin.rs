@@ -54,7 +54,7 @@ pub(super) struct Pin {
     pub(super) leaves: Option<Mark>,
     pub(super) total: u8,
     pub(super) far: Option<Far>,
-    /// The far core has answered for a session there that it has not told of yet, when we took it to have none.
+    /// The far core has answered for a client's session that it has not told of yet, when we took it to have none.
     pub(super) is_vouched_for: bool,
     /// Segments that came, sent or not.
     pub(super) seen: SegmentSet,

@@ -176,14 +176,14 @@ impl PacketEngine {
             Far::Session(session) if self.receives(session) => Some(QueuedPlace::Session(session)),
             Far::Session(session) => self.lies_unwritten(id, session).then_some(QueuedPlace::Unknown),
             Far::PoolAt(core, handle) => {
-                let is_gone = self.links[core.as_usize()].is_gone;
-                if !is_gone && self.pools.has_remote(core, handle) {
+                let link = &self.links[core.as_usize()];
+                if !link.is_gone && self.pools.has_remote(core, handle) {
                     Some(QueuedPlace::Core(core, handle))
                 } else if pin.in_flight > 0 {
                     // What is under way there may still find a member that we have not heard of.
                     Some(QueuedPlace::Unknown)
                 } else {
-                    (!is_gone && pin.is_vouched_for).then_some(QueuedPlace::Core(core, handle))
+                    (link.may_be_home() && pin.is_vouched_for).then_some(QueuedPlace::Core(core, handle))
                 }
             }
             Far::ServerAt(..) => None,

@@ -252,14 +252,6 @@ impl PacketEngine {
                     // What is under way there may still find a session that we have not heard of.
                     return Way::NoRoom;
                 }
-                if pin.is_vouched_for && !link.is_gone {
-                    let is_open = link.takes_segments(now);
-                    return if is_open {
-                        Way::Core(server, core)
-                    } else {
-                        Way::NoRoom
-                    };
-                }
             }
             Some(Far::PoolAt(..)) | None => {}
         }

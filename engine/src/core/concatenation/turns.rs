@@ -82,10 +82,11 @@ mod tests {
     use super::*;
     use crate::core::contract::{ClosedBy, CoreIndex, Unsent};
     use crate::core::core_message::{
-        CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict,
+        CoreAnswer, CoreMessage, CoreOutcome, CoreRequest, CoreTarget, HomeQuestion, HomeVerdict, PoolHandle,
     };
     use crate::core::directory::DirectoryEntry;
-    use crate::core::engine::tests::{bind_server, binding_client, serve_by_another_core, settings};
+    use crate::core::engine::tests::{bind_server, binding_client, settings};
+    use crate::core::range::{AddressRange, Claim, PoolKey};
     use crate::core::session::Session;
     use crate::core::settings::samples::{server_settings, vserver_settings};
     use crate::core::settings::{
@@ -106,6 +107,10 @@ mod tests {
         route: 0,
     });
     const SERVER: CoreTarget = CoreTarget::Server(ServerIndex(0));
+    const POOL: PoolHandle = PoolHandle {
+        index: 5,
+        generation: 0,
+    };
 
     /// A core with a session at each of two servers, which sends again what a lost session had. (The one between has its session at
     /// the other core.)
@@ -147,10 +152,14 @@ mod tests {
 
     /// A segment of a message of two.
     fn segment(number: u8) -> BytesMut {
+        segment_to(b"4477", number)
+    }
+
+    fn segment_to(destination: &[u8], number: u8) -> BytesMut {
         let address = |addr| Address { ton: 1, npi: 1, addr };
         let message = Message {
             source: address(b"1000"),
-            destination: address(b"4477"),
+            destination: address(destination),
             esm_class: EsmClass::UDHI,
             short_message: &[5, 0, 3, 7, 2, number, b'a'],
             ..Message::default()
@@ -314,54 +323,57 @@ mod tests {
     }
 
     /// Goal: a segment goes where another core has just answered for the first one, though that core seemed to have no session any more:
-    /// the news of a new one is on its way. When that core has none after all, it goes elsewhere. Method: the home of the message,
-    /// which knows only that the other core's session is gone.
+    /// the news of a new one is on its way. When it is refused there, that core has none. Method: the home of the messages to an
+    /// address, which knows only that the other core's session is gone; what is sent to that core is all that can be sent.
     #[test]
     fn an_answer_tells_of_a_session() {
         let now = Moment::START;
-        let of_one = settings(vserver_settings());
-        let settings = Settings::new(
-            of_one.engine,
-            of_one.vservers,
-            vec![server_settings()],
-            of_one.clients,
-            1,
-        );
-        let mut engine = PacketEngine::new(CoreIndex(0), 2, Arc::new(settings), 1, now);
-        serve_by_another_core(&mut engine, now);
-        let asked = |engine: &mut PacketEngine| {
+        let mut engine = home();
+        let server = engine.servers[0].transmitting[0];
+        let told_sessions = |engine: &mut PacketEngine, sessions| {
+            let claim = Claim::Range(AddressRange::parse(b"4477").expect("a prefix"));
+            let entry = DirectoryEntry::Pool {
+                key: Arc::new(PoolKey {
+                    vserver: VserverIndex(0),
+                    addr_ton: 0,
+                    addr_npi: 0,
+                    claim,
+                }),
+                handle: POOL,
+                sessions,
+                available_sessions: sessions,
+                has_newer: true,
+            };
+            engine.directory_entry_of(now, CoreIndex(1), entry);
+        };
+        // The reference and the PDU of a segment that goes to the pool.
+        let deliver = |engine: &mut PacketEngine, destination: &str, number| {
+            let mut pdu = segment_to(destination.as_bytes(), number);
+            pdu[4..8].copy_from_slice(&CommandId::DELIVER_SM.0.to_be_bytes());
+            engine.handle_bytes(now, server, &pdu);
             std::iter::from_fn(|| engine.poll_core_message()).find_map(|(_, message)| match message {
-                CoreMessage::Request(request) => Some((request.reference, request.pdu)),
+                CoreMessage::Request(request) => {
+                    (request.target == CoreTarget::Pool(POOL)).then_some((request.reference, request.pdu))
+                }
                 _ => None,
             })
         };
-        let told = |engine: &mut PacketEngine, reference, outcome| {
+        let answer = |engine: &mut PacketEngine, reference, outcome| {
             let answer = CoreAnswer { reference, outcome };
             engine.handle_core_message(now, CoreIndex(1), CoreMessage::Answer(answer));
         };
-        assert_eq!(ask(&mut engine, HOME, 1, 1), []);
-        let (first, _) = asked(&mut engine).expect("core 1 has the only session");
-        let gone = DirectoryEntry::Server {
-            server: ServerIndex(0),
-            sessions: 0,
-            has_bound: true,
-            has_room: false,
-            rounds_given_up: 0,
-        };
-        engine.directory_entry_of(now, CoreIndex(1), gone);
-        let here = bind_server(&mut engine, now);
-        let mut answer = BytesMut::new();
-        write_header_only(&mut answer, CommandId::SUBMIT_SM_RESP, Status::ESME_ROK, 9);
-        told(
-            &mut engine,
-            first,
-            CoreOutcome::AnsweredBy(ServerIndex(0), answer),
-        );
-        assert_eq!(ask(&mut engine, HOME, 2, 2), []);
-        let (second, pdu) = asked(&mut engine).expect("it goes where the first went");
-        told(&mut engine, second, CoreOutcome::refused(pdu));
-        let sent = submits(&mut engine);
-        assert!(sent.len() == 1 && sent[0].0 == here, "{sent:?}");
+        told_sessions(&mut engine, 1);
+        let (destination, (first, _)) = (44_770..44_790)
+            .map(|destination| destination.to_string())
+            .find_map(|destination| Some((destination.clone(), deliver(&mut engine, &destination, 1)?)))
+            .expect("this core is the home of some");
+        told_sessions(&mut engine, 0);
+        let mut resp = BytesMut::new();
+        write_header_only(&mut resp, CommandId::DELIVER_SM_RESP, Status::ESME_ROK, 9);
+        answer(&mut engine, first, CoreOutcome::Answered(resp));
+        let (second, pdu) = deliver(&mut engine, &destination, 2).expect("it goes where the first went");
+        answer(&mut engine, second, CoreOutcome::refused(pdu));
+        assert_eq!(deliver(&mut engine, &destination, 2), None);
     }
 
     /// Goal: a client's request that waits for that is sent once the first segment is written, by nothing but that. Method: the same with
