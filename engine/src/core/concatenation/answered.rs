@@ -66,9 +66,9 @@ impl PacketEngine {
             copy.extend_from_slice(pdu);
         }
         let owner = pin.map(|pin| pin.owner);
-        // Nothing of it has gone there: it may go anywhere.
         if let Some(pin) = note.and_then(|note| self.pins.get_mut(note.pin)) {
             pin.is_vouched_for = false;
+            // Nothing of it has gone there: it may go anywhere.
             if pin.is_untouched() {
                 pin.far = None;
             }
